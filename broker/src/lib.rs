@@ -1,0 +1,2 @@
+//! The broker: wiring, configuration, one handler an API.
+#![forbid(unsafe_code)]

@@ -1,0 +1,4 @@
+//! Kafka's wire protocol: primitives, record batches, API messages. No I/O.
+#![forbid(unsafe_code)]
+
+pub mod record;

@@ -1,0 +1,3 @@
+//! Partition logs in Apache Kafka's file formats.
+
+pub mod disk;
