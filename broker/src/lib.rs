@@ -1,2 +1,5 @@
 //! The broker: wiring, configuration, one handler an API.
 #![forbid(unsafe_code)]
+
+pub mod delayed;
+pub mod fetch_session;
