@@ -4,11 +4,15 @@
 //! All methods take `&self`: an implementation is shared by every thread. Errors are plain
 //! [`io::Error`]s; [`io::ErrorKind::StorageFull`] is how a full disk is told.
 
+mod real;
+
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
+
+pub use real::RealDisk;
 
 /// A file system as the log needs it.
 pub trait Disk: Debug + Send + Sync + 'static {

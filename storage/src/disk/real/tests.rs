@@ -1,0 +1,113 @@
+//! What only the real disk shows: locks between processes, blocks, system files.
+
+use super::*;
+use std::process::Command;
+
+fn temp() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn a_lock_excludes_others_until_dropped() {
+    let dir = temp();
+    let path = dir.path().join(".lock");
+    let held = RealDisk.lock(&path).unwrap().unwrap();
+    assert!(RealDisk.lock(&path).unwrap().is_none());
+    // Opening and closing the file elsewhere in the process must not release it.
+    drop(File::open(&path).unwrap());
+    assert!(RealDisk.lock(&path).unwrap().is_none());
+    drop(held);
+    assert!(RealDisk.lock(&path).unwrap().is_some());
+}
+
+/// The JVM takes a classic `F_SETLK` lock; this is what it would meet.
+#[test]
+fn a_lock_is_seen_by_classic_record_locks() {
+    let dir = temp();
+    let path = dir.path().join(".lock");
+    let _held = RealDisk.lock(&path).unwrap().unwrap();
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    let mut wanted = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    let error = fcntl(&file, FcntlArg::F_SETLK(&wanted)).unwrap_err();
+    assert!(matches!(error, Errno::EAGAIN | Errno::EACCES));
+    fcntl(&file, FcntlArg::F_GETLK(&mut wanted)).unwrap();
+    assert_eq!(wanted.l_pid, -1, "an open file description lock has no owner process");
+}
+
+#[test]
+fn an_unlinked_lock_file_is_made_anew() {
+    let dir = temp();
+    let path = dir.path().join(".lock");
+    let old = RealDisk.lock(&path).unwrap().unwrap();
+    RealDisk.unlink(&path).unwrap();
+    let new = RealDisk.lock(&path).unwrap().unwrap();
+    assert!(path.exists());
+    drop((old, new));
+}
+
+#[test]
+fn many_slices_are_written_whole() {
+    let dir = temp();
+    let file = RealDisk.open(&dir.path().join("f"), Open::Create).unwrap();
+    let bytes: Vec<u8> = (0..3 * SLICES_MAX + 5).map(|n| n as u8).collect();
+    let slices: Vec<IoSlice<'_>> = bytes.chunks(1).map(IoSlice::new).collect();
+    file.write_all_at(&slices, 3).unwrap();
+    let mut back = vec![0; bytes.len()];
+    file.read_exact_at(&mut back, 3).unwrap();
+    assert_eq!(back, bytes);
+}
+
+#[test]
+fn allocate_takes_blocks_and_set_len_does_not() {
+    let dir = temp();
+    let file = RealDisk.open(&dir.path().join("f"), Open::Create).unwrap();
+    let blocks = || file.os_file().unwrap().metadata().unwrap().blocks();
+    file.set_len(1 << 20).unwrap();
+    let sparse = blocks();
+    file.allocate(0, 64 << 10).unwrap();
+    assert_eq!(file.len().unwrap(), 1 << 20);
+    assert!(sparse + 128 <= blocks(), "{sparse} then {}", blocks());
+    file.allocate(1 << 20, 10).unwrap();
+    assert_eq!(file.len().unwrap(), (1 << 20) + 10);
+}
+
+#[test]
+fn a_full_device_says_storage_full() {
+    let Ok(file) = RealDisk.open(Path::new("/dev/full"), Open::ReadWrite) else { return };
+    let slices = [IoSlice::new(b"ab"), IoSlice::new(b"cd")];
+    let error = file.write_all_at(&slices, 0).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+}
+
+#[test]
+fn space_and_links() {
+    let dir = temp();
+    let space = RealDisk.space(dir.path()).unwrap();
+    assert!(0 < space.total_bytes && space.usable_bytes <= space.total_bytes);
+    fs::create_dir(dir.path().join("d")).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("d"), dir.path().join("link")).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("gone"), dir.path().join("dangling")).unwrap();
+    let mut entries = RealDisk.list(dir.path()).unwrap();
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let seen: Vec<_> = entries.iter().map(|entry| (entry.name.as_str(), entry.is_dir)).collect();
+    assert_eq!(seen, [("d", true), ("dangling", false), ("link", true)]);
+}
+
+/// The lock must also hold against a process that uses the lock as Java does; `flock(1)` must not
+/// be what we use, since it would not conflict.
+#[test]
+fn flock_is_a_different_lock() {
+    let dir = temp();
+    let path = dir.path().join(".lock");
+    let _held = RealDisk.lock(&path).unwrap().unwrap();
+    let Ok(status) = Command::new("flock").arg("-n").arg(&path).arg("true").status() else {
+        return;
+    };
+    assert!(status.success());
+}
