@@ -1,2 +1,77 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands: `cargo xtask --help` lists them, `cargo xtask ci` is the whole gate.
+//!
+//! Reading order: [`gate`] (the steps of the gate), [`tidy`] and [`layers`] (checks of the source
+//! itself), [`interop`] (real clients and the real Apache Kafka against a running broker).
+//! Nothing here needs root, and everything it writes is under `target/`.
+#![forbid(unsafe_code)]
+
+mod gate;
+mod interop;
+mod layers;
+mod manifest;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands of Ottla.
+#[derive(Parser)]
+#[command(name = "cargo xtask", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs every step below, in this order, and says what failed and what could not run.
+    Ci,
+    /// Checks the formatting of the whole workspace.
+    Fmt,
+    /// Checks the source by the house rules: widths, caps, docs, links, licenses, dependencies.
+    Tidy,
+    /// Compares the crates' dependencies with the tables in ARCHITECTURE.md.
+    Layers,
+    /// Runs clippy on everything, warnings are errors.
+    Clippy,
+    /// Runs all tests but doc tests.
+    Test,
+    /// Runs the doc tests.
+    Doctest,
+    /// Builds the docs, warnings are errors.
+    Doc,
+    /// Runs real clients and the real Apache Kafka against a release build of the broker.
+    Interop(interop::Args),
+}
+
+fn main() -> ExitCode {
+    let root = root();
+    let result = match Cli::parse().command {
+        Command::Ci => gate::run_all(&root),
+        Command::Fmt => gate::run_one(&root, "fmt"),
+        Command::Tidy => gate::run_one(&root, "tidy"),
+        Command::Layers => gate::run_one(&root, "layers"),
+        Command::Clippy => gate::run_one(&root, "clippy"),
+        Command::Test => gate::run_one(&root, "test"),
+        Command::Doctest => gate::run_one(&root, "doctest"),
+        Command::Doc => gate::run_one(&root, "doc"),
+        Command::Interop(args) => gate::run_interop(&root, &args),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's root: the parent of this crate's folder.
+fn root() -> PathBuf {
+    let mut path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    path.pop();
+    path
+}
