@@ -1,0 +1,131 @@
+//! The floor: a broker's system calls with no broker around them.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+const LISTENER: u64 = 0;
+/// What one fetch sends.
+const FETCH_BYTES: usize = 1 << 20;
+/// What the fetch floor's file holds.
+const FETCH_FILE_BYTES: u64 = 1 << 30;
+
+/// Appends every frame's bytes to `file`; answers with four bytes behind a length.
+pub(crate) fn serve_produce(listen: SocketAddr, file: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().create(true).truncate(true).write(true).open(file)?;
+    let mut position = 0;
+    serve(listen, move |stream, frame| {
+        // The batch is all but some 60 bytes of the frame.
+        std::hint::black_box(crc32c::crc32c(frame));
+        file.write_all_at(frame, position)?;
+        position += frame.len() as u64;
+        let mut answer = [0, 0, 0, 4, 0, 0, 0, 0];
+        answer[4..].copy_from_slice(&frame[4..8]);
+        stream.write_all(&answer)
+    })
+}
+
+/// Answers every frame with [`FETCH_BYTES`] of `file`, by `sendfile`.
+pub(crate) fn serve_fetch(listen: SocketAddr, path: &Path) -> io::Result<()> {
+    if !path.exists() {
+        let file = File::create(path)?;
+        let block = vec![7; FETCH_BYTES];
+        for index in 0..FETCH_FILE_BYTES / FETCH_BYTES as u64 {
+            file.write_all_at(&block, index * FETCH_BYTES as u64)?;
+        }
+    }
+    let file = File::open(path)?;
+    let mut position = 0i64;
+    serve(listen, move |stream, _| {
+        stream.write_all(&(FETCH_BYTES as u32).to_be_bytes())?;
+        let end = position + FETCH_BYTES as i64;
+        while position < end {
+            let rest = (end - position) as usize;
+            match nix::sys::sendfile::sendfile(&*stream, &file, Some(&mut position), rest) {
+                Ok(_) => {}
+                Err(nix::errno::Errno::EAGAIN) => {
+                    // The floor serves one reader: waiting for it is all there is to do.
+                    let fd = nix::poll::PollFd::new(
+                        std::os::fd::AsFd::as_fd(stream),
+                        nix::poll::PollFlags::POLLOUT,
+                    );
+                    nix::poll::poll(&mut [fd], nix::poll::PollTimeout::NONE)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if position >= FETCH_FILE_BYTES as i64 {
+            position = 0;
+        }
+        Ok(())
+    })
+}
+
+struct Peer {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    filled: usize,
+}
+
+fn serve(
+    listen: SocketAddr,
+    mut answer: impl FnMut(&mut TcpStream, &[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let listener = TcpListener::bind(listen)?;
+    let epoll = Epoll::new(EpollCreateFlags::empty())?;
+    epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
+    let mut peers = HashMap::new();
+    let mut events = [EpollEvent::empty(); 64];
+    loop {
+        let count = epoll.wait(&mut events, EpollTimeout::NONE)?;
+        for event in &events[..count] {
+            if event.data() == LISTENER {
+                let (stream, _) = listener.accept()?;
+                stream.set_nodelay(true)?;
+                stream.set_nonblocking(true)?;
+                let key = stream.as_raw_fd() as u64 + 1;
+                epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, key))?;
+                peers.insert(key, Peer { stream, buffer: vec![0; 1 << 17], filled: 0 });
+                continue;
+            }
+            let Some(peer) = peers.get_mut(&event.data()) else { continue };
+            if !read_and_answer(peer, &mut answer)? {
+                peers.remove(&event.data());
+            }
+        }
+    }
+}
+
+/// Reads once and answers every whole frame; whether the peer is still there.
+fn read_and_answer(
+    peer: &mut Peer,
+    answer: &mut impl FnMut(&mut TcpStream, &[u8]) -> io::Result<()>,
+) -> io::Result<bool> {
+    match peer.stream.read(&mut peer.buffer[peer.filled..]) {
+        Ok(0) => return Ok(false),
+        Ok(count) => peer.filled += count,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+        Err(_) => return Ok(false),
+    }
+    let mut start = 0;
+    while let Some(prefix) = peer.buffer[start..peer.filled].first_chunk::<4>() {
+        let length = u32::from_be_bytes(*prefix) as usize;
+        if start + 4 + length > peer.filled {
+            if length + 4 > peer.buffer.len() {
+                peer.buffer.resize(length + 4, 0);
+            }
+            break;
+        }
+        answer(&mut peer.stream, &peer.buffer[start + 4..start + 4 + length])?;
+        start += 4 + length;
+    }
+    peer.buffer.copy_within(start..peer.filled, 0);
+    peer.filled -= start;
+    Ok(true)
+}

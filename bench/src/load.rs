@@ -1,0 +1,340 @@
+//! Driving a broker, or the floor, with prebuilt requests.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use hdrhistogram::Histogram;
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::time::TimeSpec;
+use serde_json::{Value, json};
+
+use crate::process;
+use crate::wire::{self, Frame};
+
+const GIB: f64 = (1u64 << 30) as f64;
+
+/// Whom to drive.
+#[derive(Args, Clone)]
+pub(crate) struct Target {
+    /// The server's address.
+    #[arg(long)]
+    address: SocketAddr,
+    /// The server's process, for its processor time and memory.
+    #[arg(long)]
+    pid: u32,
+    /// The topic; made when missing.
+    #[arg(long, default_value = "bench")]
+    topic: String,
+    /// The server is the floor, which knows no topics and answers shortly.
+    #[arg(long)]
+    floor: bool,
+}
+
+impl Target {
+    fn connect(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(self.address)?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    /// Makes the topic and waits until it takes records.
+    fn prepare(&self, partitions: i32) -> io::Result<()> {
+        if self.floor {
+            return Ok(());
+        }
+        let mut stream = self.connect()?;
+        let mut answer = Vec::new();
+        wire::call(&mut stream, &wire::create_topic(&self.topic, partitions), &mut answer)?;
+        for partition in 0..partitions {
+            let probe = wire::produce(&self.topic, partition, &wire::batch(1, 10));
+            let end = Instant::now() + Duration::from_secs(30);
+            loop {
+                wire::call(&mut stream, &probe, &mut answer)?;
+                match wire::produced(&answer, &self.topic) {
+                    Ok(_) => break,
+                    Err(error) if Instant::now() > end => return Err(error),
+                    Err(_) => std::thread::sleep(Duration::from_millis(5)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, answer: &[u8]) -> io::Result<()> {
+        if self.floor { Ok(()) } else { wire::produced(answer, &self.topic).map(drop) }
+    }
+}
+
+/// What is measured around a run.
+struct Meter {
+    pid: u32,
+    cpu: f64,
+    begun: Instant,
+}
+
+impl Meter {
+    fn start(pid: u32) -> io::Result<Self> {
+        Ok(Self { pid, cpu: process::cpu_seconds(pid)?, begun: Instant::now() })
+    }
+
+    fn stop(&self, bytes: u64, records: u64, requests: u64) -> io::Result<Value> {
+        let wall = self.begun.elapsed().as_secs_f64();
+        let cpu = process::cpu_seconds(self.pid)? - self.cpu;
+        let (resident, peak) = process::resident_mib(self.pid)?;
+        Ok(json!({
+            "wall_s": wall,
+            "cpu_s": cpu,
+            "gib": bytes as f64 / GIB,
+            "cpu_s_per_gib": cpu / (bytes as f64 / GIB),
+            "mib_per_s": bytes as f64 / f64::from(1 << 20) / wall,
+            "records_per_s": records as f64 / wall,
+            "requests_per_s": requests as f64 / wall,
+            "cpu_us_per_record": cpu * 1e6 / records.max(1) as f64,
+            "cpu_us_per_request": cpu * 1e6 / requests.max(1) as f64,
+            "rss_mib": resident,
+            "rss_peak_mib": peak,
+        }))
+    }
+}
+
+fn wait_readable(streams: &[TcpStream], timeout: Option<Duration>) -> io::Result<Vec<bool>> {
+    let mut fds: Vec<_> =
+        streams.iter().map(|stream| PollFd::new(stream.as_fd(), PollFlags::POLLIN)).collect();
+    nix::poll::ppoll(&mut fds, timeout.map(TimeSpec::from), None)?;
+    Ok(fds.iter().map(|fd| fd.any().unwrap_or(false)).collect())
+}
+
+/// Produce as fast as answers come.
+#[derive(Args)]
+pub(crate) struct Produce {
+    #[command(flatten)]
+    target: Target,
+    /// Bytes of a record's value.
+    #[arg(long, default_value_t = 1024)]
+    record_bytes: usize,
+    /// Records in a batch.
+    #[arg(long, default_value_t = 63)]
+    batch_records: i32,
+    /// Connections, each to a partition of its own.
+    #[arg(long, default_value_t = 1)]
+    connections: usize,
+    /// Requests in flight on a connection.
+    #[arg(long, default_value_t = 5)]
+    in_flight: usize,
+    /// MiB of batches to send.
+    #[arg(long, default_value_t = 2048)]
+    mib: u64,
+}
+
+impl Produce {
+    pub(crate) fn run(&self) -> io::Result<Value> {
+        let partitions = i32::try_from(self.connections).map_err(io::Error::other)?;
+        self.target.prepare(partitions)?;
+        let batch = wire::batch(self.batch_records, self.record_bytes);
+        let total = (self.mib << 20) / batch.len() as u64;
+        let mut frames: Vec<Frame> = (0..partitions)
+            .map(|partition| wire::produce(&self.target.topic, partition, &batch))
+            .collect();
+        let mut streams =
+            (0..self.connections).map(|_| self.target.connect()).collect::<io::Result<Vec<_>>>()?;
+        let mut flying = vec![0; self.connections];
+        let mut answer = Vec::new();
+        let (mut sent, mut answered) = (0u64, 0u64);
+        let meter = Meter::start(self.target.pid)?;
+        while answered < total {
+            for (index, stream) in streams.iter_mut().enumerate() {
+                while flying[index] < self.in_flight && sent < total {
+                    frames[index].number(sent as i32);
+                    stream.write_all(&frames[index].0)?;
+                    flying[index] += 1;
+                    sent += 1;
+                }
+            }
+            for (index, readable) in wait_readable(&streams, None)?.into_iter().enumerate() {
+                if readable {
+                    wire::read_frame(&mut streams[index], &mut answer)?;
+                    self.target.check(&answer)?;
+                    flying[index] -= 1;
+                    answered += 1;
+                }
+            }
+        }
+        meter.stop(total * batch.len() as u64, total * self.batch_records as u64, total)
+    }
+}
+
+/// Produce at a fixed rate.
+#[derive(Args)]
+pub(crate) struct Paced {
+    #[command(flatten)]
+    target: Target,
+    /// Bytes of a record's value.
+    #[arg(long, default_value_t = 1024)]
+    record_bytes: usize,
+    /// Records in a batch.
+    #[arg(long, default_value_t = 10)]
+    batch_records: i32,
+    /// Records a second.
+    #[arg(long, default_value_t = 20_000)]
+    rate: u32,
+    /// How long, seconds.
+    #[arg(long, default_value_t = 10)]
+    seconds: u32,
+}
+
+impl Paced {
+    pub(crate) fn run(&self) -> io::Result<Value> {
+        self.target.prepare(1)?;
+        let batch = wire::batch(self.batch_records, self.record_bytes);
+        let mut frame = wire::produce(&self.target.topic, 0, &batch);
+        let interval =
+            Duration::from_secs_f64(f64::from(self.batch_records) / f64::from(self.rate));
+        let total = (f64::from(self.seconds) / interval.as_secs_f64()) as u64;
+        let mut stream = [self.target.connect()?];
+        let mut due = VecDeque::new();
+        let mut answer = Vec::new();
+        let mut latency = Histogram::<u64>::new(3).map_err(io::Error::other)?;
+        let (mut sent, mut answered) = (0u64, 0u64);
+        let meter = Meter::start(self.target.pid)?;
+        let mut next = Instant::now();
+        while answered < total {
+            let now = Instant::now();
+            if sent < total && now >= next {
+                frame.number(sent as i32);
+                stream[0].write_all(&frame.0)?;
+                due.push_back(next);
+                next += interval;
+                sent += 1;
+                continue;
+            }
+            let pause = (sent < total).then(|| next - now);
+            if wait_readable(&stream, pause)?[0] {
+                wire::read_frame(&mut stream[0], &mut answer)?;
+                self.target.check(&answer)?;
+                answered += 1;
+                if let Some(intended) = due.pop_front() {
+                    let waited = intended.elapsed().as_nanos() as u64;
+                    latency.record(waited.max(1)).map_err(io::Error::other)?;
+                }
+            }
+        }
+        let mut figures =
+            meter.stop(total * batch.len() as u64, total * self.batch_records as u64, total)?;
+        for (name, percentile) in [("p50", 50.0), ("p99", 99.0), ("p999", 99.9), ("max", 100.0)] {
+            figures[format!("{name}_ms")] =
+                json!(latency.value_at_percentile(percentile) as f64 / 1e6);
+        }
+        Ok(figures)
+    }
+}
+
+/// Fetch a topic again and again.
+#[derive(Args)]
+pub(crate) struct Fetch {
+    #[command(flatten)]
+    target: Target,
+    /// MiB to fetch.
+    #[arg(long, default_value_t = 4096)]
+    mib: u64,
+    /// The most bytes an answer may carry.
+    #[arg(long, default_value_t = 1 << 20)]
+    fetch_bytes: i32,
+}
+
+impl Fetch {
+    pub(crate) fn run(&self) -> io::Result<Value> {
+        let mut stream = self.target.connect()?;
+        let (mut frame, offset_at) = wire::fetch(&self.target.topic, 0, self.fetch_bytes);
+        let mut answer = Vec::new();
+        let (mut offset, mut bytes, mut records, mut requests) = (0i64, 0u64, 0u64, 0u64);
+        let meter = Meter::start(self.target.pid)?;
+        while bytes < self.mib << 20 {
+            frame.number(requests as i32);
+            frame.0[offset_at..offset_at + 8].copy_from_slice(&offset.to_be_bytes());
+            wire::call(&mut stream, &frame, &mut answer)?;
+            requests += 1;
+            if self.target.floor {
+                bytes += answer.len() as u64;
+                continue;
+            }
+            let set = wire::fetched(&answer, &self.target.topic)?;
+            bytes += set.len() as u64;
+            let next = last_offset(set).map_or(0, |last| last + 1);
+            records += (next - offset).max(0) as u64;
+            // An empty answer is the end: begin anew.
+            offset = next;
+        }
+        meter.stop(bytes, records, requests)
+    }
+}
+
+/// The last offset of the last whole batch of a set.
+fn last_offset(set: &[u8]) -> Option<i64> {
+    let mut rest = set;
+    let mut last = None;
+    while let Some((header, _)) = rest.split_first_chunk::<61>() {
+        let word = |at: usize| {
+            i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+        };
+        let size = 12 + word(8) as usize;
+        if size > rest.len() {
+            break;
+        }
+        let base = (i64::from(word(0)) << 32) | i64::from(word(4).cast_unsigned());
+        last = Some(base + i64::from(word(23)));
+        rest = &rest[size..];
+    }
+    last
+}
+
+/// Start a broker and time its first acknowledged record.
+#[derive(Args)]
+pub(crate) struct ColdStart {
+    /// Where the broker will listen.
+    #[arg(long)]
+    address: SocketAddr,
+    /// The topic; made when missing.
+    #[arg(long, default_value = "cold")]
+    topic: String,
+    /// The command that starts it.
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
+}
+
+impl ColdStart {
+    pub(crate) fn run(&self) -> io::Result<Value> {
+        let begun = Instant::now();
+        let mut child = Command::new(&self.command[0])
+            .args(&self.command[1..])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let target = Target {
+            address: self.address,
+            pid: child.id(),
+            topic: self.topic.clone(),
+            floor: false,
+        };
+        let acked = loop {
+            match target.prepare(1) {
+                Ok(()) => break Ok(begun.elapsed()),
+                Err(error) if begun.elapsed() > Duration::from_secs(60) => break Err(error),
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        };
+        std::thread::sleep(Duration::from_secs(1));
+        let memory = process::resident_mib(child.id());
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(child.id().cast_signed()),
+            nix::sys::signal::Signal::SIGTERM,
+        )?;
+        child.wait()?;
+        let (idle, _) = memory?;
+        Ok(json!({ "first_ack_ms": acked?.as_secs_f64() * 1e3, "idle_rss_mib": idle }))
+    }
+}

@@ -1,0 +1,73 @@
+//! The load generator and the floor that the broker is measured against.
+//!
+//! `ottla-bench floor` is what the machine needs to do a broker's work with no broker around it:
+//! wait in `epoll`, read a request, sum it, append it, answer; or answer with `sendfile`. The `load`
+//! commands drive the floor, Ottla or Apache Kafka with the same prebuilt request bytes, check every
+//! answer, and print one line of JSON.
+#![forbid(unsafe_code)]
+
+mod floor;
+mod load;
+mod process;
+mod wire;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Load generator and floor.
+#[derive(Parser)]
+struct Arguments {
+    /// The processor to stay on.
+    #[arg(long, global = true)]
+    cpu: Option<usize>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve produce requests with nothing but epoll, read, CRC-32C, pwrite and an answer.
+    FloorProduce {
+        /// Where to listen.
+        #[arg(long)]
+        listen: SocketAddr,
+        /// The file to append to.
+        #[arg(long)]
+        file: PathBuf,
+    },
+    /// Serve fetch requests with nothing but epoll, read and sendfile.
+    FloorFetch {
+        /// Where to listen.
+        #[arg(long)]
+        listen: SocketAddr,
+        /// The file to send from; made when missing.
+        #[arg(long)]
+        file: PathBuf,
+    },
+    /// Produce as fast as answers come.
+    Produce(load::Produce),
+    /// Produce at a fixed rate, latency counted from the intended time of sending.
+    Paced(load::Paced),
+    /// Fetch a topic again and again.
+    Fetch(load::Fetch),
+    /// Start a broker and time its first acknowledged record.
+    ColdStart(load::ColdStart),
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments = Arguments::parse();
+    if let Some(cpu) = arguments.cpu {
+        process::stay_on(cpu)?;
+    }
+    match arguments.command {
+        Command::FloorProduce { listen, file } => floor::serve_produce(listen, &file)?,
+        Command::FloorFetch { listen, file } => floor::serve_fetch(listen, &file)?,
+        Command::Produce(produce) => println!("{}", produce.run()?),
+        Command::Paced(paced) => println!("{}", paced.run()?),
+        Command::Fetch(fetch) => println!("{}", fetch.run()?),
+        Command::ColdStart(start) => println!("{}", start.run()?),
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! The few requests that the load generator sends, as prebuilt bytes.
+//!
+//! Versions are chosen to be spoken by every broker measured and to name topics by name: Produce 8,
+//! Fetch 11, CreateTopics 4 (Kafka's protocol guide), none of them in the flexible encoding.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+
+/// Where a frame's correlation id stands, behind length, api key and version.
+const CORRELATION_AT: usize = 8;
+const CLIENT_ID: &str = "bench";
+
+/// A whole request frame, length first.
+#[derive(Clone)]
+pub(crate) struct Frame(pub(crate) Vec<u8>);
+
+impl Frame {
+    fn new(api_key: i16, version: i16) -> Self {
+        let mut frame = Self(vec![0; 4]);
+        frame.i16(api_key).i16(version).i32(0).string(CLIENT_ID);
+        frame
+    }
+    fn i8(&mut self, value: i8) -> &mut Self {
+        self.raw(&value.to_be_bytes())
+    }
+    fn i16(&mut self, value: i16) -> &mut Self {
+        self.raw(&value.to_be_bytes())
+    }
+    fn i32(&mut self, value: i32) -> &mut Self {
+        self.raw(&value.to_be_bytes())
+    }
+    fn i64(&mut self, value: i64) -> &mut Self {
+        self.raw(&value.to_be_bytes())
+    }
+    fn string(&mut self, value: &str) -> &mut Self {
+        self.i16(value.len() as i16).raw(value.as_bytes())
+    }
+    fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+    fn done(mut self) -> Self {
+        let length = (self.0.len() - 4) as i32;
+        self.0[..4].copy_from_slice(&length.to_be_bytes());
+        self
+    }
+    /// Sets the correlation id.
+    pub(crate) fn number(&mut self, correlation_id: i32) {
+        self.0[CORRELATION_AT..CORRELATION_AT + 4].copy_from_slice(&correlation_id.to_be_bytes());
+    }
+}
+
+/// Creates a topic, with three replicas' worth of nothing: one replica, default settings.
+pub(crate) fn create_topic(topic: &str, partitions: i32) -> Frame {
+    let mut frame = Frame::new(19, 4);
+    frame.i32(1).string(topic).i32(partitions).i16(1).i32(0).i32(0).i32(30_000).i8(0);
+    frame.done()
+}
+
+/// Produces `batch` to one partition, with one ack.
+pub(crate) fn produce(topic: &str, partition: i32, batch: &[u8]) -> Frame {
+    let mut frame = Frame::new(0, 8);
+    frame.i16(-1).i16(1).i32(30_000);
+    frame.i32(1).string(topic).i32(1).i32(partition).i32(batch.len() as i32).raw(batch);
+    frame.done()
+}
+
+/// What Produce answered for its one partition.
+pub(crate) fn produced(answer: &[u8], topic: &str) -> io::Result<i64> {
+    let at = 4 + 4 + 2 + topic.len() + 4 + 4;
+    let field = answer.get(at..at + 10).ok_or_else(|| io::Error::other("short answer"))?;
+    match i16::from_be_bytes([field[0], field[1]]) {
+        0 => Ok(i64::from_be_bytes(field[2..].try_into().map_err(io::Error::other)?)),
+        code => Err(io::Error::other(format!("produce answered error {code}"))),
+    }
+}
+
+/// Fetches one partition from `offset`; returns the frame and where its offset stands.
+pub(crate) fn fetch(topic: &str, offset: i64, bytes_max: i32) -> (Frame, usize) {
+    let mut frame = Frame::new(1, 11);
+    frame.i32(-1).i32(500).i32(1).i32(bytes_max).i8(0).i32(0).i32(-1);
+    frame.i32(1).string(topic).i32(1).i32(0).i32(-1);
+    let offset_at = frame.0.len();
+    frame.i64(offset).i64(-1).i32(bytes_max).i32(0).string("");
+    (frame.done(), offset_at)
+}
+
+/// The records of a Fetch answer of one partition.
+pub(crate) fn fetched<'a>(answer: &'a [u8], topic: &str) -> io::Result<&'a [u8]> {
+    let partition_at = 4 + 4 + 2 + 4 + 4 + 2 + topic.len() + 4 + 4;
+    let error = answer.get(partition_at..partition_at + 2);
+    if error != Some(&[0, 0]) {
+        return Err(io::Error::other(format!("fetch answered error {error:?}")));
+    }
+    // Error, high watermark, last stable offset, log start offset, aborted, preferred, length.
+    let records_at = partition_at + 2 + 8 + 8 + 8 + 4 + 4 + 4;
+    answer.get(records_at..).ok_or_else(|| io::Error::other("short answer"))
+}
+
+/// Reads one frame's body into `buffer`.
+pub(crate) fn read_frame(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()> {
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    buffer.resize(u32::from_be_bytes(length) as usize, 0);
+    stream.read_exact(buffer)
+}
+
+/// Sends a frame and waits for its answer.
+pub(crate) fn call(stream: &mut TcpStream, frame: &Frame, buffer: &mut Vec<u8>) -> io::Result<()> {
+    stream.write_all(&frame.0)?;
+    read_frame(stream, buffer)
+}
+
+/// A magic 2 batch of `count` records of `record_bytes` each, values only, uncompressed.
+pub(crate) fn batch(count: i32, record_bytes: usize) -> Vec<u8> {
+    let mut records = Vec::new();
+    for index in 0..count {
+        let mut body = vec![0];
+        zigzag(&mut body, 0);
+        zigzag(&mut body, i64::from(index));
+        zigzag(&mut body, -1);
+        zigzag(&mut body, record_bytes as i64);
+        body.extend((0..record_bytes).map(|place| (place % 251) as u8));
+        zigzag(&mut body, 0);
+        zigzag(&mut records, body.len() as i64);
+        records.extend_from_slice(&body);
+    }
+    let now_ms = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_millis() as i64);
+    let mut covered = Frame(Vec::new());
+    covered.i16(0).i32(count - 1).i64(now_ms).i64(now_ms).i64(-1).i16(-1).i32(-1).i32(count);
+    covered.raw(&records);
+    let mut batch = Frame(Vec::new());
+    batch.i64(0).i32((9 + covered.0.len()) as i32).i32(-1).i8(2);
+    batch.raw(&crc32c::crc32c(&covered.0).to_be_bytes()).raw(&covered.0);
+    batch.0
+}
+
+fn zigzag(to: &mut Vec<u8>, value: i64) {
+    let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    while rest >= 0x80 {
+        to.push((rest as u8) | 0x80);
+        rest >>= 7;
+    }
+    to.push(rest as u8);
+}
