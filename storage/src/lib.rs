@@ -2,3 +2,9 @@
 
 pub mod disk;
 mod mmap;
+
+pub mod checkpoint;
+pub mod file_name;
+pub mod leader_epoch;
+pub mod partition_dir;
+pub mod whole_file;
