@@ -1,7 +1,7 @@
 //! The load generator and the floor that the broker is measured against.
 //!
-//! `ottla-bench floor-produce` is what the machine needs to do a broker's work with no broker around
-//! it: wait in `epoll`, read a request, sum it, append it, answer; `floor-fetch` answers with
+//! `ottla-bench floor-produce` is what the machine needs to do a broker's work without a broker:
+//! wait in `epoll`, read a request, sum it, append it, answer; `floor-fetch` answers with
 //! `sendfile`. The other commands drive the floor, Ottla or Apache Kafka with the same prebuilt
 //! request bytes, check every answer, and print one line of JSON.
 #![forbid(unsafe_code)]
