@@ -7,4 +7,5 @@ pub mod checkpoint;
 pub mod file_name;
 pub mod leader_epoch;
 pub mod partition_dir;
+pub mod validate;
 pub mod whole_file;

@@ -239,6 +239,12 @@ impl HeaderFields {
         bytes
     }
 
+    /// The CRC-32C of a batch of this header and `payload`.
+    pub fn crc_with(&self, payload: &[u8]) -> u32 {
+        let of_header = crc32c::crc32c(&self.to_bytes()[CRC_COVERS_FROM..]);
+        crc32c::crc32c_append(of_header, payload)
+    }
+
     /// Writes the header over the start of `batch`, with the CRC and the batch length of all of
     /// it. `None` when it is shorter than a header or longer than a batch length can say.
     pub fn seal(mut self, batch: &mut [u8]) -> Option<()> {
