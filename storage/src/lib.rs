@@ -7,5 +7,6 @@ pub mod checkpoint;
 pub mod file_name;
 pub mod leader_epoch;
 pub mod partition_dir;
+pub mod producer_state;
 pub mod validate;
 pub mod whole_file;
