@@ -1,0 +1,141 @@
+//! The bounded queue between Processors and handlers.
+//!
+//! It wakes no thread that is awake. A batch of requests costs one wake-up: a handler that finds
+//! more than its share wakes the next one. Processors never wait here: what does not fit stays with
+//! them until the queue has room and says so.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::counters::Counters;
+use crate::inbox::Inbox;
+use crate::service::{Reply, Request};
+
+/// A request with the way back.
+pub(crate) type Call = (Request, Reply);
+
+/// Requests that a handler takes at once, at most: they run one after the other.
+const TAKE_MAX: usize = 16;
+
+pub(crate) struct RequestChannel {
+    queue: Mutex<Queue>,
+    ready: Condvar,
+    requests_max: usize,
+    handlers: usize,
+    counters: Arc<Counters>,
+}
+
+struct Queue {
+    calls: VecDeque<Call>,
+    /// Handlers that wait and have not been woken.
+    sleepers: usize,
+    /// Wake-ups sent that no handler has acted on.
+    woken: usize,
+    /// Processors that have more than fits.
+    refused: Vec<Arc<Inbox>>,
+    closed: bool,
+}
+
+impl RequestChannel {
+    pub(crate) fn new(
+        requests_max: usize,
+        handlers: usize,
+        counters: Arc<Counters>,
+    ) -> RequestChannel {
+        RequestChannel {
+            queue: Mutex::new(Queue {
+                calls: VecDeque::new(),
+                sleepers: 0,
+                woken: 0,
+                refused: Vec::new(),
+                closed: false,
+            }),
+            ready: Condvar::new(),
+            requests_max: requests_max.max(1),
+            handlers: handlers.max(1),
+            counters,
+        }
+    }
+
+    /// Moves calls from the front of `calls` into the queue, as many as fit. When some do not,
+    /// `inbox` is woken once there is room.
+    pub(crate) fn push(&self, calls: &mut VecDeque<Call>, inbox: &Arc<Inbox>) {
+        let mut queue = self.lock();
+        let room = self.requests_max.saturating_sub(queue.calls.len());
+        let fit = room.min(calls.len());
+        queue.calls.extend(calls.drain(..fit));
+        if !calls.is_empty() {
+            self.counters.queue_full.one();
+            if !queue.refused.iter().any(|refused| Arc::ptr_eq(refused, inbox)) {
+                queue.refused.push(Arc::clone(inbox));
+            }
+        }
+        if fit > 0 {
+            self.wake_one(queue);
+        }
+    }
+
+    /// Waits for calls and moves this handler's share of them into `into`. False when the channel
+    /// is closed and empty.
+    pub(crate) fn take(&self, into: &mut VecDeque<Call>) -> bool {
+        let mut queue = self.lock();
+        while queue.calls.is_empty() {
+            if queue.closed {
+                return false;
+            }
+            queue.sleepers += 1;
+            queue = self.ready.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            // A spurious return is told from a wake-up by the count of those sent.
+            if queue.woken > 0 {
+                queue.woken -= 1;
+            } else {
+                queue.sleepers = queue.sleepers.saturating_sub(1);
+            }
+        }
+        let share = queue.calls.len().div_ceil(self.handlers).min(TAKE_MAX);
+        into.extend(queue.calls.drain(..share));
+        let refused = std::mem::take(&mut queue.refused);
+        if queue.calls.is_empty() {
+            drop(queue);
+        } else {
+            self.wake_one(queue);
+        }
+        refused.iter().for_each(|inbox| inbox.wake());
+        true
+    }
+
+    /// Requests that wait.
+    pub(crate) fn depth(&self) -> usize {
+        self.lock().calls.len()
+    }
+
+    /// Takes no more; handlers finish what waits and end. With `drop_waiting` they do not even
+    /// that.
+    pub(crate) fn close(&self, drop_waiting: bool) {
+        let mut queue = self.lock();
+        queue.closed = true;
+        let dropped = drop_waiting.then(|| std::mem::take(&mut queue.calls));
+        queue.woken += queue.sleepers;
+        queue.sleepers = 0;
+        drop(queue);
+        drop(dropped);
+        self.ready.notify_all();
+    }
+
+    /// Wakes a handler, if one sleeps and none is on its way already.
+    fn wake_one(&self, mut queue: MutexGuard<'_, Queue>) {
+        if queue.sleepers == 0 || queue.woken > 0 {
+            return;
+        }
+        queue.sleepers -= 1;
+        queue.woken += 1;
+        drop(queue);
+        self.counters.handler_wakeups.one();
+        self.ready.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // No code of others runs under this lock, so it is whole whatever panicked.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

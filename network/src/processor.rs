@@ -1,0 +1,390 @@
+//! The thread that owns connections: waits for sockets, drives each connection that has something
+//! to do, and passes whole requests on.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token};
+
+use crate::acceptor::Accepted;
+use crate::channel::{Call, RequestChannel};
+use crate::config::InlinePolicy;
+use crate::counters::{CloseReason, Counters};
+use crate::idle::IdleTimers;
+use crate::inbox::{FORCE, Inbox, Left, RUN};
+use crate::log_limit::LogLimit;
+use crate::peer::{Peer, Tools};
+use crate::pool::FramePool;
+use crate::sendfile::SCRATCH_BYTES;
+use crate::service::{Address, Answer, Reply, Request, Service};
+
+/// The token of the waker; connections have their slot.
+const WAKER: Token = Token(usize::MAX);
+/// Sockets reported by one `epoll_wait`, at most.
+const EVENTS_MAX: usize = 256;
+/// How often memory that waits is looked at, ms, as long as some does.
+const TICK_MS: u64 = 1000;
+/// A connection that holds request memory and moves no byte for so long is closed if others wait for
+/// memory, ms.
+const MEMORY_IDLE_MS: u64 = 10_000;
+
+/// What all threads of a server share.
+pub(crate) struct Shared {
+    pub(crate) service: Arc<dyn Service>,
+    pub(crate) channel: RequestChannel,
+    pub(crate) pool: FramePool,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) inline: InlinePolicy,
+    pub(crate) frame_bytes_max: u32,
+    pub(crate) idle_ms: u64,
+}
+
+impl Shared {
+    /// Runs the service. A panic costs the connection, whose reply is dropped, and no more.
+    pub(crate) fn serve(&self, (request, reply): Call) {
+        self.counters.requests.one();
+        let call = AssertUnwindSafe(|| self.service.call(request, reply));
+        if catch_unwind(call).is_err() {
+            self.counters.panics.one();
+        }
+    }
+}
+
+/// A Processor.
+pub(crate) struct Processor {
+    shared: Arc<Shared>,
+    inbox: Arc<Inbox>,
+    poll: Poll,
+    peers: Vec<Option<Peer>>,
+    free: Vec<usize>,
+    /// Slots to be driven.
+    turn: Vec<usize>,
+    /// Requests not yet passed on.
+    calls: VecDeque<Call>,
+    /// The queue was full: it says when it has room again.
+    blocked: bool,
+    /// Slots that wait for request memory.
+    starved: Vec<usize>,
+    /// Connections in the middle of a frame, which may hold more memory than they need.
+    mid_frame: Vec<Address>,
+    timers: IdleTimers,
+    next_tick_ms: u64,
+    left: Left,
+    scratch: Vec<u8>,
+    log_limit: LogLimit,
+    start: Instant,
+    now_ms: u64,
+    stopping: bool,
+}
+
+impl Processor {
+    pub(crate) fn new(shared: Arc<Shared>) -> io::Result<Processor> {
+        let poll = Poll::new()?;
+        let inbox = Arc::new(Inbox::new(poll.registry(), WAKER, Arc::clone(&shared.counters))?);
+        Ok(Processor {
+            timers: IdleTimers::new(shared.idle_ms),
+            shared,
+            inbox,
+            poll,
+            peers: Vec::new(),
+            free: Vec::new(),
+            turn: Vec::new(),
+            calls: VecDeque::new(),
+            blocked: false,
+            starved: Vec::new(),
+            mid_frame: Vec::new(),
+            next_tick_ms: 0,
+            left: Left::default(),
+            scratch: vec![0; SCRATCH_BYTES],
+            log_limit: LogLimit::default(),
+            start: Instant::now(),
+            now_ms: 0,
+            stopping: false,
+        })
+    }
+
+    pub(crate) fn inbox(&self) -> Arc<Inbox> {
+        Arc::clone(&self.inbox)
+    }
+
+    /// Works until told to stop and, unless forced, no connection is left.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        loop {
+            if let Err(error) = self.wait(&mut events) {
+                log::error!("a network thread ends: {error}");
+                break;
+            }
+            for event in &events {
+                self.note(event);
+            }
+            self.empty_inbox();
+            let driven = self.drive_all();
+            self.pass_on(driven);
+            self.look_after();
+            if self.stops() {
+                break;
+            }
+        }
+        self.inbox.close();
+        for slot in 0..self.peers.len() {
+            self.close(slot, CloseReason::Stop);
+        }
+    }
+
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let busy = !self.turn.is_empty() || !(self.calls.is_empty() || self.blocked);
+        let timeout = if busy || !self.inbox.fall_asleep() {
+            Some(Duration::ZERO)
+        } else {
+            let tick = !(self.starved.is_empty() && self.mid_frame.is_empty());
+            let due = [self.timers.next_ms(), tick.then_some(self.next_tick_ms)];
+            // One more than the difference: the clock below is cut to whole milliseconds.
+            let wait = |due: u64| Duration::from_millis(due.saturating_sub(self.now_ms) + 1);
+            due.into_iter().flatten().min().map(wait)
+        };
+        self.shared.counters.epoll_wait.one();
+        let result = self.poll.poll(events, timeout);
+        self.now_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match result {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn note(&mut self, event: &mio::event::Event) {
+        // The waker's token finds no slot: what it announces lies in the inbox.
+        let slot = event.token().0;
+        if let Some(Some(peer)) = self.peers.get_mut(slot) {
+            peer.note(event);
+            self.list(slot);
+        }
+    }
+
+    /// Puts a connection on the list of those to be driven, once.
+    fn list(&mut self, slot: usize) {
+        if let Some(peer) = self.peers[slot].as_mut().filter(|peer| !peer.listed) {
+            peer.listed = true;
+            self.turn.push(slot);
+        }
+    }
+
+    fn empty_inbox(&mut self) {
+        let mut left = std::mem::take(&mut self.left);
+        self.inbox.take(&mut left);
+        for accepted in left.accepted.drain(..) {
+            self.adopt(accepted);
+        }
+        for (address, answer) in left.answers.drain(..) {
+            self.answer(address, answer);
+        }
+        self.left = left;
+        if !self.starved.is_empty() && !self.shared.pool.starved() {
+            std::mem::take(&mut self.starved).into_iter().for_each(|slot| self.list(slot));
+        }
+    }
+
+    fn adopt(&mut self, mut accepted: Accepted) {
+        let slot = self.free.pop().unwrap_or(self.peers.len());
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registered = self.poll.registry().register(&mut accepted.stream, Token(slot), interest);
+        let address = Address { slot, id: accepted.facts.id };
+        let peer = Peer::new(accepted, self.shared.frame_bytes_max, self.now_ms);
+        if slot == self.peers.len() {
+            self.peers.push(Some(peer));
+        } else {
+            self.peers[slot] = Some(peer);
+        }
+        match registered {
+            Ok(()) if self.stopping => self.close(slot, CloseReason::Stop),
+            Ok(()) => self.timers.watch(address, self.now_ms),
+            Err(error) => {
+                self.log_limit.warn(&format!("a connection cannot be waited for: {error}"));
+                self.close(slot, CloseReason::Descriptors);
+            }
+        }
+    }
+
+    fn answer(&mut self, address: Address, answer: Answer) {
+        let now_ms = self.now_ms;
+        let Some(peer) = self.tenant(address) else { return };
+        match peer.answer(answer, now_ms) {
+            Ok(()) => self.list(address.slot),
+            Err(reason) => self.close(address.slot, reason),
+        }
+    }
+
+    /// The connection at an address, unless it is gone.
+    fn tenant(&mut self, address: Address) -> Option<&mut Peer> {
+        let peer = self.peers.get_mut(address.slot)?.as_mut()?;
+        (peer.facts.id == address.id).then_some(peer)
+    }
+
+    /// Drives the listed connections; tells how many.
+    fn drive_all(&mut self) -> usize {
+        let turn = std::mem::take(&mut self.turn);
+        for slot in &turn {
+            self.drive(*slot);
+        }
+        turn.len()
+    }
+
+    fn drive(&mut self, slot: usize) {
+        let Some(peer) = &mut self.peers[slot] else { return };
+        peer.listed = false;
+        let mut tools = Tools {
+            pool: &self.shared.pool,
+            counters: &self.shared.counters,
+            scratch: &mut self.scratch,
+            log_limit: &self.log_limit,
+            now_ms: self.now_ms,
+        };
+        let driven = match peer.drive(&mut tools) {
+            Ok(driven) => driven,
+            Err(_) if self.stopping && peer.state.is_finished() => {
+                return self.close(slot, CloseReason::Stop);
+            }
+            Err(reason) => return self.close(slot, reason),
+        };
+        let address = Address { slot, id: peer.facts.id };
+        if let Some(frame) = driven.request {
+            let request = Request { frame, connection: peer.facts };
+            self.calls.push_back((request, Reply::new(Arc::clone(&self.inbox), address)));
+        }
+        if driven.starved {
+            self.starved.push(slot);
+        }
+        if peer.state.is_mid_frame() && !peer.mid_frame_listed {
+            peer.mid_frame_listed = true;
+            self.mid_frame.push(address);
+        }
+        if driven.again {
+            self.list(slot);
+        }
+    }
+
+    /// Passes requests on: to the handlers or, when the policy allows it, to the service itself.
+    fn pass_on(&mut self, driven: usize) {
+        self.blocked = false;
+        match self.shared.inline {
+            InlinePolicy::Never => (),
+            InlinePolicy::WhenAlone => {
+                let alone = driven == 1 && self.calls.len() == 1 && self.turn.is_empty();
+                if alone && !self.inbox.is_notified() && self.shared.channel.depth() == 0 {
+                    self.serve_first();
+                }
+            }
+            InlinePolicy::Always => (0..self.calls.len()).for_each(|_| self.serve_first()),
+        }
+        if self.inbox.is_notified() {
+            // Answers from just now are written before the next wait.
+            self.empty_inbox();
+            self.drive_all();
+        }
+        if !self.calls.is_empty() && self.shared.inline != InlinePolicy::Always {
+            self.shared.channel.push(&mut self.calls, &self.inbox);
+            self.blocked = !self.calls.is_empty();
+        }
+    }
+
+    fn serve_first(&mut self) {
+        let Some(call) = self.calls.pop_front() else { return };
+        if self.shared.service.may_run_inline(&call.0) {
+            self.shared.counters.requests_inline.one();
+            self.shared.serve(call);
+        } else {
+            self.shared.channel.push(&mut VecDeque::from([call]), &self.inbox);
+        }
+    }
+
+    /// Closes idle connections and frees memory that waits for nothing.
+    fn look_after(&mut self) {
+        while self.timers.next_ms().is_some_and(|due| due <= self.now_ms) {
+            let (peers, now_ms) = (&self.peers, self.now_ms);
+            let last_active = |address: Address| {
+                let peer = peers.get(address.slot)?.as_ref()?;
+                // The service takes its own time; that is not the peer's idling.
+                let active =
+                    if peer.state.is_waiting_for_service() { now_ms } else { peer.active_ms };
+                (peer.facts.id == address.id).then_some(active)
+            };
+            match self.timers.next_idle(now_ms, last_active) {
+                Some(address) => self.close(address.slot, CloseReason::Idle),
+                None => break,
+            }
+        }
+        if self.now_ms >= self.next_tick_ms {
+            self.next_tick_ms = self.now_ms + TICK_MS;
+            self.tick();
+        }
+    }
+
+    fn tick(&mut self) {
+        let now_ms = self.now_ms;
+        let mid_frame = std::mem::take(&mut self.mid_frame);
+        let pool = self.shared.pool.clone();
+        for address in mid_frame {
+            let Some(peer) = self.tenant(address) else { continue };
+            peer.mid_frame_listed = false;
+            if !peer.state.is_mid_frame() {
+                continue;
+            }
+            if peer.active_ms + TICK_MS <= now_ms {
+                peer.state.shrink(&pool);
+            } else {
+                peer.mid_frame_listed = true;
+                self.mid_frame.push(address);
+            }
+        }
+        if self.starved.is_empty() {
+            return;
+        }
+        for slot in 0..self.peers.len() {
+            let holds = |peer: &Peer| {
+                peer.state.holds_memory()
+                    && !peer.state.is_waiting_for_service()
+                    && peer.active_ms + MEMORY_IDLE_MS <= now_ms
+            };
+            if self.peers[slot].as_ref().is_some_and(holds) {
+                self.close(slot, CloseReason::Memory);
+            }
+        }
+    }
+
+    fn close(&mut self, slot: usize, reason: CloseReason) {
+        let Some(mut peer) = self.peers[slot].take() else { return };
+        if reason == CloseReason::Stop {
+            peer.discard_input(&mut self.scratch);
+        }
+        // Closing the descriptor alone would do, but mio wants to be told.
+        if let Err(error) = self.poll.registry().deregister(peer.stream()) {
+            log::debug!("deregistering {}: {error}", peer.facts.peer);
+        }
+        drop(peer);
+        self.shared.counters.close(reason);
+        self.inbox.connections.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        self.free.push(slot);
+    }
+
+    /// Whether the thread is to end now.
+    fn stops(&mut self) -> bool {
+        let told = self.inbox.told();
+        if told == RUN {
+            return false;
+        }
+        if !self.stopping {
+            self.stopping = true;
+            for slot in 0..self.peers.len() {
+                let Some(peer) = &mut self.peers[slot] else { continue };
+                peer.state.stop();
+                if peer.state.is_finished() {
+                    self.close(slot, CloseReason::Stop);
+                }
+            }
+        }
+        told == FORCE || self.peers.iter().all(Option::is_none)
+    }
+}
