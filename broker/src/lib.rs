@@ -1,5 +1,6 @@
 //! The broker: wiring, configuration, one handler an API.
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod delayed;
 pub mod fetch_session;

@@ -1,0 +1,203 @@
+//! What must hold before the broker starts: each value valid, and all of them together.
+
+use super::error::{ConfigError, Problem};
+use super::keys;
+use super::statics::StaticConfig;
+use super::value::Value;
+
+/// What `ottla` is when the file does not say.
+const NODE_ID: i64 = 1;
+
+/// Each value by itself.
+pub(super) fn values(config: &StaticConfig) -> Result<(), ConfigError> {
+    let problems: Vec<Problem> = keys::all().filter_map(|def| config.value(def).err()).collect();
+    if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+}
+
+/// The values together, and those that ask for what Ottla cannot do and must not ignore.
+pub(super) fn together(config: &StaticConfig) -> Result<(), Problem> {
+    roles(config)?;
+    security(config)?;
+    spans(config)?;
+    bounds(config)?;
+    connections(config)
+}
+
+fn integer(config: &StaticConfig, key: &str) -> Result<Option<i64>, Problem> {
+    match config.known(key)? {
+        Some(Value::Integer(n)) => Ok(Some(n)),
+        _ => Ok(None),
+    }
+}
+
+/// `node.id`, else `broker.id`, else 1.
+pub(super) fn node_id(config: &StaticConfig) -> Result<i32, Problem> {
+    let node = integer(config, "node.id")?;
+    let broker = integer(config, "broker.id")?.filter(|id| *id != -1);
+    match (node, broker) {
+        (Some(node), Some(broker)) if node != broker => {
+            let mut problem = config.problem("broker.id", format!("differs from node.id={node}"));
+            "remove broker.id, its older name".clone_into(&mut problem.next);
+            Err(problem)
+        }
+        (None, Some(id)) if id < 0 => Err(config.problem("broker.id", "must be at least 0")),
+        (node, broker) => {
+            let id = node.or(broker).unwrap_or(NODE_ID);
+            Ok(i32::try_from(id).expect("both keys are of type INT"))
+        }
+    }
+}
+
+/// Two brokers that both believe to be the cluster would part its data: so a file of a node that
+/// belongs to controllers elsewhere is not started as a cluster of its own.
+fn roles(config: &StaticConfig) -> Result<(), Problem> {
+    let id = node_id(config)?;
+    if let Some(Value::List(roles)) = config.known("process.roles")?
+        && roles.len() < 2
+    {
+        let mut problem = config.problem(
+            "process.roles",
+            "asks for one role; Ottla runs as broker and controller in one process",
+        );
+        "broker,controller".clone_into(&mut problem.valid);
+        "set process.roles=broker,controller if this node is a cluster by itself; joining \
+         controllers elsewhere is not built yet"
+            .clone_into(&mut problem.next);
+        return Err(problem);
+    }
+    if let Some(Value::List(voters)) = config.known("controller.quorum.voters")?
+        && !voters.is_empty()
+    {
+        let own = voters.iter().filter_map(|voter| voter.split('@').next()?.parse().ok());
+        if own.collect::<Vec<i32>>() != [id] {
+            let wrong = format!("is not this node alone, whose node.id is {id}");
+            let mut problem = config.problem("controller.quorum.voters", wrong);
+            problem.valid = format!("{id}@HOST:PORT");
+            "name this node as the only voter if it is a cluster by itself; joining controllers \
+             elsewhere is not built yet"
+                .clone_into(&mut problem.next);
+            return Err(problem);
+        }
+    }
+    Ok(())
+}
+
+/// Settings that keep people out are not passed over.
+fn security(config: &StaticConfig) -> Result<(), Problem> {
+    if let Some(Value::Text(class)) = config.known("authorizer.class.name")?
+        && !class.is_empty()
+    {
+        let mut problem =
+            config.problem("authorizer.class.name", "asks for ACLs, which are not built yet");
+        "empty: every client may do everything".clone_into(&mut problem.valid);
+        "remove the line if that is acceptable on this network".clone_into(&mut problem.next);
+        return Err(problem);
+    }
+    if config.known("remote.log.storage.system.enable")? == Some(Value::Bool(true)) {
+        let mut problem = config.problem(
+            "remote.log.storage.system.enable",
+            "asks for tiered storage, which is not built yet",
+        );
+        "false".clone_into(&mut problem.valid);
+        "remove the line; topics that were tiered cannot be read without it"
+            .clone_into(&mut problem.next);
+        return Err(problem);
+    }
+    Ok(())
+}
+
+/// Spans of time whose lower bound the type does not tell, since null defers to another key.
+fn spans(config: &StaticConfig) -> Result<(), Problem> {
+    for (key, low) in [("log.roll.ms", 1), ("log.roll.jitter.ms", 0), ("log.flush.interval.ms", 0)]
+    {
+        if integer(config, key)?.is_some_and(|n| n < low) {
+            return Err(config.problem(key, format!("must be at least {low}")));
+        }
+    }
+    for key in ["log.retention.ms", "log.retention.minutes", "log.retention.hours"] {
+        if integer(config, key)?.is_some_and(|n| n < 1 && n != -1) {
+            let mut problem = config.problem(key, "must be at least 1, or -1 for ever");
+            "a whole number from 1, or -1".clone_into(&mut problem.valid);
+            return Err(problem);
+        }
+    }
+    let least = integer(config, "log.cleaner.min.compaction.lag.ms")?.unwrap_or(0);
+    if integer(config, "log.cleaner.max.compaction.lag.ms")?.is_some_and(|most| most < least) {
+        let wrong = format!("is less than log.cleaner.min.compaction.lag.ms={least}");
+        return Err(config.problem("log.cleaner.max.compaction.lag.ms", wrong));
+    }
+    Ok(())
+}
+
+/// Each default of a group's setting lies between its bounds.
+fn bounds(config: &StaticConfig) -> Result<(), Problem> {
+    let mut ordered = vec![(
+        "group.min.session.timeout.ms".to_owned(),
+        "group.max.session.timeout.ms".to_owned(),
+    )];
+    for kind in ["consumer", "share", "streams"] {
+        for name in ["session.timeout.ms", "heartbeat.interval.ms", "assignment.interval.ms"] {
+            let key = format!("group.{kind}.{name}");
+            ordered.push((format!("group.{kind}.min.{name}"), key.clone()));
+            ordered.push((key, format!("group.{kind}.max.{name}")));
+        }
+    }
+    for name in ["delivery.count.limit", "record.lock.duration.ms", "partition.max.record.locks"] {
+        let key = format!("group.share.{name}");
+        ordered.push((format!("group.share.min.{name}"), key.clone()));
+        ordered.push((key, format!("group.share.max.{name}")));
+    }
+    for (less, more) in ordered {
+        let (low, high) = (integer(config, &less)?, integer(config, &more)?);
+        if let (Some(low), Some(high)) = (low, high)
+            && high < low
+        {
+            return Err(config.problem(&more, format!("is less than {less}={low}")));
+        }
+    }
+    Ok(())
+}
+
+fn connections(config: &StaticConfig) -> Result<(), Problem> {
+    for key in ["socket.send.buffer.bytes", "socket.receive.buffer.bytes"] {
+        if integer(config, key)?.is_some_and(|n| n < 1 && n != -1) {
+            let mut problem = config.problem(key, "must be at least 1, or -1");
+            "a whole number from 1, or -1 for the system's default".clone_into(&mut problem.valid);
+            return Err(problem);
+        }
+    }
+    let request = integer(config, "socket.request.max.bytes")?.unwrap_or(0);
+    if integer(config, "queued.max.request.bytes")?.is_some_and(|n| 0 < n && n < request) {
+        let wrong = format!("is less than one request, socket.request.max.bytes={request}");
+        return Err(config.problem("queued.max.request.bytes", wrong));
+    }
+    let overrides = per_ip_overrides(config)?;
+    if integer(config, "max.connections.per.ip")? == Some(0) && overrides.is_empty() {
+        let wrong = "lets nobody in: no max.connections.per.ip.overrides is set";
+        return Err(config.problem("max.connections.per.ip", wrong));
+    }
+    Ok(())
+}
+
+/// `max.connections.per.ip.overrides`, whose form is `host:count,host:count`.
+pub(super) fn per_ip_overrides(config: &StaticConfig) -> Result<Vec<(String, usize)>, Problem> {
+    const KEY: &str = "max.connections.per.ip.overrides";
+    let Some(Value::Text(text)) = config.known(KEY)? else { return Ok(Vec::new()) };
+    let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    entries
+        .map(|entry| {
+            // The count follows the last colon: an IPv6 address has colons of its own.
+            let parts = entry.rsplit_once(':');
+            let parsed = parts.and_then(|(host, count)| {
+                let count = count.trim().parse().ok()?;
+                Some((host.trim().to_owned(), count))
+            });
+            parsed.ok_or_else(|| {
+                let mut problem =
+                    config.problem(KEY, format!("holds {entry:?}, which is no host:count"));
+                "127.0.0.1:100,client.example.org:20".clone_into(&mut problem.valid);
+                problem
+            })
+        })
+        .collect()
+}

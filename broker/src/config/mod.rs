@@ -1,0 +1,59 @@
+//! Settings: each key declared once, and all that follows from the declarations.
+//!
+//! [`keys`], [`topic_keys`] and [`group_keys`] are the tables. From them come the reading and
+//! checking of `server.properties` ([`StaticConfig`], [`BrokerConfig`]), the settings of a topic
+//! ([`TopicConfig`], [`check_topic`]), what DescribeConfigs tells ([`describe`]), what is said at
+//! start ([`notices`]) and `docs/CONFIG.md` ([`document`]).
+//!
+//! Nothing here reads a clock, a socket or the environment; only [`StaticConfig::read`] opens a
+//! file.
+//!
+//! ```
+//! use ottla::config::{BrokerConfig, StaticConfig};
+//!
+//! let file = b"node.id=7\nlisteners=PLAINTEXT://:9092\nadvertised.listeners=PLAINTEXT://b7:9092\n";
+//! let mut statics = StaticConfig::parse("server.properties", file)?;
+//! statics.set_override("num.partitions=3")?;
+//! let config = BrokerConfig::new(&statics, "this-host")?;
+//! assert_eq!((config.node_id, config.topics.num_partitions), (7, 3));
+//! assert_eq!(config.listeners.advertised[0].host, "b7");
+//! # Ok::<(), ottla::config::ConfigError>(())
+//! ```
+
+mod broker_config;
+mod check;
+mod def;
+pub mod describe;
+mod document;
+mod error;
+mod field;
+pub mod group_keys;
+pub mod keys;
+mod layers;
+mod listeners;
+mod nearest;
+mod notices;
+pub mod properties;
+mod statics;
+#[cfg(test)]
+mod tests;
+mod topic_check;
+mod topic_config;
+pub mod topic_keys;
+mod value;
+
+pub use broker_config::{
+    BrokerConfig, LogSettings, NetworkSettings, RequestSettings, TopicSettings,
+};
+pub use def::{ConfigDef, ConfigType, Default, Dynamic, Effect, Valid};
+pub use document::document;
+pub use error::{ConfigError, Problem};
+pub use layers::{Layers, Overrides, Source};
+pub use listeners::{Endpoint, Listener, Listeners};
+pub use nearest::nearest;
+pub use notices::{Notice, notices};
+pub use statics::{Origin, Setting, StaticConfig};
+pub use topic_check::{InvalidConfig, check_topic};
+pub use topic_config::TopicConfig;
+pub use topic_keys::{TOPIC_KEYS, TopicKey};
+pub use value::Value;
