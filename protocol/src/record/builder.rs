@@ -4,10 +4,11 @@
 //! there is one), and [`BatchBuilder::build`] writes the header with lengths, counts and the CRC.
 
 use std::error::Error;
-use std::{fmt, io};
+use std::io::{self, Write};
+use std::{fmt, mem};
 
 use super::batch::{Attributes, BATCH_HEADER_BYTES, HeaderFields};
-use super::compression::Compression;
+use super::compression::{Compression, Compressor};
 use super::record::{Record, RecordHeader};
 use crate::varint;
 
@@ -106,7 +107,9 @@ impl From<io::Error> for BuildError {
 /// [`BatchBuilder::append_at`] says where.
 pub struct BatchBuilder {
     options: BatchOptions,
-    batch: Vec<u8>,
+    batch: Compressor,
+    /// A record on its way to the compressor.
+    record: Vec<u8>,
     records_count: i32,
     next_offset_delta: i64,
     base_timestamp: i64,
@@ -153,7 +156,8 @@ impl BatchBuilder {
         buffer.resize(BATCH_HEADER_BYTES, 0);
         Ok(Self {
             options,
-            batch: buffer,
+            batch: Compressor::new(options.compression, buffer)?,
+            record: Vec::new(),
             records_count: 0,
             next_offset_delta: 0,
             base_timestamp: -1,
@@ -166,10 +170,15 @@ impl BatchBuilder {
         self.records_count
     }
 
+    /// The batch's bytes so far, header included. A compressor may hold back some more.
+    pub fn size_bytes(&self) -> usize {
+        self.batch.buffer().len()
+    }
+
     /// Appends a record at the next offset.
     ///
     /// # Errors
-    /// When it, or the batch with it, would be too large. The batch stays as it was.
+    /// When it is too large, or the compressor fails, which spoils the batch.
     pub fn append(&mut self, record: &NewRecord<'_>) -> Result<(), BuildError> {
         let parts = Parts {
             timestamp: record.timestamp,
@@ -205,13 +214,24 @@ impl BatchBuilder {
         let offset = self.options.base_offset.wrapping_add(offset_delta);
         let delta = i32::try_from(offset_delta);
         let delta = delta.map_err(|_| BuildError::OffsetOutOfRange { offset })?;
+        let count = self.records_count.checked_add(1);
+        let count = count.ok_or(BuildError::OffsetOutOfRange { offset })?;
         let base = if self.records_count == 0 { parts.timestamp } else { self.base_timestamp };
         let timestamp_delta = parts.timestamp.wrapping_sub(base);
         let length = parts.length(delta, timestamp_delta).ok_or(BuildError::RecordTooLarge)?;
-        parts.encode(length, delta, timestamp_delta, &mut self.batch);
+        match self.batch.plain() {
+            Some(batch) => parts.encode(length, delta, timestamp_delta, batch),
+            None => {
+                let mut record = mem::take(&mut self.record);
+                record.clear();
+                parts.encode(length, delta, timestamp_delta, &mut record);
+                self.batch.write_all(&record)?;
+                self.record = record;
+            }
+        }
         self.base_timestamp = base;
         self.max_timestamp = self.max_timestamp.max(parts.timestamp);
-        self.records_count += 1;
+        self.records_count = count;
         self.next_offset_delta = offset_delta + 1;
         Ok(())
     }
@@ -222,7 +242,7 @@ impl BatchBuilder {
     /// When it is too large, or the compressor fails.
     pub fn build(self) -> Result<Vec<u8>, BuildError> {
         let fields = self.header_fields();
-        let mut batch = self.batch;
+        let mut batch = self.batch.finish()?;
         fields.seal(&mut batch).ok_or(BuildError::BatchTooLarge)?;
         Ok(batch)
     }

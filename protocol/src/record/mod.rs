@@ -24,6 +24,7 @@ pub mod control;
 #[expect(clippy::module_inception, reason = "the record is what this module is named after")]
 pub mod record;
 pub mod set;
+pub mod stream;
 
 #[cfg(test)]
 mod testdata;

@@ -1,0 +1,194 @@
+//! The LZ4 frame format, as far as Kafka's JVM client reads it.
+//!
+//! | magic `04 22 4d 18` | FLG | BD | content size, 0 or 8 | HC | blocks | end mark, 4 zero bytes |
+//! |---|---|---|---|---|---|---|
+//!
+//! FLG: bits 7 and 6 are the version, 01; 5 says that blocks are independent, which the JVM client
+//! demands; 4 that each block has a checksum, 3 that the content size is there, 2 that a checksum
+//! of the content follows the end mark; 1 is reserved, 0 would be a dictionary, which it refuses.
+//! BD: bits 6 to 4 are the largest block, 4 for 64 KiB to 7 for 4 MiB; the others are reserved.
+//! HC is the second byte of the xxHash32 of what stands between the magic and itself.
+//!
+//! This reader is as strict and as lenient, so that what the broker takes, every consumer reads:
+//! the content's size and checksum are passed over, and what follows the end mark is ignored. It
+//! is not `lz4_flex`'s frame decoder because that one reserves two blocks of 4 MiB for a header
+//! of seven bytes, and takes a frame without its end mark.
+
+use std::hash::Hasher;
+use std::io::{self, Read};
+
+use lz4_flex::block::decompress_into;
+use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+use twox_hash::XxHash32;
+
+const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
+const FLG_VERSION: u8 = 0b1100_0000;
+const FLG_VERSION_1: u8 = 0b0100_0000;
+const FLG_INDEPENDENT: u8 = 1 << 5;
+const FLG_BLOCK_CHECKSUM: u8 = 1 << 4;
+const FLG_CONTENT_SIZE: u8 = 1 << 3;
+const FLG_CONTENT_CHECKSUM: u8 = 1 << 2;
+const FLG_RESERVED: u8 = 0b11;
+const BD_RESERVED: u8 = 0b1000_1111;
+/// The bit of a block's length that says that it is stored as it is.
+const STORED: u32 = 1 << 31;
+/// LZ4 makes at most 255 bytes of one.
+const RATIO_MAX: usize = 255;
+
+/// Whether a frame's header checksum counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderChecksum {
+    /// It must be right.
+    Checked,
+    /// It may be wrong. The producers of magic 0 summed the frame's magic with the header.
+    Ignored,
+}
+
+pub(super) type Lz4Writer = FrameEncoder<Vec<u8>>;
+
+/// Writes what Kafka's broker does: FLG 0x60, BD 0x40. There is no level: the compressor is a
+/// fast one only, so that Kafka's levels 1 to 17 are all the same here.
+pub(super) fn writer(buffer: Vec<u8>) -> Lz4Writer {
+    let info = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
+    FrameEncoder::with_frame_info(info, buffer)
+}
+
+/// What a frame's header says about its blocks.
+#[derive(Clone, Copy)]
+struct Frame {
+    block_bytes_max: usize,
+    block_checksum: bool,
+    content_checksum: bool,
+}
+
+enum State {
+    Start,
+    Blocks(Frame),
+    End,
+}
+
+/// Reads the first frame of a blob.
+pub(super) struct Lz4Reader<'a> {
+    rest: &'a [u8],
+    header_checksum: HeaderChecksum,
+    state: State,
+    block: Vec<u8>,
+    block_read: usize,
+}
+
+impl<'a> Lz4Reader<'a> {
+    pub(super) fn new(blob: &'a [u8], header_checksum: HeaderChecksum) -> Self {
+        Self { rest: blob, header_checksum, state: State::Start, block: Vec::new(), block_read: 0 }
+    }
+
+    fn take(&mut self, length: usize) -> io::Result<&'a [u8]> {
+        let cut = || corrupt("the frame is cut short");
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or_else(cut)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn take_u32(&mut self) -> io::Result<u32> {
+        let bytes = self.take(4)?;
+        Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+    }
+
+    fn read_header(&mut self) -> io::Result<Frame> {
+        if self.take(4)? != MAGIC {
+            return Err(corrupt("the data does not begin with a frame"));
+        }
+        let descriptor = self.rest;
+        let &[flg, bd] = self.take(2)? else { return Err(corrupt("the frame is cut short")) };
+        if flg & FLG_VERSION != FLG_VERSION_1 {
+            return Err(corrupt("the frame's version is not 1"));
+        }
+        if flg & FLG_RESERVED != 0 || bd & BD_RESERVED != 0 {
+            return Err(corrupt("reserved bits are set, or a dictionary is wanted"));
+        }
+        if flg & FLG_INDEPENDENT == 0 {
+            return Err(corrupt("the blocks depend on each other"));
+        }
+        let size_code = bd >> 4;
+        if size_code < 4 {
+            return Err(corrupt("the block size is unknown"));
+        }
+        if flg & FLG_CONTENT_SIZE != 0 {
+            self.take(8)?;
+        }
+        let descriptor = &descriptor[..descriptor.len() - self.rest.len()];
+        let checksum = self.take(1)?[0];
+        if self.header_checksum == HeaderChecksum::Checked
+            && checksum != (xxh32(descriptor) >> 8) as u8
+        {
+            return Err(corrupt("the header's checksum is wrong"));
+        }
+        Ok(Frame {
+            block_bytes_max: 1 << (8 + 2 * size_code),
+            block_checksum: flg & FLG_BLOCK_CHECKSUM != 0,
+            content_checksum: flg & FLG_CONTENT_CHECKSUM != 0,
+        })
+    }
+
+    /// Reads the next block; false at the end mark.
+    fn read_block(&mut self, frame: Frame) -> io::Result<bool> {
+        let length = self.take_u32()?;
+        if length == 0 {
+            if frame.content_checksum {
+                self.take(4)?;
+            }
+            return Ok(false);
+        }
+        let stored = length & STORED != 0;
+        let length = (length & !STORED) as usize;
+        if length > frame.block_bytes_max {
+            return Err(corrupt("a block is larger than the frame allows"));
+        }
+        let bytes = self.take(length)?;
+        if frame.block_checksum && self.take_u32()? != xxh32(bytes) {
+            return Err(corrupt("a block's checksum is wrong"));
+        }
+        self.block_read = 0;
+        if stored {
+            self.block.clear();
+            self.block.extend_from_slice(bytes);
+            return Ok(true);
+        }
+        self.block.resize(frame.block_bytes_max.min(length.saturating_mul(RATIO_MAX)), 0);
+        let decoded = decompress_into(bytes, &mut self.block).map_err(io::Error::other)?;
+        self.block.truncate(decoded);
+        Ok(true)
+    }
+}
+
+impl Read for Lz4Reader<'_> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        while self.block_read == self.block.len() {
+            match self.state {
+                State::Start => self.state = State::Blocks(self.read_header()?),
+                State::Blocks(frame) => {
+                    if !self.read_block(frame)? {
+                        self.state = State::End;
+                    }
+                }
+                State::End => return Ok(0),
+            }
+            if matches!(self.state, State::End) {
+                return Ok(0);
+            }
+        }
+        let count = to.len().min(self.block.len() - self.block_read);
+        to[..count].copy_from_slice(&self.block[self.block_read..self.block_read + count]);
+        self.block_read += count;
+        Ok(count)
+    }
+}
+
+fn xxh32(bytes: &[u8]) -> u32 {
+    let mut hasher = XxHash32::with_seed(0);
+    hasher.write(bytes);
+    hasher.finish() as u32
+}
+
+fn corrupt(detail: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, detail)
+}
