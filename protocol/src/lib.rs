@@ -5,6 +5,7 @@ pub mod api;
 pub mod error_code;
 pub mod header;
 pub mod messages;
+pub mod metadata;
 pub mod record;
 pub mod uuid;
 pub mod varint;

@@ -69,4 +69,4 @@ pairs! {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -211,14 +211,14 @@ macro_rules! messages {
         impl $(<$lt>)? $crate::wire::reflect::Reflect for $name $(<$lt>)? {
             fn type_schema() -> $crate::wire::reflect::TypeSchema {
                 use $crate::wire::reflect;
-                let default = Self::default();
+                let _default = Self::default();
                 let mut fields = vec![ $(
-                    reflect::field(stringify!($field), &default.$field, &$versions)
+                    reflect::field(stringify!($field), &_default.$field, &$versions)
                         $(.ignorable(stringify!($ignorable)))?
                         $(.null(&$null))?,
                 )* ];
                 fields.extend([ $($(
-                    reflect::field(stringify!($tag_field), &default.$tag_field, &$tag_versions)
+                    reflect::field(stringify!($tag_field), &_default.$tag_field, &$tag_versions)
                         $(.ignorable(stringify!($tag_ignorable)))?
                         .tag($tag),
                 )*)? ]);
@@ -229,24 +229,24 @@ macro_rules! messages {
                 $crate::wire::reflect::struct_default(*self == Self::default())
             }
 
-            fn sample(seed: &mut $crate::wire::reflect::Seed, ver: $crate::wire::Ver) -> Self {
-                let mut value = Self::default();
+            fn sample(_seed: &mut $crate::wire::reflect::Seed, _ver: $crate::wire::Ver) -> Self {
                 $(
-                    if ($versions).contains(&ver.version) {
-                        value.$field = $crate::wire::reflect::Reflect::sample(seed, ver);
-                        $(
-                            if !($null).contains(&ver.version) && value.$field.is_none() {
-                                value.$field = Some(Default::default());
-                            }
-                        )?
-                    }
+                    let $field: $ty = if ($versions).contains(&_ver.version) {
+                        let sampled = $crate::wire::reflect::Reflect::sample(_seed, _ver);
+                        $crate::wire::sampled_field!(sampled, _ver $(, $null)?)
+                    } else {
+                        $crate::wire::default_of!($ty $(, $default)?)
+                    };
                 )*
                 $($(
-                    if ($tag_versions).contains(&ver.version) && seed.flip() {
-                        value.$tag_field = $crate::wire::reflect::Reflect::sample(seed, ver);
-                    }
+                    let $tag_field: $tag_ty =
+                        if ($tag_versions).contains(&_ver.version) && _seed.flip() {
+                            $crate::wire::reflect::Reflect::sample(_seed, _ver)
+                        } else {
+                            $crate::wire::default_of!($tag_ty $(, $tag_default)?)
+                        };
                 )*)?
-                value
+                Self { $($field,)* $($($tag_field,)*)? }
             }
         }
     )* };
@@ -289,6 +289,21 @@ macro_rules! write_field {
     };
 }
 
+/// A sampled field without a null that its version does not allow; arguments as for `read_field`.
+#[cfg(any(test, feature = "schema"))]
+macro_rules! sampled_field {
+    ($sampled:ident, $ver:ident) => {
+        $sampled
+    };
+    ($sampled:ident, $ver:ident, $null:expr) => {
+        if ($null).contains(&$ver.version) {
+            $sampled
+        } else {
+            Some(Option::unwrap_or_default($sampled))
+        }
+    };
+}
+
 /// Refuses a field that is set in a version without it, unless it is `ignorable`.
 macro_rules! check_default {
     (($name:ident, $field:ident, $ver:ident) $value:expr, $default:expr, ignorable) => {};
@@ -325,4 +340,6 @@ macro_rules! message_impl {
     };
 }
 
+#[cfg(any(test, feature = "schema"))]
+pub(crate) use sampled_field;
 pub(crate) use {check_default, default_of, message_impl, messages, read_field, write_field};

@@ -24,6 +24,8 @@ mod value;
 mod writer;
 
 pub use message::Message;
+#[cfg(any(test, feature = "schema"))]
+pub(crate) use message::sampled_field;
 pub(crate) use message::{
     check_default, default_of, message_impl, messages, read_field, write_field,
 };

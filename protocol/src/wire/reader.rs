@@ -58,6 +58,8 @@ pub enum ReadErrorKind {
     UnsupportedVersion,
     /// A frame of a metadata record that is not frame version 1.
     UnsupportedFrame,
+    /// Bytes after a value that must be the last.
+    TrailingBytes,
 }
 
 impl fmt::Display for ReadError {
@@ -73,6 +75,7 @@ impl fmt::Display for ReadError {
             ReadErrorKind::HeapExceeded => "elements far larger in memory than in bytes",
             ReadErrorKind::UnsupportedVersion => "unsupported version",
             ReadErrorKind::UnsupportedFrame => "unsupported metadata frame version",
+            ReadErrorKind::TrailingBytes => "bytes left over",
         };
         write!(f, "{what} at byte {}", self.at)
     }
