@@ -8,5 +8,6 @@ pub mod file_name;
 pub mod leader_epoch;
 pub mod partition_dir;
 pub mod producer_state;
+pub mod sim;
 pub mod validate;
 pub mod whole_file;
