@@ -11,10 +11,11 @@
 use std::borrow::Cow;
 
 use ottla_protocol::record::batch::{Attributes, HeaderFields, TimestampType};
-use ottla_protocol::record::compression::{Codec, Compression};
+use ottla_protocol::record::compression::{Codec, Compression, DecompressLimits};
 use ottla_protocol::record::set::{Batch, BatchError, Batches};
 
 mod error;
+mod rebuild;
 mod records;
 mod validated;
 
@@ -42,6 +43,10 @@ pub enum TargetCompression {
     /// A codec of the topic's own; `uncompressed` is [`Compression::NONE`].
     Topic(Compression),
 }
+
+/// Records that have to be rebuilt are held in memory one at a time: each may be as large as eight
+/// batches of `max.message.bytes`, or this.
+const REBUILT_RECORD_BYTES_MAX: usize = 8 << 20;
 
 /// Records decompress to 1 GiB at most unless the rules say otherwise. Kafka sets no limit; this
 /// one bounds the work that a batch of `max.message.bytes` can cause, since memory is bounded by
@@ -73,6 +78,16 @@ pub struct ValidateRules {
     pub decompressed_bytes_max: u64,
 }
 
+impl ValidateRules {
+    fn decompress_limits(&self) -> DecompressLimits {
+        DecompressLimits::of_bytes(self.decompressed_bytes_max)
+    }
+
+    fn rebuilt_record_bytes_max(&self) -> usize {
+        self.max_message_bytes.saturating_mul(8).max(REBUILT_RECORD_BYTES_MAX)
+    }
+}
+
 impl Default for ValidateRules {
     fn default() -> Self {
         Self {
@@ -102,17 +117,25 @@ pub fn validate<'a>(
     let batch = only_batch(records, rules)?;
     let codec = check_batch(&batch, rules)?;
     let target = match rules.compression {
-        TargetCompression::Producer => codec,
-        // A marker stays as it is in a topic with a codec.
-        TargetCompression::Topic(_) if batch.header().attributes().is_control() => codec,
-        TargetCompression::Topic(compression) => compression.codec(),
+        TargetCompression::Producer => Compression::new(codec),
+        // An uncompressed marker stays as it is in a topic with a codec.
+        TargetCompression::Topic(_)
+            if codec == Codec::None && batch.header().attributes().is_control() =>
+        {
+            Compression::NONE
+        }
+        TargetCompression::Topic(compression) => compression,
     };
-    if codec != Codec::None || target != Codec::None {
-        return Err(InvalidBatch::UnknownCodec { codec_id: codec.id() });
+    if codec != target.codec() {
+        return rebuild::rebuild(&batch, codec, target, rules);
     }
-    let mut checks = RecordChecks::new(&batch, rules);
-    checks.walk(batch.records_in(batch.payload())?)?;
-    Ok(in_place(&batch, checks.finish()?.max_timestamp, rules))
+    let checked = RecordChecks::of_batch(&batch, codec, rules)?;
+    // Uncompressed batches keep whatever offsets they hold; Kafka looks at those of compressed
+    // ones only, which its older clients got wrong.
+    if codec != Codec::None && !checked.offsets_in_order {
+        return rebuild::rebuild(&batch, codec, target, rules);
+    }
+    Ok(in_place(&batch, checked.max_timestamp, rules))
 }
 
 /// The set's one batch.

@@ -4,8 +4,10 @@ use std::error::Error;
 use std::fmt;
 
 use ottla_protocol::record::builder::BuildError;
+use ottla_protocol::record::compression::DecompressError;
 use ottla_protocol::record::record::MalformedRecord;
 use ottla_protocol::record::set::BatchError;
+use ottla_protocol::record::stream::StreamError;
 
 use super::ValidateRules;
 
@@ -54,7 +56,8 @@ pub enum InvalidBatch {
         /// The topic's `max.message.bytes`.
         bytes_max: usize,
     },
-    /// The records decompress to more than the rules allow.
+    /// The records decompress to more than the rules allow, or one of them, which has to be
+    /// rebuilt, to more than is held in memory.
     ExpandsTooFar {
         /// The rule that they break, in bytes.
         bytes_max: u64,
@@ -180,6 +183,27 @@ impl Error for InvalidBatch {}
 impl From<MalformedRecord> for InvalidBatch {
     fn from(error: MalformedRecord) -> Self {
         Self::Malformed(error)
+    }
+}
+
+impl From<DecompressError> for InvalidBatch {
+    fn from(error: DecompressError) -> Self {
+        match error {
+            DecompressError::TooLarge { bytes_max } => Self::ExpandsTooFar { bytes_max },
+            DecompressError::Corrupt { .. } => Self::Undecodable(error.to_string()),
+        }
+    }
+}
+
+impl From<StreamError> for InvalidBatch {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::Malformed(error) => error.into(),
+            StreamError::Decompress(error) => error.into(),
+            StreamError::RecordTooLarge { bytes_max, .. } => {
+                Self::ExpandsTooFar { bytes_max: bytes_max as u64 }
+            }
+        }
     }
 }
 

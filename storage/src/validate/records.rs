@@ -1,18 +1,11 @@
 //! The rules of single records.
 
 use ottla_protocol::record::batch::TimestampType;
-use ottla_protocol::record::record::Records;
+use ottla_protocol::record::compression::{Codec, Decompressor};
 use ottla_protocol::record::set::Batch;
+use ottla_protocol::record::stream::{RecordFacts, RecordStream};
 
 use super::{InvalidBatch, RecordError, RecordErrorReason, ValidateRules};
-
-/// What the rules look at in a record.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RecordFacts {
-    pub(super) offset_delta: i32,
-    pub(super) timestamp: i64,
-    pub(super) has_key: bool,
-}
 
 /// What a batch's records are like, all of them good.
 #[derive(Clone, Copy, Debug)]
@@ -44,17 +37,24 @@ impl<'r> RecordChecks<'r> {
         }
     }
 
-    /// Checks records that lie in memory.
-    pub(super) fn walk(&mut self, records: Records<'_>) -> Result<(), InvalidBatch> {
-        for record in records {
-            let record = record?;
-            self.check(RecordFacts {
-                offset_delta: record.offset_delta,
-                timestamp: record.timestamp,
-                has_key: record.key.is_some(),
-            });
+    /// Checks all records of a batch, where they lie or as they are decompressed.
+    pub(super) fn of_batch(
+        batch: &Batch<'_>,
+        codec: Codec,
+        rules: &'r ValidateRules,
+    ) -> Result<Checked, InvalidBatch> {
+        let mut checks = Self::new(batch, rules);
+        if codec == Codec::None {
+            for record in batch.records_in(batch.payload())? {
+                checks.check(RecordFacts::from(&record?));
+            }
+        } else {
+            let mut stream = stream_of(batch, codec, rules)?;
+            while let Some(facts) = stream.next_facts()? {
+                checks.check(facts);
+            }
         }
-        Ok(())
+        checks.finish()
     }
 
     /// Checks the next record.
@@ -93,4 +93,15 @@ impl<'r> RecordChecks<'r> {
             Err(InvalidBatch::Records(self.errors))
         }
     }
+}
+
+/// The records of a compressed batch.
+pub(super) fn stream_of<'a>(
+    batch: &Batch<'a>,
+    codec: Codec,
+    rules: &ValidateRules,
+) -> Result<RecordStream<'a>, InvalidBatch> {
+    let header = batch.header();
+    let reader = Decompressor::new(codec, batch.payload(), rules.decompress_limits())?;
+    Ok(RecordStream::new(reader, header.into(), header.records_count())?)
 }

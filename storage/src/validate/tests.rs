@@ -261,3 +261,5 @@ fn malformed_records_under_a_right_crc() {
     let long = with_header([&sent[..], b"x"].concat(), |_| {});
     assert_eq!(class_of(&long, &rules()), ErrorClass::InvalidRecord);
 }
+
+mod compressed;
