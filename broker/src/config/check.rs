@@ -2,16 +2,24 @@
 
 use super::error::{ConfigError, Problem};
 use super::keys;
-use super::statics::StaticConfig;
+use super::statics::{Origin, Setting, StaticConfig};
 use super::value::Value;
 
 /// What `ottla` is when the file does not say.
 const NODE_ID: i64 = 1;
 
-/// Each value by itself.
+/// Each value by itself. Problems come in the order of the file's lines.
 pub(super) fn values(config: &StaticConfig) -> Result<(), ConfigError> {
-    let problems: Vec<Problem> = keys::all().filter_map(|def| config.value(def).err()).collect();
-    if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
+    let wrong = |(key, setting): (&str, &Setting)| {
+        let line = if let Origin::File { line, .. } = setting.origin { line } else { 0 };
+        Some((line, config.value(keys::find(key)?).err()?))
+    };
+    let mut problems: Vec<(usize, Problem)> = config.iter().filter_map(wrong).collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    problems.sort_by_key(|(line, _)| *line);
+    Err(ConfigError { problems: problems.into_iter().map(|(_, problem)| problem).collect() })
 }
 
 /// The values together, and those that ask for what Ottla cannot do and must not ignore.
@@ -60,8 +68,7 @@ fn roles(config: &StaticConfig) -> Result<(), Problem> {
             "asks for one role; Ottla runs as broker and controller in one process",
         );
         "broker,controller".clone_into(&mut problem.valid);
-        "set process.roles=broker,controller if this node is a cluster by itself; joining \
-         controllers elsewhere is not built yet"
+        "set both roles if this node is a cluster by itself; joining others is not built yet"
             .clone_into(&mut problem.next);
         return Err(problem);
     }
@@ -73,8 +80,7 @@ fn roles(config: &StaticConfig) -> Result<(), Problem> {
             let wrong = format!("is not this node alone, whose node.id is {id}");
             let mut problem = config.problem("controller.quorum.voters", wrong);
             problem.valid = format!("{id}@HOST:PORT");
-            "name this node as the only voter if it is a cluster by itself; joining controllers \
-             elsewhere is not built yet"
+            "name this node only if it is a cluster by itself; joining others is not built yet"
                 .clone_into(&mut problem.next);
             return Err(problem);
         }

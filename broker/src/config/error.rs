@@ -8,7 +8,7 @@ use super::statics::Origin;
 /// One or more settings that the broker cannot start with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// In the order of their keys; at least one.
+    /// In the order of the file's lines; at least one.
     pub problems: Vec<Problem>,
 }
 
@@ -19,7 +19,7 @@ pub struct Problem {
     pub place: String,
     /// The setting, as `key=value`, a sensitive value hidden; or whatever it is about.
     pub subject: String,
-    /// What is wrong, to be read after the subject.
+    /// What is wrong with it.
     pub wrong: String,
     /// What is valid.
     pub valid: String,
@@ -54,7 +54,8 @@ impl From<Problem> for ConfigError {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: {} {}", self.place, self.subject, self.wrong)?;
+        writeln!(f, "{}: {}", self.place, self.subject)?;
+        writeln!(f, "  wrong: {}", self.wrong)?;
         if !self.valid.is_empty() {
             writeln!(f, "  valid: {}", self.valid)?;
         }

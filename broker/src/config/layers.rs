@@ -61,7 +61,7 @@ impl<'a> Layers<'a> {
         [
             (Source::DynamicBroker, self.broker.get(name).map(|value| &**value)),
             (Source::DynamicDefaultBroker, self.broker_default.get(name).map(|value| &**value)),
-            (Source::StaticBroker, self.statics.get(name).map(|setting| setting.value.trim())),
+            (Source::StaticBroker, static_text(self.statics, name)),
             (Source::Default, default),
         ]
         .into_iter()
@@ -91,6 +91,17 @@ impl<'a> Layers<'a> {
         }
         key.def.default_value()
     }
+}
+
+/// What the file says about `name`. `node.id` and `broker.id` are one setting with two names.
+fn static_text<'a>(statics: &'a StaticConfig, name: &str) -> Option<&'a str> {
+    let twin = match name {
+        "node.id" => Some("broker.id"),
+        "broker.id" => Some("node.id"),
+        _ => None,
+    };
+    let setting = statics.get(name).or_else(|| statics.get(twin?));
+    setting.map(|setting| setting.value.trim())
 }
 
 /// `text` as a value of `def`. What is stored in the metadata was checked when it was set, but

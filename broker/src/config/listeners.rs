@@ -130,8 +130,7 @@ fn addresses(config: &StaticConfig, key: &str) -> Result<Vec<Address>, Problem> 
         Address::parse(text).ok_or_else(|| {
             let mut problem =
                 config.problem(key, format!("holds {text:?}, which is no NAME://host:port"));
-            "PLAINTEXT://127.0.0.1:9092, PLAINTEXT://:9092 or PLAINTEXT://[::1]:9092, \
-             separated by commas"
+            "PLAINTEXT://:9092 or PLAINTEXT://[::1]:9092, several separated by commas"
                 .clone_into(&mut problem.valid);
             problem
         })
@@ -184,14 +183,16 @@ fn check_protocols(config: &StaticConfig, own: &[&Address]) -> Result<(), Proble
     for address in own {
         match protocols.iter().find(|(name, _)| *name == address.name) {
             None => {
-                let wrong = format!("does not say which protocol listener {} speaks", address.name);
-                let mut problem = config.problem(KEY, wrong);
-                problem.next = format!("add {}:PLAINTEXT to it", address.name);
+                let wrong =
+                    format!("has listener {}, whose protocol {KEY} leaves out", address.name);
+                let mut problem = config.problem("listeners", wrong);
+                problem.valid = format!("names that are in {KEY}");
+                problem.next = format!("add {}:PLAINTEXT to {KEY}", address.name);
                 return Err(problem);
             }
             Some((_, protocol)) if protocol != "PLAINTEXT" => {
                 let wrong = format!(
-                    "has listener {}, which speaks {protocol}; Ottla has neither TLS nor SASL yet",
+                    "listener {} speaks {protocol}; neither TLS nor SASL is built yet",
                     address.name
                 );
                 let mut problem = config.problem("listeners", wrong);

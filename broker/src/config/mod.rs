@@ -11,7 +11,7 @@
 //! ```
 //! use ottla::config::{BrokerConfig, StaticConfig};
 //!
-//! let file = b"node.id=7\nlisteners=PLAINTEXT://:9092\nadvertised.listeners=PLAINTEXT://b7:9092\n";
+//! let file = b"node.id=7\nadvertised.listeners=PLAINTEXT://b7:9092\n";
 //! let mut statics = StaticConfig::parse("server.properties", file)?;
 //! statics.set_override("num.partitions=3")?;
 //! let config = BrokerConfig::new(&statics, "this-host")?;

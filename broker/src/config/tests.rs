@@ -1,7 +1,34 @@
-//! Tests of the settings.
+//! Tests of the settings: the tables, the files, the texts.
+
+mod described;
+mod files;
 
 use super::def::{ConfigDef, Default};
 use super::*;
+
+/// Compares `actual` with the file at `path` in this crate, or writes it there when UPDATE_EXPECT
+/// is set.
+fn expect_file(path: &str, actual: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, actual).unwrap();
+        return;
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs =
+        actual.lines().zip(expected.lines()).find(|(actual, expected)| actual != expected);
+    assert!(
+        actual == expected,
+        "{} is stale; UPDATE_EXPECT=1 cargo test -p ottla writes it again. First difference: {:?}",
+        path.display(),
+        differs
+    );
+}
+
+#[test]
+fn config_page_is_what_the_tables_say() {
+    expect_file("../docs/CONFIG.md", &document());
+}
 
 fn every_def() -> impl Iterator<Item = &'static ConfigDef> {
     keys::all().chain(TOPIC_KEYS.iter().map(|key| &key.def)).chain(group_keys::GROUP_KEYS)

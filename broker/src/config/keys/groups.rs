@@ -5,7 +5,8 @@ use crate::config::ConfigDef;
 
 pub(super) const KEYS: &[ConfigDef] = keys! {
     List "group.coordinator.rebalance.protocols" =
-        "classic,consumer,streams", NonEmptyListOf(&["consumer", "classic", "share", "streams"]), ReadOnly, NotYet,
+        "classic,consumer,streams", NonEmptyListOf(&["consumer", "classic", "share", "streams"]),
+        ReadOnly, NotYet,
         "Kinds of groups that are served.";
     Int "group.coordinator.threads" = "4", AtLeast(1), ReadOnly, NotYet,
         "Threads that run the group coordinator.";
@@ -47,7 +48,9 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
     Int "group.consumer.max.assignment.interval.ms" = "15000", AtLeast(0), ReadOnly, NotYet,
         "Upper bound of the assignment interval set on a consumer group.";
     String "group.consumer.migration.policy" =
-        "bidirectional", OneOfIgnoringCase(&["disabled", "downgrade", "upgrade", "bidirectional"]), ReadOnly, NotYet,
+        "bidirectional",
+        OneOfIgnoringCase(&["disabled", "downgrade", "upgrade", "bidirectional"]),
+        ReadOnly, NotYet,
         "Which way groups may change between the classic and the consumer protocol.";
     Int "group.consumer.regex.refresh.interval.ms" =
         "600000", AtLeast(10_000), ReadOnly, NotYet,

@@ -9,7 +9,8 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
     List "advertised.listeners" = null, NonEmptyList, ReadOnly, Acts,
         "What clients are told to connect to; `listeners` when null.";
     String "listener.security.protocol.map" =
-        "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Any, PerBroker, Acts,
+        "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", Any,
+        PerBroker, Acts,
         "Which protocol each listener name speaks. Ottla speaks PLAINTEXT.";
     String "inter.broker.listener.name" = null, Any, ReadOnly, Acts,
         "The listener that brokers use among themselves; must be one of the listeners.";

@@ -52,7 +52,8 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
     Int "remote.log.metadata.custom.metadata.max.bytes" = "128", AtLeast(0), ReadOnly, NotYet,
         "Bytes of its own that a plugin may keep for a segment.";
     String "remote.log.metadata.manager.class.name" =
-        "org.apache.kafka.server.log.remote.metadata.storage.TopicBasedRemoteLogMetadataManager", NonEmpty, ReadOnly, NotYet,
+        "org.apache.kafka.server.log.remote.metadata.storage.TopicBasedRemoteLogMetadataManager",
+        NonEmpty, ReadOnly, NotYet,
         "The class that keeps track of tiered segments.";
     String "remote.log.metadata.manager.class.path" = null, Any, ReadOnly, NotYet,
         "Where that class is loaded from.";

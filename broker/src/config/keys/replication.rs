@@ -38,7 +38,9 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
     Long "leader.replication.throttled.rate" = "9223372036854775807", AtLeast(0), PerBroker,
         NoEffect, "Bytes a second that throttled leaders send to followers." [internal];
     Long "follower.replication.throttled.rate" =
-        "9223372036854775807", AtLeast(0), PerBroker, NoEffect, "Bytes a second that throttled followers fetch." [internal];
+        "9223372036854775807", AtLeast(0), PerBroker, NoEffect,
+        "Bytes a second that throttled followers fetch." [internal];
     Long "replica.alter.log.dirs.io.max.bytes.per.second" =
-        "9223372036854775807", AtLeast(0), PerBroker, NoEffect, "Bytes a second that moves between directories copy." [internal];
+        "9223372036854775807", AtLeast(0), PerBroker, NoEffect,
+        "Bytes a second that moves between directories copy." [internal];
 };

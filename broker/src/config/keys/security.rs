@@ -7,7 +7,8 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
     String "authorizer.class.name" = "", Any, ReadOnly, NotYet,
         "The class that checks ACLs. Empty allows everything, and is all that Ottla serves.";
     Class "principal.builder.class" =
-        "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder", Any, PerBroker, NotYet,
+        "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder", Any,
+        PerBroker, NotYet,
         "The class that names the user of a connection.";
     String "security.providers" = null, Any, ReadOnly, NoEffect,
         "Classes of JVM security providers.";

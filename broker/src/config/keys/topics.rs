@@ -21,7 +21,8 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
     Long "unclean.leader.election.interval.ms" = "300000", AtLeast(1), ReadOnly, NoEffect,
         "How often partitions without a leader are looked at." [internal];
     String "compression.type" =
-        "producer", OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), ClusterWide, Acts,
+        "producer", OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
+        ClusterWide, Acts,
         "The codec on disk; `producer` keeps what arrives.";
     Int "compression.gzip.level" = "-1", BetweenOr(1, 9, -1), ClusterWide, Acts,
         "The gzip level when the broker compresses; -1 is zlib's default.";

@@ -1,0 +1,138 @@
+//! The `ottla` command line: arguments, messages, exit codes.
+//!
+//! | exit code | when |
+//! |---|---|
+//! | 0 | stopped by SIGTERM or SIGINT; `--help` and `--version` |
+//! | 1 | bad arguments or settings, or the broker failed; one message says why |
+//! | 130, 143 | a second SIGINT or SIGTERM ended the stop |
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use log::LevelFilter;
+
+use crate::config::{self, BrokerConfig, ConfigError, Problem, StaticConfig};
+use crate::logging;
+use crate::stop::Stop;
+
+/// Where the data is when nothing else is said.
+const DATA_DIR: &str = "./ottla-data";
+
+const EXAMPLES: &str = "\
+Examples:
+  ottla                                        data in ./ottla-data, clients at 127.0.0.1:9092
+  ottla --data /var/lib/ottla                  data elsewhere
+  ottla server.properties                      as an Apache Kafka 4 broker's file says
+  ottla server.properties --override num.partitions=3
+
+The settings are in docs/CONFIG.md. OTTLA_LOG takes a level, or levels by module:
+OTTLA_LOG=warn,ottla::config=debug";
+
+/// A message broker that speaks Apache Kafka's protocol and keeps Apache Kafka's files.
+#[derive(Debug, Parser)]
+#[command(name = "ottla", version, after_help = EXAMPLES)]
+struct Arguments {
+    /// A Kafka configuration file; without one, ottla needs none
+    #[arg(value_name = "server.properties")]
+    file: Option<PathBuf>,
+
+    /// The data directory, made on the first run [default: ./ottla-data]
+    #[arg(long, value_name = "DIR", conflicts_with = "file")]
+    data: Option<PathBuf>,
+
+    /// Set one setting, whatever the file says; may be repeated
+    #[arg(long = "override", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+
+    /// Log up to: error, warn, info, debug, trace, or off [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<LevelFilter>,
+}
+
+/// What the broker is started with.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The settings, checked.
+    pub config: BrokerConfig,
+    /// The settings as they were written, which DescribeConfigs tells.
+    pub statics: StaticConfig,
+    /// Raised when the broker is to stop.
+    pub stop: Stop,
+}
+
+/// Runs the command `arguments`, whose first one is the program's name: reads the settings, starts
+/// logging and the handling of signals, and calls `serve`, which returns when the broker has
+/// stopped.
+pub fn run<F>(arguments: impl IntoIterator<Item = OsString>, serve: F) -> ExitCode
+where
+    F: FnOnce(Start) -> Result<(), Box<dyn Error>>,
+{
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Printing fails when nobody listens any more; the exit code tells the same.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
+    let variable = std::env::var(logging::VARIABLE).ok();
+    logging::start(arguments.log_level, variable.as_deref());
+    match begin(&arguments).and_then(serve) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ottla: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn begin(arguments: &Arguments) -> Result<Start, Box<dyn Error>> {
+    let (config, statics) = settings(arguments, &hostname())?;
+    for notice in config::notices(&statics).map_err(ConfigError::from)? {
+        let level = if notice.is_warning() { log::Level::Warn } else { log::Level::Info };
+        log::log!(level, "{notice}");
+    }
+    let stop = Stop::new();
+    stop.on_signals().map_err(|error| format!("cannot handle signals: {error}"))?;
+    Ok(Start { config, statics, stop })
+}
+
+fn settings(
+    arguments: &Arguments,
+    hostname: &str,
+) -> Result<(BrokerConfig, StaticConfig), ConfigError> {
+    let mut statics = match &arguments.file {
+        Some(path) => StaticConfig::read(path)?,
+        None => StaticConfig::standalone(data_dir(arguments.data.as_deref())?),
+    };
+    for setting in &arguments.overrides {
+        statics.set_override(setting)?;
+    }
+    Ok((BrokerConfig::new(&statics, hostname)?, statics))
+}
+
+/// The directory as a value of `log.dirs`, which is a list separated by commas.
+fn data_dir(given: Option<&Path>) -> Result<&str, Problem> {
+    let Some(path) = given else { return Ok(DATA_DIR) };
+    match path.to_str() {
+        Some(dir) if !dir.trim().is_empty() && !dir.contains(',') => Ok(dir),
+        _ => Err(Problem {
+            place: "command line, --data".to_owned(),
+            subject: format!("{path:?}"),
+            wrong: "cannot be a data directory".to_owned(),
+            valid: "a path in UTF-8, not empty, without commas".to_owned(),
+            next: "choose another directory".to_owned(),
+        }),
+    }
+}
+
+fn hostname() -> String {
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+}
+
+#[cfg(test)]
+mod tests;
