@@ -131,14 +131,14 @@ impl Shared {
     fn reserve(&self, len: usize, started: bool, has_overdraft: bool) -> Option<bool> {
         let len = len as u64;
         loop {
-            let before = self.used_bytes.fetch_add(len, Ordering::SeqCst);
-            if has_overdraft || before + len <= self.budget_bytes {
+            let within = |used: u64| (used + len <= self.budget_bytes).then_some(used + len);
+            if self.used_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, within).is_ok() {
                 return Some(has_overdraft);
             }
-            if started && !self.overdraft.swap(true, Ordering::SeqCst) {
+            if has_overdraft || started && !self.overdraft.swap(true, Ordering::SeqCst) {
+                self.used_bytes.fetch_add(len, Ordering::SeqCst);
                 return Some(true);
             }
-            self.used_bytes.fetch_sub(len, Ordering::SeqCst);
             self.starved.store(true, Ordering::SeqCst);
             // What came free before the flag was up has woken nobody.
             let fits = self.used_bytes.load(Ordering::SeqCst) + len <= self.budget_bytes;

@@ -269,25 +269,30 @@ impl Processor {
     /// Passes requests on: to the handlers or, when the policy allows it, to the service itself.
     fn pass_on(&mut self, driven: usize) {
         self.blocked = false;
-        match self.shared.inline {
-            InlinePolicy::Never => (),
-            InlinePolicy::WhenAlone => {
-                let alone = driven == 1 && self.calls.len() == 1 && self.turn.is_empty();
-                if alone && !self.inbox.is_notified() && self.shared.channel.depth() == 0 {
-                    self.serve_first();
-                }
-            }
-            InlinePolicy::Always => (0..self.calls.len()).for_each(|_| self.serve_first()),
-        }
-        if self.inbox.is_notified() {
-            // Answers from just now are written before the next wait.
+        let inline = match self.shared.inline {
+            InlinePolicy::Never => 0,
+            InlinePolicy::WhenAlone => usize::from(self.is_alone(driven)),
+            InlinePolicy::Always => self.calls.len(),
+        };
+        (0..inline).for_each(|_| self.serve_first());
+        if inline > 0 {
+            // The answers are written at once. What the connections want next waits for the next
+            // turn, which sees whether it is still alone.
             self.empty_inbox();
             self.drive_all();
-        }
-        if !self.calls.is_empty() && self.shared.inline != InlinePolicy::Always {
+        } else if !self.calls.is_empty() {
             self.shared.channel.push(&mut self.calls, &self.inbox);
             self.blocked = !self.calls.is_empty();
         }
+    }
+
+    /// Whether one request is all there is to do.
+    fn is_alone(&self, driven: usize) -> bool {
+        driven <= 1
+            && self.calls.len() == 1
+            && self.turn.is_empty()
+            && !self.inbox.is_notified()
+            && self.shared.channel.depth() == 0
     }
 
     fn serve_first(&mut self) {

@@ -35,7 +35,8 @@ pub(crate) enum Sent {
     Blocked,
 }
 
-/// Writes once from the beginning of `out`, which must not be done, and accounts for it there. A file that is shorter than its
+/// Writes once from the beginning of `out`, which must not be done, and accounts for it there. A
+/// file that is shorter than its
 /// region gives [`io::ErrorKind::UnexpectedEof`].
 pub(crate) fn send_some(
     stream: &TcpStream,

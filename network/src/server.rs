@@ -138,7 +138,7 @@ impl Server {
     /// Stops: accepts nothing more, closes connections without a request in flight, waits until the
     /// others are answered and their answers sent, for `deadline` at most, then closes what is
     /// left and ends all threads. A second call, from another thread, makes the first one wait
-    /// no longer. Does nothing when the server is stopped.
+    /// no longer. On a stopped server it only waits for threads that were left behind.
     pub fn stop(&self, deadline: Duration) -> Stopped {
         if self.stops.fetch_add(1, Ordering::SeqCst) > 0 {
             self.running.change(|threads| threads.forced = true);

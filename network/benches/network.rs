@@ -1,0 +1,89 @@
+//! What it costs to send a file region: `sendfile` against reading it and sending the copy, by
+//! length. The constant [`ottla_network::COPY_BYTES_BELOW`] comes from here.
+
+#![expect(clippy::unwrap_used, reason = "a measurement fails by panicking")]
+
+use std::fs::File;
+use std::io::{IoSlice, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+
+use divan::Bencher;
+use divan::counter::BytesCount;
+use nix::libc::MSG_MORE;
+use nix::sys::sendfile::sendfile;
+use nix::sys::socket::{MsgFlags, recv, sendmsg};
+
+const LENGTHS: [usize; 7] = [1 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10, 256 << 10];
+const HEAD: [u8; 100] = [0; 100];
+
+fn main() {
+    divan::main();
+}
+
+/// A head and a region by two system calls.
+#[divan::bench(args = LENGTHS)]
+fn region_by_sendfile(bencher: Bencher<'_, '_>, length: usize) {
+    let (file, sender, receiver) = set_up();
+    bencher.counter(BytesCount::new(length)).bench_local(|| {
+        let more = MsgFlags::from_bits_retain(MSG_MORE);
+        let head = [IoSlice::new(&HEAD)];
+        let fd = sender.as_raw_fd();
+        assert_eq!(sendmsg::<()>(fd, &head, &[], more, None).unwrap(), HEAD.len());
+        let mut offset = 4096;
+        assert_eq!(sendfile(&sender, &file, Some(&mut offset), length).unwrap(), length);
+        discard(&receiver, HEAD.len() + length);
+    });
+}
+
+/// A head and a copy of the region by two system calls of other kinds.
+#[divan::bench(args = LENGTHS)]
+fn region_by_copy(bencher: Bencher<'_, '_>, length: usize) {
+    let (file, sender, receiver) = set_up();
+    let mut scratch = vec![0; length];
+    bencher.counter(BytesCount::new(length)).bench_local(|| {
+        file.read_exact_at(&mut scratch, 4096).unwrap();
+        let all = [IoSlice::new(&HEAD), IoSlice::new(&scratch)];
+        let sent = sendmsg::<()>(sender.as_raw_fd(), &all, &[], MsgFlags::empty(), None);
+        assert_eq!(sent.unwrap(), HEAD.len() + length);
+        discard(&receiver, HEAD.len() + length);
+    });
+}
+
+/// The receiver's half alone, to be taken off the two above.
+#[divan::bench(args = LENGTHS)]
+fn bytes_in_memory(bencher: Bencher<'_, '_>, length: usize) {
+    let (_, sender, receiver) = set_up();
+    let bytes = vec![0; length];
+    bencher.counter(BytesCount::new(length)).bench_local(|| {
+        let all = [IoSlice::new(&HEAD), IoSlice::new(&bytes)];
+        let sent = sendmsg::<()>(sender.as_raw_fd(), &all, &[], MsgFlags::empty(), None);
+        assert_eq!(sent.unwrap(), HEAD.len() + length);
+        discard(&receiver, HEAD.len() + length);
+    });
+}
+
+/// A file in the page cache and two ends of a connection with room for all of it.
+fn set_up() -> (File, TcpStream, TcpStream) {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&vec![7; 1 << 20]).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (receiver, _) = listener.accept().unwrap();
+    sender.set_nodelay(true).unwrap();
+    let room = 4 << 20;
+    nix::sys::socket::setsockopt(&sender, nix::sys::socket::sockopt::SndBuf, &room).unwrap();
+    nix::sys::socket::setsockopt(&receiver, nix::sys::socket::sockopt::RcvBuf, &room).unwrap();
+    (file, sender, receiver)
+}
+
+/// Takes bytes out of the socket without a copy.
+fn discard(receiver: &TcpStream, mut length: usize) {
+    let mut nowhere = [0; 1 << 16];
+    while length > 0 {
+        let step = length.min(nowhere.len());
+        let got = recv(receiver.as_raw_fd(), &mut nowhere[..step], MsgFlags::MSG_TRUNC).unwrap();
+        length -= got;
+    }
+}

@@ -1,0 +1,121 @@
+//! Limits on frames, connections and idle time; strangers on the port.
+
+use std::collections::HashMap;
+use std::thread;
+use std::time::Duration;
+
+use ottla_network::{CloseReason, Server, ServerConfig};
+
+use crate::client::{Client, eventually};
+use crate::script::{config, start};
+
+#[test]
+fn other_protocols_and_bad_lengths_are_closed_and_disturb_nobody() {
+    let (server, _) = start(config());
+    let mut bystander = Client::new(&server);
+    let strangers: [&[u8]; 8] = [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /topics HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"\xff\xff\xff\xff",
+        b"\x80\0\0\0",
+        b"\x7f\xff\xff\xff",
+        b"\x06\x40\0\x01",
+    ];
+    for bytes in strangers {
+        let mut client = Client::new(&server);
+        client.send_raw(bytes);
+        assert_eq!(client.until_closed(), b"");
+        assert_eq!(bystander.call(b"e"), b"e");
+    }
+    let closed = server.counters().closed(CloseReason::FrameLength);
+    assert_eq!(closed, strangers.len() as u64);
+}
+
+#[test]
+fn the_frame_limit_is_exact() {
+    let (server, _) = start(ServerConfig { frame_bytes_max: 10_000, ..config() });
+    let mut client = Client::new(&server);
+    assert_eq!(client.call(&[b'e'; 10_000]).len(), 10_000);
+    assert_eq!(client.call(b""), b"");
+    client.send_raw(&10_001_u32.to_be_bytes());
+    client.until_closed();
+}
+
+/// Opens connections until one is refused; gives those that work.
+fn connect_until_refused(mut open: impl FnMut() -> Client) -> Vec<Client> {
+    let mut clients = Vec::new();
+    loop {
+        let mut client = open();
+        // The refusal may come before or after the bytes.
+        let sent = std::io::Write::write_all(&mut client.stream, b"\0\0\0\x01e");
+        let mut answer = [0; 5];
+        match sent.and_then(|()| std::io::Read::read_exact(&mut client.stream, &mut answer)) {
+            Ok(()) => clients.push(client),
+            Err(_) => return clients,
+        }
+    }
+}
+
+#[test]
+fn the_newest_connection_over_the_limit_is_closed() {
+    let (server, _) = start(ServerConfig { connections_max: 3, ..config() });
+    let mut clients = connect_until_refused(|| Client::new(&server));
+    assert_eq!(clients.len(), 3);
+    clients.iter_mut().for_each(|client| assert_eq!(client.call(b"e"), b"e"));
+    clients.pop();
+    eventually("there is room again", || server.connections() == 2);
+    assert_eq!(Client::new(&server).call(b"e"), b"e");
+    assert_eq!(server.counters().closed(CloseReason::ConnectionsMax), 1);
+}
+
+#[test]
+fn each_address_has_its_own_limit() {
+    let overrides = HashMap::from([("127.0.0.3".parse().unwrap(), 4)]);
+    let (server, _) = start(ServerConfig {
+        connections_per_ip_max: 2,
+        connections_per_ip_overrides: overrides,
+        ..config()
+    });
+    let open =
+        |ip: &'static str, server: &Server| connect_until_refused(|| Client::from_ip(server, ip));
+    let first = open("127.0.0.2", &server);
+    let second = open("127.0.0.3", &server);
+    let third = open("127.0.0.4", &server);
+    assert_eq!((first.len(), second.len(), third.len()), (2, 4, 2));
+    assert_eq!(server.counters().closed(CloseReason::ConnectionsPerIpMax), 3);
+}
+
+#[test]
+fn idle_connections_are_closed_and_waiting_ones_are_not() {
+    let idle_max = Duration::from_millis(150);
+    let (server, script) = start(ServerConfig { idle_max, ..config() });
+    let mut waiting = Client::new(&server);
+    waiting.send(b"k");
+    let mut busy = Client::new(&server);
+    let mut idle = Client::new(&server);
+    let mut half = Client::new(&server);
+    half.send_raw(b"\0\0\0\x09e");
+    for _ in 0..15 {
+        thread::sleep(idle_max / 5);
+        assert_eq!(busy.call(b"e"), b"e");
+    }
+    assert_eq!(idle.until_closed(), b"");
+    assert_eq!(half.until_closed(), b"");
+    assert_eq!(server.counters().closed(CloseReason::Idle), 2);
+    let (_, reply) = script.kept.lock().unwrap().pop().unwrap();
+    reply.send(b"at last".to_vec().into());
+    assert_eq!(waiting.receive(), b"at last");
+}
+
+#[test]
+fn an_address_in_use_is_named_in_the_error() {
+    let (server, _) = start(config());
+    let taken = server.local_addrs()[0];
+    let again = ServerConfig { listeners: vec![taken], ..config() };
+    let error = Server::start(again, std::sync::Arc::new(crate::script::Script::default()));
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    assert!(error.to_string().contains(&taken.to_string()), "{error}");
+}

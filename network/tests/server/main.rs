@@ -1,0 +1,11 @@
+//! The server over real sockets, on free ports of the loopback.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod client;
+mod exchange;
+mod files;
+mod limits;
+mod memory;
+mod script;
+mod stop;

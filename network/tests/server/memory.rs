@@ -1,0 +1,97 @@
+//! Memory is bounded, whatever the peers do.
+
+use std::io::{ErrorKind, Write};
+use std::time::Duration;
+
+use ottla_network::ServerConfig;
+
+use crate::client::{Client, eventually, framed};
+use crate::script::{config, start};
+
+#[test]
+fn a_peer_that_never_reads_is_held_back() {
+    let (server, _) = start(config());
+    let mut deaf = Client::new(&server);
+    deaf.stream.set_nonblocking(true).unwrap();
+    // Each asks for a mebibyte; the peer sends until its own socket is full.
+    let mut request = framed(b"z\0\x10\0\0");
+    request.extend_from_slice(&framed(&[b'e'; 4000]));
+    let mut sent = 0;
+    let mut quiet = 0;
+    while quiet < 20 && sent < 256 << 20 {
+        match deaf.stream.write(&request) {
+            Ok(len) => (sent, quiet) = (sent + len, 0),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                quiet += 1;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+    let requests = server.counters().requests.get();
+    assert!(requests < 30, "{requests} requests were taken");
+    assert!(server.pool().used_bytes() < 1 << 20);
+    assert_eq!(Client::new(&server).call(b"e"), b"e");
+}
+
+#[test]
+fn half_frames_cost_little_however_much_they_claim() {
+    let (server, _) = start(config());
+    let mut slow: Vec<Client> = (0..100).map(|_| Client::new(&server)).collect();
+    for client in &mut slow {
+        client.send_raw(&(100_u32 << 20).to_be_bytes());
+        client.send_raw(b"e");
+    }
+    eventually("all bytes are read", || server.counters().bytes_in.get() == 500);
+    assert!(server.pool().used_bytes() <= 100 * 2048);
+    // An idle connection that has seen a big frame holds nothing.
+    let mut idle = Client::new(&server);
+    idle.call(&vec![b'e'; 1 << 20]);
+    eventually("it is given back", || server.pool().used_bytes() <= 100 * 2048);
+    drop(slow);
+    eventually("all is given back", || server.pool().used_bytes() == 0);
+}
+
+#[test]
+fn frames_beyond_the_budget_take_turns() {
+    const BUDGET: u64 = 1 << 20;
+    const FRAME: usize = 300_000;
+    let (server, _) = start(ServerConfig {
+        request_bytes_max: BUDGET,
+        frame_bytes_max: FRAME as u32,
+        ..config()
+    });
+    let mut clients: Vec<Client> = (0..40).map(|_| Client::new(&server)).collect();
+    let stream = framed(&[b'e'; FRAME]);
+    std::thread::scope(|scope| {
+        for client in &mut clients {
+            let stream = &stream;
+            scope.spawn(move || {
+                for _ in 0..3 {
+                    client.send_raw(stream);
+                    assert_eq!(client.receive().len(), FRAME);
+                }
+            });
+        }
+        let mut most = 0;
+        while server.counters().responses.get() < 120 {
+            most = most.max(server.pool().used_bytes());
+            std::thread::yield_now();
+        }
+        // The overdraft is one frame; buffers round up.
+        assert!(most <= BUDGET + 2 * FRAME as u64, "{most}");
+    });
+    eventually("all is given back", || server.pool().used_bytes() == 0);
+}
+
+#[test]
+fn a_waiting_half_frame_is_moved_into_a_small_buffer() {
+    let (server, _) = start(ServerConfig { processors: 1, ..config() });
+    let mut client = Client::new(&server);
+    assert_eq!(client.call(&vec![b'e'; 1 << 20]).len(), 1 << 20);
+    client.send_raw(&framed(&[b'e'; 500])[..100]);
+    eventually("it has arrived", || server.pool().used_bytes() > 1 << 20);
+    eventually("it was moved", || server.pool().used_bytes() <= 2048);
+    client.send_raw(&framed(&[b'e'; 500])[100..]);
+    assert_eq!(client.receive(), [b'e'; 500]);
+}
