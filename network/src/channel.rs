@@ -14,8 +14,9 @@ use crate::service::{Reply, Request};
 /// A request with the way back.
 pub(crate) type Call = (Request, Reply);
 
-/// Requests that a handler takes at once, at most: they run one after the other.
-const TAKE_MAX: usize = 16;
+/// Requests that a handler takes at once, at most. They run one after the other, and should the
+/// first have to wait for the disk, the others wait with it.
+const TAKE_MAX: usize = 4;
 
 pub(crate) struct RequestChannel {
     queue: Mutex<Queue>,
@@ -137,5 +138,85 @@ impl RequestChannel {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // No code of others runs under this lock, so it is whole whatever panicked.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::sync::Mutex as StdMutex;
+    use std::thread;
+
+    use mio::{Poll, Token};
+
+    use super::*;
+    use crate::pool::Frame;
+    use crate::service::Connection;
+
+    fn call(n: u8) -> Call {
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let connection = Connection { id: 1, peer, listener: 0 };
+        let frame = Frame::from_vec(vec![n]);
+        (Request { frame, connection }, Reply::detached(|_| ()))
+    }
+
+    fn calls(range: std::ops::Range<u8>) -> VecDeque<Call> {
+        range.map(call).collect()
+    }
+
+    fn set_up(requests_max: usize, handlers: usize) -> (Poll, Arc<Inbox>, RequestChannel) {
+        let (poll, counters) = (Poll::new().unwrap(), Arc::new(Counters::default()));
+        let inbox = Inbox::new(poll.registry(), Token(0), Arc::clone(&counters)).unwrap();
+        (poll, Arc::new(inbox), RequestChannel::new(requests_max, handlers, counters))
+    }
+
+    #[test]
+    fn what_does_not_fit_stays_and_room_is_announced() {
+        let (_poll, inbox, channel) = set_up(3, 1);
+        let mut waiting = calls(0..5);
+        channel.push(&mut waiting, &inbox);
+        assert_eq!((channel.depth(), waiting.len()), (3, 2));
+        assert!(inbox.fall_asleep());
+        let mut taken = VecDeque::new();
+        assert!(channel.take(&mut taken));
+        assert!(inbox.is_notified());
+        assert_eq!(channel.counters.processor_wakeups.get(), 1);
+        assert!(taken.iter().map(|(request, _)| request.frame[0]).eq(0..3));
+    }
+
+    #[test]
+    fn nobody_is_woken_who_is_awake_and_a_handler_takes_its_share() {
+        let (_poll, inbox, channel) = set_up(100, 4);
+        channel.push(&mut calls(0..8), &inbox);
+        let mut taken = VecDeque::new();
+        channel.take(&mut taken);
+        assert_eq!(taken.len(), 2);
+        assert_eq!(channel.counters.handler_wakeups.get(), 0);
+    }
+
+    #[test]
+    fn every_call_is_taken_once_by_sleeping_handlers_too() {
+        let (_poll, inbox, channel) = set_up(10, 3);
+        let seen = StdMutex::new(vec![0; 200]);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let mut taken = VecDeque::new();
+                    while channel.take(&mut taken) {
+                        for (request, reply) in taken.drain(..) {
+                            seen.lock().unwrap()[usize::from(request.frame[0])] += 1;
+                            reply.nothing();
+                        }
+                    }
+                });
+            }
+            let mut waiting = calls(0..200);
+            while !waiting.is_empty() {
+                channel.push(&mut waiting, &inbox);
+                thread::yield_now();
+            }
+            channel.close(false);
+        });
+        assert_eq!(*seen.lock().unwrap(), vec![1; 200]);
     }
 }

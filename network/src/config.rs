@@ -50,7 +50,7 @@ impl Default for ServerConfig {
             listeners: Vec::new(),
             processors: 3,
             handlers: 8,
-            inline: InlinePolicy::WhenAlone,
+            inline: InlinePolicy::WhileQuick,
             frame_bytes_max: 100 * 1024 * 1024,
             request_bytes_max: 512 * 1024 * 1024,
             requests_max: 500,
@@ -74,6 +74,10 @@ pub enum InlinePolicy {
     /// Only when the poll turn brought this one request and nothing else to do, and no request
     /// waits for a handler.
     WhenAlone,
+    /// As long as the service is quick: of each poll turn so many requests as usually take 0.2 ms
+    /// together, the others are handed over; after two calls in a row of more than 2 ms, which have
+    /// blocked, everything is handed over for a second.
+    WhileQuick,
     /// Always. For services that never block, and for measurements.
     Always,
 }

@@ -57,6 +57,7 @@ mod service;
 mod connection;
 mod frame;
 mod idle;
+mod inline;
 mod pool;
 mod quota;
 

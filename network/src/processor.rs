@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
@@ -15,6 +16,7 @@ use crate::config::InlinePolicy;
 use crate::counters::{CloseReason, Counters};
 use crate::idle::IdleTimers;
 use crate::inbox::{FORCE, Inbox, Left, RUN};
+use crate::inline::{Inline, Turn};
 use crate::log_limit::LogLimit;
 use crate::peer::{Peer, Tools};
 use crate::pool::FramePool;
@@ -64,6 +66,9 @@ pub(crate) struct Processor {
     turn: Vec<usize>,
     /// Requests not yet passed on.
     calls: VecDeque<Call>,
+    /// Requests that this thread serves itself; empty between turns.
+    own_calls: Vec<Call>,
+    inline: Inline,
     /// The queue was full: it says when it has room again.
     blocked: bool,
     /// Slots that wait for request memory.
@@ -86,13 +91,14 @@ impl Processor {
         let inbox = Arc::new(Inbox::new(poll.registry(), WAKER, Arc::clone(&shared.counters))?);
         Ok(Processor {
             timers: IdleTimers::new(shared.idle_ms),
-            shared,
             inbox,
             poll,
             peers: Vec::new(),
             free: Vec::new(),
             turn: Vec::new(),
             calls: VecDeque::new(),
+            own_calls: Vec::new(),
+            inline: Inline::new(shared.inline),
             blocked: false,
             starved: Vec::new(),
             mid_frame: Vec::new(),
@@ -103,6 +109,7 @@ impl Processor {
             start: Instant::now(),
             now_ms: 0,
             stopping: false,
+            shared,
         })
     }
 
@@ -269,40 +276,47 @@ impl Processor {
     /// Passes requests on: to the handlers or, when the policy allows it, to the service itself.
     fn pass_on(&mut self, driven: usize) {
         self.blocked = false;
-        let inline = match self.shared.inline {
-            InlinePolicy::Never => 0,
-            InlinePolicy::WhenAlone => usize::from(self.is_alone(driven)),
-            InlinePolicy::Always => self.calls.len(),
-        };
-        (0..inline).for_each(|_| self.serve_first());
-        if inline > 0 {
-            // The answers are written at once. What the connections want next waits for the next
-            // turn, which sees whether it is still alone.
-            self.empty_inbox();
-            self.drive_all();
-        } else if !self.calls.is_empty() {
+        if self.calls.is_empty() {
+            return;
+        }
+        let alone = driven <= 1 && self.turn.is_empty() && !self.inbox.is_notified();
+        let turn = Turn { calls: self.calls.len(), alone, now_ms: self.now_ms };
+        let own = self.inline.share(turn);
+        // The handlers get theirs first, so that they work at the same time.
+        for _ in 0..own {
+            match self.calls.pop_front() {
+                Some(call) if self.shared.service.may_run_inline(&call.0) => {
+                    self.own_calls.push(call);
+                }
+                Some(call) => self.calls.push_back(call),
+                None => break,
+            }
+        }
+        if !self.calls.is_empty() {
             self.shared.channel.push(&mut self.calls, &self.inbox);
             self.blocked = !self.calls.is_empty();
         }
+        if !self.own_calls.is_empty() {
+            self.serve_own();
+            // The answers are written at once. What the connections want next waits for the next
+            // turn, which sees what else there is to do.
+            self.empty_inbox();
+            self.drive_all();
+        }
     }
 
-    /// Whether one request is all there is to do.
-    fn is_alone(&self, driven: usize) -> bool {
-        driven <= 1
-            && self.calls.len() == 1
-            && self.turn.is_empty()
-            && !self.inbox.is_notified()
-            && self.shared.channel.depth() == 0
-    }
-
-    fn serve_first(&mut self) {
-        let Some(call) = self.calls.pop_front() else { return };
-        if self.shared.service.may_run_inline(&call.0) {
+    fn serve_own(&mut self) {
+        let mut begin = Instant::now();
+        let mut calls = std::mem::take(&mut self.own_calls);
+        for call in calls.drain(..) {
             self.shared.counters.requests_inline.one();
             self.shared.serve(call);
-        } else {
-            self.shared.channel.push(&mut VecDeque::from([call]), &self.inbox);
+            let end = Instant::now();
+            let ns = end.duration_since(begin).as_nanos();
+            self.inline.took(u64::try_from(ns).unwrap_or(u64::MAX), self.now_ms);
+            begin = end;
         }
+        self.own_calls = calls;
     }
 
     /// Closes idle connections and frees memory that waits for nothing.
@@ -368,9 +382,10 @@ impl Processor {
         if let Err(error) = self.poll.registry().deregister(peer.stream()) {
             log::debug!("deregistering {}: {error}", peer.facts.peer);
         }
-        drop(peer);
+        // Counted before the peer can see it.
         self.shared.counters.close(reason);
-        self.inbox.connections.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        self.inbox.connections.fetch_sub(1, Ordering::Relaxed);
+        drop(peer);
         self.free.push(slot);
     }
 

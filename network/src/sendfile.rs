@@ -15,7 +15,7 @@ use crate::response::{Outgoing, Piece};
 /// File regions shorter than this are read into memory and go out in the same system call as the
 /// bytes around them, bytes. Chosen by `cargo bench -p ottla-network`; the crate's page has the
 /// figures.
-pub const COPY_BYTES_BELOW: u64 = 16 * 1024;
+pub const COPY_BYTES_BELOW: u64 = 20 * 1024;
 /// Room for such regions in one system call, bytes; one for each Processor.
 pub(crate) const SCRATCH_BYTES: usize = 64 * 1024;
 /// Pieces in one `sendmsg`.

@@ -9,8 +9,8 @@ use ottla_network::{CloseReason, InlinePolicy, ServerConfig, Stopped};
 use crate::client::{Client, eventually, framed};
 use crate::script::{config, start};
 
-const POLICIES: [InlinePolicy; 3] =
-    [InlinePolicy::Never, InlinePolicy::WhenAlone, InlinePolicy::Always];
+const POLICIES: [InlinePolicy; 4] =
+    [InlinePolicy::Never, InlinePolicy::WhenAlone, InlinePolicy::WhileQuick, InlinePolicy::Always];
 
 #[test]
 fn many_connections_each_pipelining_get_their_answers_in_order() {
