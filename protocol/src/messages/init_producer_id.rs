@@ -15,7 +15,7 @@ messages! {
         /// The producer's epoch; -1 for none.
         producer_epoch: i16 [3..] = -1;
         /// Whether the client takes part in a two-phase commit (KIP-939).
-        enable_2_pc: bool [6..];
+        enable_2pc: bool [6..];
         /// Whether to keep a transaction that was prepared instead of aborting it (KIP-939).
         keep_prepared_txn: bool [6..];
     }
