@@ -4,6 +4,7 @@
 pub mod api;
 pub mod error_code;
 pub mod header;
+pub mod internal;
 pub mod messages;
 pub mod metadata;
 pub mod record;
