@@ -9,5 +9,6 @@ pub mod leader_epoch;
 pub mod partition_dir;
 pub mod producer_state;
 pub mod sim;
+pub mod txn_index;
 pub mod validate;
 pub mod whole_file;

@@ -21,7 +21,7 @@ pub mod snapshots;
 mod verification;
 
 pub use append::{ProducerError, Update};
-pub use batch::{BatchKind, EndTxnMarker, MarkerError, Origin, ProducerBatch};
+pub use batch::{BatchKind, EndTxnMarker, Origin, ProducerBatch};
 pub use entry::{BATCHES_KEPT, BatchMetadata, ProducerEntry};
 pub use verification::{VerificationGuard, VerificationRequest};
 

@@ -1,7 +1,5 @@
 //! The facts of a batch that producer state depends on.
 
-use std::fmt;
-
 use ottla_protocol::record::batch::BatchHeader;
 
 use super::sequence::{self, NO_SEQUENCE};
@@ -89,7 +87,8 @@ impl ProducerBatch {
     }
 }
 
-/// The control record that ends a transaction.
+/// What the control record that ends a transaction says, see
+/// [`ottla_protocol::record::control::EndTxnMarker`], and what its append adds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndTxnMarker {
     /// Aborted rather than committed.
@@ -103,87 +102,9 @@ pub struct EndTxnMarker {
     pub transaction_version: i16,
 }
 
-/// A control record that is no end of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MarkerError {
-    /// The key is not a version and a type.
-    Key,
-    /// The type is neither abort (0) nor commit (1).
-    Type(i16),
-    /// The value is not a version and a coordinator epoch.
-    Value,
-}
-
-impl fmt::Display for MarkerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key => write!(f, "control record key is not a version and a type"),
-            Self::Type(kind) => {
-                write!(f, "control record type is {kind}, expected 0 (abort) or 1 (commit)")
-            }
-            Self::Value => {
-                write!(f, "control record value is not a version and a coordinator epoch")
-            }
-        }
-    }
-}
-
-impl std::error::Error for MarkerError {}
-
-impl EndTxnMarker {
-    /// Reads the control record's key and value. Fields of later versions behind the known ones are
-    /// skipped.
-    ///
-    /// # Errors
-    /// [`MarkerError`] when it is another kind of control record, or too short.
-    pub fn decode(key: &[u8], value: &[u8], timestamp: i64) -> Result<Self, MarkerError> {
-        let (version, rest) = key.split_first_chunk().ok_or(MarkerError::Key)?;
-        let (kind, _) = rest.split_first_chunk().ok_or(MarkerError::Key)?;
-        if i16::from_be_bytes(*version) < 0 {
-            return Err(MarkerError::Key);
-        }
-        let aborted = match i16::from_be_bytes(*kind) {
-            0 => true,
-            1 => false,
-            other => return Err(MarkerError::Type(other)),
-        };
-        let (version, rest) = value.split_first_chunk().ok_or(MarkerError::Value)?;
-        let (coordinator_epoch, _) = rest.split_first_chunk().ok_or(MarkerError::Value)?;
-        if i16::from_be_bytes(*version) < 0 {
-            return Err(MarkerError::Value);
-        }
-        let coordinator_epoch = i32::from_be_bytes(*coordinator_epoch);
-        Ok(Self { aborted, coordinator_epoch, timestamp, transaction_version: 0 })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn markers_are_read() {
-        let marker = |aborted| EndTxnMarker {
-            aborted,
-            coordinator_epoch: 7,
-            timestamp: 9,
-            transaction_version: 0,
-        };
-        let value = [0, 0, 0, 0, 0, 7];
-        assert_eq!(EndTxnMarker::decode(&[0, 0, 0, 0], &value, 9), Ok(marker(true)));
-        assert_eq!(EndTxnMarker::decode(&[0, 0, 0, 1, 5], &value, 9), Ok(marker(false)));
-        assert_eq!(EndTxnMarker::decode(&[0, 0, 0, 2], &value, 9), Err(MarkerError::Type(2)));
-        assert_eq!(EndTxnMarker::decode(&[255, 0, 0, 1], &value, 9), Err(MarkerError::Key));
-        assert_eq!(EndTxnMarker::decode(&[0, 0, 0, 1], &[255; 6], 9), Err(MarkerError::Value));
-        for end in 0..4 {
-            let cut = &[0, 0, 0, 1][..end];
-            assert_eq!(EndTxnMarker::decode(cut, &value, 9), Err(MarkerError::Key));
-        }
-        for end in 0..value.len() {
-            let cut = EndTxnMarker::decode(&[0, 0, 0, 1], &value[..end], 9);
-            assert_eq!(cut, Err(MarkerError::Value));
-        }
-    }
 
     #[test]
     fn headers_are_read() {
