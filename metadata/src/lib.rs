@@ -1,2 +1,5 @@
-//! The cluster image, its replay and the controller, as pure state machines.
+//! The cluster's metadata as pure state machines: the image and the records that make it.
 #![forbid(unsafe_code)]
+
+pub mod features;
+pub mod image;

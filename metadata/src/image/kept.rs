@@ -1,0 +1,110 @@
+//! Records that are carried from snapshot to snapshot without being acted on.
+//!
+//! Ottla does not yet throttle, authenticate or authorize, but a directory taken over from Kafka
+//! may hold records for all three, and must hold them still when it is handed back. Each is kept as
+//! the bytes of its value under the key that a later record replaces or removes it by.
+
+use super::{ReplayError, SharedMap};
+use ottla_protocol::metadata::MetadataRecord;
+use ottla_protocol::metadata::config::EntityData;
+use ottla_protocol::uuid::Uuid;
+use std::sync::Arc;
+
+/// By what a kept record is replaced or removed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeptKey {
+    /// A limit of a client quota.
+    ClientQuota {
+        /// Type and name of each part of the entity, sorted; a null name is the default entity.
+        entity: Vec<(String, Option<String>)>,
+        /// Which limit.
+        key: String,
+    },
+    /// An access control entry, by its id.
+    AccessControlEntry(Uuid),
+    /// A user's SCRAM credential: mechanism, name.
+    UserScramCredential(i8, String),
+    /// A delegation token, by its id.
+    DelegationToken(String),
+    /// The state of a migration from ZooKeeper, which Kafka 3.x wrote.
+    ZkMigrationState,
+    /// A record of an unknown kind: the first that came has number 0.
+    Unknown(u32),
+}
+
+/// The kept records, by key; see the module's page.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kept {
+    values: SharedMap<KeptKey, Arc<[u8]>>,
+    unknown_count: u32,
+}
+
+impl Kept {
+    /// The kept values, frame included, in the order in which Kafka writes snapshots.
+    pub fn iter(&self) -> impl Iterator<Item = (&KeptKey, &[u8])> {
+        self.values.iter().map(|(key, value)| (key, &**value))
+    }
+
+    /// How many records are kept.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// How many of the kept records are of a kind that this build does not know.
+    pub fn unknown_count(&self) -> u32 {
+        self.unknown_count
+    }
+
+    pub(super) fn replay(&mut self, record: &MetadataRecord<'_>) -> Result<(), ReplayError> {
+        let (key, removes) = match record {
+            MetadataRecord::ClientQuota(quota) => {
+                let part = |part: &EntityData<'_>| {
+                    (part.entity_type.to_owned(), part.entity_name.map(str::to_owned))
+                };
+                let mut entity: Vec<_> = quota.entity.iter().map(part).collect();
+                entity.sort();
+                (KeptKey::ClientQuota { entity, key: quota.key.to_owned() }, quota.remove)
+            }
+            MetadataRecord::UserScramCredential(scram) => {
+                (KeptKey::UserScramCredential(scram.mechanism, scram.name.to_owned()), false)
+            }
+            MetadataRecord::RemoveUserScramCredential(scram) => {
+                (KeptKey::UserScramCredential(scram.mechanism, scram.name.to_owned()), true)
+            }
+            MetadataRecord::AccessControlEntry(acl) => (KeptKey::AccessControlEntry(acl.id), false),
+            MetadataRecord::RemoveAccessControlEntry(acl) => {
+                (KeptKey::AccessControlEntry(acl.id), true)
+            }
+            MetadataRecord::DelegationToken(token) => {
+                (KeptKey::DelegationToken(token.token_id.to_owned()), false)
+            }
+            MetadataRecord::RemoveDelegationToken(token) => {
+                (KeptKey::DelegationToken(token.token_id.to_owned()), true)
+            }
+            MetadataRecord::ZkMigrationState(state) => {
+                (KeptKey::ZkMigrationState, state.zk_migration_state == 0)
+            }
+            // Unknown ones: in the order of the log, since nothing is known of what replaces what.
+            _ => {
+                let key = KeptKey::Unknown(self.unknown_count);
+                self.unknown_count += 1;
+                (key, false)
+            }
+        };
+        if removes {
+            self.values.remove(&key);
+        } else {
+            // All of these kinds have version 0 alone; an unknown one keeps its own.
+            let value = record
+                .to_bytes(0)
+                .map_err(|_| ReplayError::NotEncodable { api_key: record.api_key() })?;
+            self.values.insert(key, value.into());
+        }
+        Ok(())
+    }
+}
