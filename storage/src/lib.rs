@@ -3,6 +3,14 @@
 pub mod disk;
 mod mmap;
 
+pub mod config;
+pub mod error;
+mod index;
+pub mod log;
+pub mod log_dir;
+pub mod manager;
+mod segment;
+
 pub mod checkpoint;
 pub mod file_name;
 pub mod leader_epoch;

@@ -1,0 +1,271 @@
+//! A file of fixed-size entries that one thread appends to through a map while others search it.
+//!
+//! While its segment is active, the file has Kafka's full length, `segment.index.bytes` rounded
+//! down to whole entries, but only as many blocks as the entries soon need: the tail is sparse, and
+//! [`MappedIndex::reserve`] has blocks allocated ahead of the entries, one page at first and then
+//! as much again as there is. A store into the map thus never needs a block that a full disk would
+//! refuse, which the kernel could only tell by a signal. Trimming cuts the file to its entries.
+//!
+//! Only the map is kept, no descriptor: thousands of partitions have two indexes each. The map of a
+//! sealed segment's index is made when it is first searched, and let go by [`MappedIndex::release`].
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::disk::{Disk, DiskFile, DiskMap, Open};
+use crate::segment::Place;
+
+/// The first step of allocation, and the unit of all.
+const PAGE_BYTES: u64 = 4096;
+/// The largest step. At this size the system calls are one in 131,072 entries.
+const STEP_BYTES_MAX: u64 = 1 << 20;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct MappedIndex {
+    disk: Arc<dyn Disk>,
+    place: Place,
+    entry_bytes: u32,
+    /// Held shared while the map is used, so that the file cannot shrink under a search.
+    state: RwLock<State>,
+    /// Filled slots; published with release after their words, read with acquire.
+    entries: AtomicU32,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not mapped; the file, if there is one, is full of entries.
+    Closed,
+    /// Mapped, or of no length and therefore not mappable.
+    Open {
+        map: Option<Arc<dyn DiskMap>>,
+        /// How much of the file has blocks, bytes.
+        allocated: u64,
+    },
+}
+
+/// The map and the entries in it, good as long as it is held.
+pub(super) struct View<'a> {
+    state: RwLockReadGuard<'a, State>,
+    /// Filled slots when the view was made.
+    pub(super) entries: u32,
+    words_per_entry: usize,
+}
+
+impl View<'_> {
+    /// The `word`th 32 bits of slot `slot`, which must be a filled one.
+    pub(super) fn word(&self, slot: u32, word: usize) -> u32 {
+        debug_assert!(slot < self.entries && word < self.words_per_entry);
+        let State::Open { map: Some(map), .. } = &*self.state else {
+            unreachable!("a view of {} entries has a map", self.entries)
+        };
+        map.load_u32((slot as usize * self.words_per_entry + word) * 4)
+    }
+}
+
+impl MappedIndex {
+    /// The index at `place`, whose file is neither opened nor asked for.
+    pub(super) fn new(disk: Arc<dyn Disk>, place: Place, entry_bytes: u32) -> Self {
+        assert!(entry_bytes.is_multiple_of(4));
+        let state = RwLock::new(State::Closed);
+        Self { disk, place, entry_bytes, state, entries: AtomicU32::new(0) }
+    }
+
+    /// Its file.
+    pub(super) fn path(&self) -> PathBuf {
+        self.place.path()
+    }
+
+    pub(super) fn base_offset(&self) -> i64 {
+        self.place.base_offset
+    }
+
+    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    fn read_state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_state(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entries, mapping the file first if it is not mapped.
+    pub(super) fn view(&self) -> io::Result<View<'_>> {
+        loop {
+            let state = self.read_state();
+            if matches!(*state, State::Open { .. }) {
+                let entries = self.entries.load(Ordering::Acquire);
+                let words_per_entry = self.entry_bytes as usize / 4;
+                return Ok(View { state, entries, words_per_entry });
+            }
+            drop(state);
+            let mut state = self.write_state();
+            if matches!(*state, State::Closed) {
+                *state = self.open_as_full()?;
+            }
+        }
+    }
+
+    /// Maps the file at its present length, every slot of which counts as an entry: a file that was
+    /// closed in order holds nothing else. A missing file has no entries.
+    fn open_as_full(&self) -> io::Result<State> {
+        let file = match self.disk.open(&self.path(), Open::ReadWrite) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.entries.store(0, Ordering::Release);
+                return Ok(State::Open { map: None, allocated: 0 });
+            }
+            Err(error) => return Err(error),
+        };
+        let length = file.len()?;
+        let entries = u32::try_from(length / u64::from(self.entry_bytes)).map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidData, "index of over 4 Gi entries")
+        })?;
+        let mapped = u64::from(entries) * u64::from(self.entry_bytes);
+        let map = map_if_any(&*file, mapped)?;
+        self.entries.store(entries, Ordering::Release);
+        Ok(State::Open { map, allocated: length })
+    }
+
+    /// Lets the map go until the next search. For a sealed segment's only.
+    pub(super) fn release(&self) {
+        *self.write_state() = State::Closed;
+    }
+
+    /// Whether a map is held.
+    pub(super) fn is_mapped(&self) -> bool {
+        matches!(*self.read_state(), State::Open { map: Some(_), .. })
+    }
+
+    /// Gives the file the length for appending, `bytes_max` rounded down to whole entries, making it
+    /// when missing. With `emptied`, no slot counts as an entry any more. Fails when there is no
+    /// room for one entry.
+    pub(super) fn make_active(&self, bytes_max: u32, emptied: bool) -> io::Result<()> {
+        let length = u64::from(bytes_max / self.entry_bytes * self.entry_bytes);
+        if length == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no room for one entry"));
+        }
+        if !emptied {
+            self.view()?;
+        }
+        let mut state = self.write_state();
+        let file = self.disk.open(&self.path(), Open::Create)?;
+        let present = file.len()?;
+        if emptied {
+            self.entries.store(0, Ordering::Release);
+        }
+        // A smaller segment.index.bytes than before must not cut entries off.
+        let used = u64::from(self.entries.load(Ordering::Acquire)) * u64::from(self.entry_bytes);
+        let length = length.max(used);
+        *state = State::Closed;
+        if present != length {
+            file.set_len(length)?;
+        }
+        let map = map_if_any(&*file, length)?;
+        *state = State::Open { map, allocated: used };
+        Ok(())
+    }
+
+    /// How many slots the file has room for; 0 when it is not mapped.
+    pub(super) fn entries_max(&self) -> u32 {
+        match &*self.read_state() {
+            State::Open { map: Some(map), .. } => (map.len() / self.entry_bytes as usize) as u32,
+            _ => 0,
+        }
+    }
+
+    /// The filled slots, as far as known without opening the file.
+    pub(super) fn entries(&self) -> u32 {
+        self.entries.load(Ordering::Acquire)
+    }
+
+    /// Has blocks allocated so that `more` pushes cannot want for space. Nothing changes on an
+    /// error. Slots past the file's end are not counted: a push refuses those itself.
+    pub(super) fn reserve(&self, more: u32) -> io::Result<()> {
+        let wanted = (u64::from(self.entries()) + u64::from(more)) * u64::from(self.entry_bytes);
+        let (length, allocated) = match &*self.read_state() {
+            State::Open { map: Some(map), allocated } => (map.len() as u64, *allocated),
+            _ => return Ok(()),
+        };
+        let wanted = wanted.min(length);
+        if wanted <= allocated {
+            return Ok(());
+        }
+        let step = allocated.clamp(PAGE_BYTES, STEP_BYTES_MAX);
+        let to = (allocated + step).max(wanted).next_multiple_of(PAGE_BYTES).min(length);
+        let file = self.disk.open(&self.path(), Open::ReadWrite)?;
+        file.allocate(allocated, to - allocated)?;
+        if let State::Open { allocated, .. } = &mut *self.write_state() {
+            *allocated = to;
+        }
+        Ok(())
+    }
+
+    /// Fills the next slot. There must be one, and its block must have been reserved.
+    pub(super) fn push(&self, words: &[u32]) {
+        let slot = self.entries.load(Ordering::Relaxed);
+        let state = self.read_state();
+        let State::Open { map: Some(map), allocated } = &*state else {
+            unreachable!("only an active index is appended to")
+        };
+        let start = slot as usize * self.entry_bytes as usize;
+        assert_eq!(words.len() * 4, self.entry_bytes as usize);
+        assert!((start + self.entry_bytes as usize) as u64 <= *allocated, "not reserved");
+        for (n, word) in words.iter().enumerate() {
+            map.store_u32(start + n * 4, *word);
+        }
+        self.entries.store(slot + 1, Ordering::Release);
+    }
+
+    /// Forgets all slots from `entries` on. Their bytes stay until they are overwritten or trimmed.
+    pub(super) fn truncate_entries(&self, entries: u32) {
+        // The write lock waits for searches that still count the slots which are about to change.
+        let _state = self.write_state();
+        assert!(entries <= self.entries());
+        self.entries.store(entries, Ordering::Release);
+    }
+
+    /// Cuts the file to its entries and lets the map go; the file is made when missing.
+    pub(super) fn trim(&self) -> io::Result<()> {
+        let mut state = self.write_state();
+        if matches!(*state, State::Closed) {
+            // It was closed full, or never opened since the log was loaded.
+            return Ok(());
+        }
+        let used = u64::from(self.entries()) * u64::from(self.entry_bytes);
+        let file = self.disk.open(&self.path(), Open::Create)?;
+        *state = State::Closed;
+        if file.len()? != used {
+            file.set_len(used)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the entries and the file's length durable.
+    pub(super) fn flush(&self) -> io::Result<()> {
+        let map = match &*self.read_state() {
+            State::Open { map: Some(map), .. } => Some(Arc::clone(map)),
+            _ => None,
+        };
+        match map {
+            Some(map) => map.flush(),
+            None => match self.disk.open(&self.path(), Open::ReadWrite) {
+                Ok(file) => file.sync_all(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
+            },
+        }
+    }
+}
+
+/// A map of nothing cannot be had.
+fn map_if_any(file: &dyn DiskFile, length: u64) -> io::Result<Option<Arc<dyn DiskMap>>> {
+    let length = usize::try_from(length)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "index larger than memory"))?;
+    if length == 0 { Ok(None) } else { file.map(length).map(Some) }
+}

@@ -1,0 +1,195 @@
+//! Making records durable: one sync for all who wait.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::PartitionLog;
+use crate::error::StorageError;
+use crate::producer_state::snapshot;
+
+/// The recovery point, and who may move it.
+///
+/// Whoever finds no sync under way makes one for everything appended so far; those who come
+/// meanwhile wait, and when it ends the first of them makes the next, for all of them at once. The
+/// number of syncs is that of sync times passed, not that of appends.
+#[derive(Debug)]
+pub(super) struct GroupCommit {
+    /// The first offset that is not known to be durable.
+    recovery_point: AtomicI64,
+    state: Mutex<State>,
+    idle: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Somebody syncs or truncates.
+    busy: bool,
+    /// The base offset of the first segment that was sealed and not flushed since. All its records
+    /// may be durable already, but then its indexes are not.
+    sealed_from: Option<i64>,
+    last_flush_ms: i64,
+}
+
+/// Leave to move the recovery point, given back when dropped.
+pub(super) struct Turn<'a>(&'a GroupCommit);
+
+impl GroupCommit {
+    pub(super) fn new(recovery_point: i64, now_ms: i64) -> Self {
+        Self {
+            recovery_point: AtomicI64::new(recovery_point),
+            state: Mutex::new(State { busy: false, sealed_from: None, last_flush_ms: now_ms }),
+            idle: Condvar::new(),
+        }
+    }
+
+    pub(super) fn recovery_point(&self) -> i64 {
+        self.recovery_point.load(Ordering::Acquire)
+    }
+
+    pub(super) fn raise_recovery_point(&self, offset: i64) {
+        self.recovery_point.fetch_max(offset, Ordering::AcqRel);
+    }
+
+    /// Sets it for an emptied log. For the holder of the turn.
+    pub(super) fn set_recovery_point(&self, offset: i64) {
+        self.recovery_point.store(offset, Ordering::Release);
+        self.state().sealed_from = None;
+    }
+
+    /// Lowers it to a log end that moved back. For the holder of the turn.
+    pub(super) fn lower_recovery_point(&self, offset: i64) {
+        self.recovery_point.fetch_min(offset, Ordering::AcqRel);
+    }
+
+    /// The segment at `sealed_base_offset` was sealed.
+    pub(super) fn note_roll(&self, sealed_base_offset: i64) {
+        self.state().sealed_from.get_or_insert(sealed_base_offset);
+    }
+
+    fn is_roll_noted(&self) -> bool {
+        self.state().sealed_from.is_some()
+    }
+
+    /// What may be written into the checkpoint: a load after a crash checks everything from there,
+    /// and trusts everything below.
+    pub(super) fn checkpoint(&self) -> i64 {
+        let recovery_point = self.recovery_point();
+        self.state().sealed_from.map_or(recovery_point, |sealed| sealed.min(recovery_point))
+    }
+
+    pub(super) fn last_flush_ms(&self) -> i64 {
+        self.state().last_flush_ms
+    }
+
+    pub(super) fn note_flush(&self, now_ms: i64) {
+        self.state().last_flush_ms = now_ms;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for its turn; `None` when the recovery point has passed `offset` meanwhile.
+    fn turn_unless_durable(&self, offset: i64) -> Option<Turn<'_>> {
+        let mut state = self.state();
+        loop {
+            if self.recovery_point() >= offset {
+                return None;
+            }
+            if !state.busy {
+                state.busy = true;
+                return Some(Turn(self));
+            }
+            state = self.idle.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Waits for its turn.
+    pub(super) fn turn(&self) -> Turn<'_> {
+        self.turn_unless_durable(i64::MAX).expect("no recovery point is as large")
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.state().busy = false;
+        self.0.idle.notify_all();
+    }
+}
+
+impl PartitionLog {
+    /// From where on the log must be checked after a crash: nothing behind it is known to be
+    /// durable.
+    pub fn recovery_point(&self) -> i64 {
+        self.commit.checkpoint()
+    }
+
+    /// Makes everything appended so far durable. Appends go on meanwhile.
+    ///
+    /// After a failure nothing is retried: the log directory goes offline.
+    pub fn flush(&self) -> Result<(), StorageError> {
+        self.check_open()?;
+        let log_end_offset = self.marks().log_end().offset;
+        self.flush_to(log_end_offset)
+    }
+
+    /// Makes everything below `offset` durable, and as much more as there is.
+    pub(super) fn flush_to(&self, offset: i64) -> Result<(), StorageError> {
+        let Some(turn) = self.commit.turn_unless_durable(offset) else { return Ok(()) };
+        // One who waited through a failed sync must not be told that all is well, nor sync again.
+        self.log_dir.check()?;
+        let flushed = self.log_dir.watch(self.flush_in_turn());
+        drop(turn);
+        flushed
+    }
+
+    /// The holder of the turn syncs every segment with offsets between the recovery point and the
+    /// log end, then moves the recovery point there.
+    pub(super) fn flush_in_turn(&self) -> Result<(), StorageError> {
+        let recovery_point = self.commit.recovery_point();
+        let start = self.commit.checkpoint();
+        let log_end_offset = self.marks().log_end().offset;
+        let dir = self.dir();
+        let mut new_names = false;
+        let mut active_base_offset = start;
+        let mut segments = self.segments.from(start);
+        while let Some(segment) = segments.next() {
+            let base_offset = segment.base_offset();
+            if base_offset >= recovery_point {
+                new_names = true;
+                snapshot::sync(&*self.disk, dir, base_offset).map_err(StorageError::sync(dir))?;
+            }
+            match segments.following_base_offset() {
+                Some(_) => segment.flush()?,
+                // A recovery always rebuilds the indexes of the segment that holds the recovery
+                // point, so those of the active one need not be durable.
+                None => segment.flush_log()?,
+            }
+            active_base_offset = base_offset;
+        }
+        if new_names {
+            self.disk.sync_dir(dir).map_err(StorageError::sync(dir))?;
+        }
+        self.commit.raise_recovery_point(log_end_offset);
+        let mut state = self.commit.state();
+        let rolled_since = self.segments.active().base_offset() > active_base_offset;
+        state.sealed_from = rolled_since.then_some(active_base_offset);
+        Ok(())
+    }
+
+    /// Periodic work: flushes what `flush.ms` has let wait too long, and what was sealed by a roll
+    /// since the last time.
+    pub fn flush_if_due(&self, now_ms: i64) -> Result<(), StorageError> {
+        if self.check_open().is_err() {
+            return Ok(());
+        }
+        let waited_ms = now_ms.saturating_sub(self.commit.last_flush_ms());
+        let due = waited_ms >= self.config.load().flush_ms;
+        if due || self.commit.is_roll_noted() {
+            let _turn = self.commit.turn();
+            self.log_dir.watch(self.flush_in_turn())?;
+            self.commit.note_flush(now_ms);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,418 @@
+//! Opening a log: what is on the disk becomes a log again.
+//!
+//! After a clean stop everything is trusted, and only the end of the last segment is looked at.
+//! After a crash, segments from the recovery point on are checked batch by batch and their indexes
+//! made anew; those below were flushed and are trusted, but for an index that an unfinished trim
+//! has left with a tail of zeros.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+
+use super::flush::GroupCommit;
+use super::leftovers::{self, SegmentFiles};
+use super::offsets::{Mark, Marks, Place};
+use super::producers::{Producers, RebuildTo};
+use super::segments::Segments;
+use super::{Appender, LogRole, PartitionLog, Removal};
+use crate::config::LogConfig;
+use crate::disk::Disk;
+use crate::error::StorageError;
+use crate::file_name::{FileKind, FileNameError, LEADER_EPOCH_CHECKPOINT};
+use crate::leader_epoch::{self, EpochEntry, LeaderEpochCache};
+use crate::log_dir::LogDir;
+use crate::partition_dir::TopicPartition;
+use crate::producer_state::ProducerSettings;
+use crate::producer_state::snapshot::Durability;
+use crate::producer_state::snapshots::{LogRange, Shutdown, Snapshots};
+use crate::segment::{NewFiles, OpenBudget, Recovered, Segment, SegmentWriter};
+use crate::whole_file::WholeFileError;
+
+/// What logs share that are in one log directory.
+#[derive(Clone, Debug)]
+pub struct LogEnvironment {
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+    /// The log directory.
+    pub log_dir: Arc<LogDir>,
+    /// How many sealed segments may be open.
+    pub open_segments: Arc<OpenBudget>,
+}
+
+/// Everything needed to open a log.
+#[derive(Clone, Debug)]
+pub struct OpenLog {
+    /// Where it is.
+    pub environment: LogEnvironment,
+    /// The partition's directory; it must exist.
+    pub dir: PathBuf,
+    /// The partition.
+    pub topic_partition: TopicPartition,
+    /// The topic's settings.
+    pub config: LogConfig,
+    /// Who else has it.
+    pub role: LogRole,
+    /// Settings of producer state.
+    pub producer_settings: ProducerSettings,
+    /// From the checkpoint: everything below is on the disk for certain; 0 if not known.
+    pub recovery_point: i64,
+    /// From the checkpoint: the first offset that may be read; 0 if not known.
+    pub log_start_offset: i64,
+    /// How the broker stopped that last had it open.
+    pub after: Shutdown,
+    /// The time, ms since the epoch.
+    pub now_ms: i64,
+}
+
+/// Why a log cannot be opened.
+#[derive(Debug)]
+pub enum OpenLogError {
+    /// The disk failed or holds damaged bytes: the log directory is not usable.
+    Storage(StorageError),
+    /// A file has the name of a segment's file but no offset: somebody else's, and not to be
+    /// guessed at.
+    FileName(FileNameError),
+}
+
+/// A log half loaded.
+struct Loader<'a> {
+    open: &'a OpenLog,
+    disk: Arc<dyn Disk>,
+    dir: Arc<Path>,
+    epochs: LeaderEpochCache,
+    snapshots: Snapshots,
+    segments: Vec<Arc<Segment>>,
+    removals: Vec<Removal>,
+    /// The log start as far as known: the checkpoint's, or the first segment's base.
+    log_start_offset: i64,
+}
+
+impl PartitionLog {
+    /// Opens the log in an existing directory; an empty directory is an empty log, which begins at
+    /// the given log start offset.
+    pub fn open(open: OpenLog) -> Result<Arc<Self>, OpenLogError> {
+        let disk = Arc::clone(&open.environment.disk);
+        let epochs = read_epochs(&*disk, &open.dir)?;
+        let epochs_before = epochs.clone();
+        let files = leftovers::clear(&*disk, &open.dir)?;
+        let mut loader = Loader {
+            dir: Arc::from(open.dir.as_path()),
+            epochs,
+            snapshots: snapshots_in(&files),
+            segments: Vec::new(),
+            removals: Vec::new(),
+            log_start_offset: open.log_start_offset,
+            disk,
+            open: &open,
+        };
+        loader.open_segments(&files)?;
+        let (log_end_offset, found) = loader.find_log_end()?;
+        let log_start_offset = loader.log_start_offset;
+        let recovery_point = match open.after {
+            Shutdown::Clean if found => log_end_offset,
+            _ => open.recovery_point.min(log_end_offset),
+        };
+        let active = Arc::clone(loader.segments.last().expect("a log has a segment"));
+        active.activate(open.config.segment_index_bytes)?;
+        loader.epochs.truncate_from_end(log_end_offset);
+        loader.epochs.truncate_from_start(open.log_start_offset);
+        if loader.epochs != epochs_before || !found {
+            write_epochs(&*loader.disk, &open.dir, &loader.epochs)?;
+        }
+        let producers =
+            loader.producers_at(LogRange { log_start_offset, end_offset: log_end_offset })?;
+        let place = Place { segment_base_offset: active.base_offset(), position: active.size() };
+        let mut marks =
+            Marks::new(log_start_offset, Mark { offset: log_end_offset, place: Some(place) });
+        if open.role == LogRole::SoleReplica {
+            marks.advance_high_watermark(log_end_offset);
+        }
+        marks.set_first_unstable(producers.state.first_unstable_offset());
+        let (segments, removals, epochs) = (loader.segments, loader.removals, loader.epochs);
+        let (dir, disk) = (loader.dir, loader.disk);
+        Ok(Arc::new(Self {
+            appender: Mutex::new(Appender { writer: new_writer(&open, active.base_offset()) }),
+            topic_partition: open.topic_partition,
+            role: open.role,
+            disk,
+            log_dir: open.environment.log_dir,
+            dir,
+            open_segments: open.environment.open_segments,
+            config: ArcSwap::from_pointee(open.config),
+            segments: Segments::new(segments),
+            marks: Mutex::new(marks),
+            epochs: Mutex::new(epochs),
+            producers: Mutex::new(producers),
+            commit: GroupCommit::new(recovery_point, open.now_ms),
+            removals: Mutex::new(removals),
+            closed: AtomicBool::new(false),
+        }))
+    }
+}
+
+impl Loader<'_> {
+    /// Opens every segment that has a `.log`, and recovers those that need it.
+    fn open_segments(&mut self, files: &SegmentFiles) -> Result<(), OpenLogError> {
+        let mut damaged = BTreeSet::new();
+        for (&base_offset, kinds) in files {
+            if !kinds.contains(&FileKind::Log) {
+                self.remove_orphans(base_offset, kinds)?;
+                continue;
+            }
+            let budget = Arc::clone(&self.open.environment.open_segments);
+            let segment = Segment::open(Arc::clone(&self.disk), &self.dir, base_offset, budget)?;
+            if self.is_damaged(&segment, kinds)? {
+                damaged.insert(base_offset);
+            }
+            self.segments.push(segment);
+        }
+        if let Some(first) = self.segments.first() {
+            self.log_start_offset = self.log_start_offset.max(first.base_offset());
+        }
+        self.remove_stray_snapshots()?;
+        let recovery_base = match self.open.after {
+            Shutdown::Clean => i64::MAX,
+            Shutdown::Unclean => self
+                .segments
+                .iter()
+                .rev()
+                .map(|segment| segment.base_offset())
+                .find(|base_offset| *base_offset <= self.open.recovery_point)
+                .unwrap_or(0),
+        };
+        let mut n = 0;
+        while n < self.segments.len() {
+            let base_offset = self.segments[n].base_offset();
+            let checked = base_offset >= recovery_base;
+            if checked || damaged.contains(&base_offset) {
+                let recovered = self.recover(n)?;
+                if recovered.truncated_bytes > 0 && n + 1 < self.segments.len() {
+                    self.drop_behind(n, recovered)?;
+                }
+            }
+            n += 1;
+        }
+        Ok(())
+    }
+
+    /// Files of a segment whose `.log` is gone or was never made.
+    fn remove_orphans(&self, base_offset: i64, kinds: &[FileKind]) -> Result<(), StorageError> {
+        for &kind in kinds {
+            if kind != FileKind::ProducerSnapshot {
+                let path =
+                    self.open.dir.join(crate::file_name::segment_file_name(base_offset, kind));
+                log::warn!("{}: there is no .log beside it; removed", path.display());
+                leftovers::unlink(&*self.disk, &path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a segment's indexes must be made anew even if it lies below the recovery point.
+    fn is_damaged(&self, segment: &Segment, kinds: &[FileKind]) -> Result<bool, StorageError> {
+        if !kinds.contains(&FileKind::OffsetIndex) {
+            log::error!(
+                "{}: has no offset index beside it; recovering it",
+                segment.path().display()
+            );
+            return Ok(true);
+        }
+        if self.open.after == Shutdown::Unclean && !segment.are_indexes_sane()? {
+            log::warn!("{}: the indexes are not as a roll leaves them", segment.path().display());
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn remove_stray_snapshots(&mut self) -> Result<(), StorageError> {
+        let bases = self.segments.iter().map(|segment| segment.base_offset()).collect();
+        for offset in self.snapshots.take_strays(&bases) {
+            let path = crate::producer_state::snapshot::path(&self.open.dir, offset);
+            leftovers::unlink(&*self.disk, &path)?;
+        }
+        Ok(())
+    }
+
+    /// Checks segment number `n` and rebuilds its indexes, with what else its batches tell.
+    fn recover(&mut self, n: usize) -> Result<Recovered, StorageError> {
+        let segment = Arc::clone(&self.segments[n]);
+        log::info!("{}: recovering", segment.path().display());
+        let base_offset = segment.base_offset();
+        let log_start_offset = self.log_start_offset.min(base_offset);
+        let mut producers = self.producers();
+        producers.rebuild(
+            &self.segments[..n],
+            RebuildTo {
+                range: LogRange { log_start_offset, end_offset: base_offset },
+                after: Shutdown::Unclean,
+                now_ms: self.open.now_ms,
+            },
+            &mut |_, _| Ok(()),
+        )?;
+        let epochs = &mut self.epochs;
+        let config = &self.open.config;
+        let mut txn_index = super::txn::Rebuilt::new(&*self.disk, &segment)?;
+        let recovered = segment.recover(
+            config.segment_index_bytes,
+            config.index_interval_bytes,
+            &mut |found| {
+                if found.batch.magic < 2 {
+                    producers.state.set_map_end_offset(found.batch.last_offset + 1);
+                    return Ok(());
+                }
+                let (epoch, start_offset) = (found.batch.leader_epoch, found.batch.base_offset);
+                if epochs.latest().is_none_or(|latest| latest.epoch < epoch) && epoch >= 0 {
+                    // Neither is negative, which is all that could be wrong.
+                    let _changed = epochs.assign(EpochEntry { epoch, start_offset });
+                }
+                let bytes = found.bytes.unwrap_or_default();
+                producers.replay_batch(&segment, found.batch.view(), bytes, &mut |_, txn| {
+                    txn_index.add(txn)
+                })
+            },
+        )?;
+        txn_index.finish()?;
+        producers.take_snapshot(Durability::Now)?;
+        self.snapshots = producers.snapshots;
+        Ok(recovered)
+    }
+
+    /// Segment `n` was cut: what follows it no longer joins on.
+    fn drop_behind(&mut self, n: usize, recovered: Recovered) -> Result<(), StorageError> {
+        let dropped = self.segments.split_off(n + 1);
+        let last_base_offset = dropped.last().map_or(0, |segment| segment.base_offset());
+        log::error!(
+            "{}: {} bytes from offset {} on are damaged and were cut off; {} later segments, the \
+             last with base offset {last_base_offset}, do not join on and are removed",
+            self.segments[n].path().display(),
+            recovered.truncated_bytes,
+            recovered.next_offset,
+            dropped.len(),
+        );
+        self.remove(&dropped)
+    }
+
+    fn remove(&mut self, segments: &[Arc<Segment>]) -> Result<(), StorageError> {
+        let due_ms = self.open.now_ms.saturating_add(self.open.config.file_delete_delay_ms);
+        for segment in segments {
+            let renamed = segment.mark_deleted()?;
+            self.removals.extend(renamed.into_iter().map(|path| Removal { path, due_ms }));
+        }
+        Ok(())
+    }
+
+    /// The log end, and whether any segment was there. Afterwards there is one.
+    fn find_log_end(&mut self) -> Result<(i64, bool), StorageError> {
+        let found = !self.segments.is_empty();
+        if let Some(last) = self.segments.last() {
+            let (next_offset, end) = last.read_end()?;
+            let next_offset = if end < last.size() {
+                // A torn batch at the end of a log that was said to be closed in order. What is
+                // appended behind it could never be found again.
+                self.recover(self.segments.len() - 1)?.next_offset
+            } else {
+                next_offset
+            };
+            if next_offset >= self.open.log_start_offset {
+                return Ok((next_offset, found));
+            }
+            log::error!(
+                "{}: ends at {next_offset}, below its log start {}; starting over there",
+                self.open.dir.display(),
+                self.open.log_start_offset
+            );
+            let all = std::mem::take(&mut self.segments);
+            self.remove(&all)?;
+            self.epochs.clear();
+        }
+        let base_offset = self.open.log_start_offset;
+        self.log_start_offset = base_offset;
+        let budget = Arc::clone(&self.open.environment.open_segments);
+        let files = NewFiles::of(&self.open.config);
+        let segment =
+            Segment::create(Arc::clone(&self.disk), &self.dir, base_offset, budget, files)?;
+        self.segments.push(segment);
+        Ok((base_offset, found))
+    }
+
+    fn producers(&self) -> Producers {
+        Producers::new(
+            Arc::clone(&self.disk),
+            Arc::clone(&self.dir),
+            self.open.producer_settings,
+            self.snapshots.clone(),
+        )
+    }
+
+    fn producers_at(&self, range: LogRange) -> Result<Producers, StorageError> {
+        let mut producers = self.producers();
+        if range.log_start_offset == range.end_offset && self.snapshots.is_empty() {
+            // A new or emptied log has nobody in it, which needs no file to say so.
+            producers.start_over(range.end_offset)?;
+            return Ok(producers);
+        }
+        let (after, now_ms) = (self.open.after, self.open.now_ms);
+        let to = RebuildTo { range, after, now_ms };
+        producers.rebuild(&self.segments, to, &mut |_, _| Ok(()))?;
+        Ok(producers)
+    }
+}
+
+fn new_writer(open: &OpenLog, base_offset: i64) -> SegmentWriter {
+    let name = open.topic_partition.to_string();
+    SegmentWriter::new(open.now_ms, open.config.roll_jitter_ms(&name, base_offset))
+}
+
+fn snapshots_in(files: &SegmentFiles) -> Snapshots {
+    files
+        .iter()
+        .filter(|(_, kinds)| kinds.contains(&FileKind::ProducerSnapshot))
+        .map(|(offset, _)| *offset)
+        .collect()
+}
+
+fn read_epochs(disk: &dyn Disk, dir: &Path) -> Result<LeaderEpochCache, StorageError> {
+    let path = dir.join(LEADER_EPOCH_CHECKPOINT);
+    leader_epoch::read(disk, &path).map_err(|error| match error {
+        WholeFileError::Io { path, error } => StorageError::io("read", &path)(error),
+        WholeFileError::Content { path, error } => {
+            StorageError::Corrupt { path, position: 0, problem: error.to_string() }
+        }
+    })
+}
+
+fn write_epochs(
+    disk: &dyn Disk,
+    dir: &Path,
+    epochs: &LeaderEpochCache,
+) -> Result<(), StorageError> {
+    let path = dir.join(LEADER_EPOCH_CHECKPOINT);
+    leader_epoch::write(disk, &path, epochs).map_err(StorageError::io("write", &path))
+}
+
+impl From<StorageError> for OpenLogError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(error)
+    }
+}
+
+impl From<FileNameError> for OpenLogError {
+    fn from(error: FileNameError) -> Self {
+        Self::FileName(error)
+    }
+}
+
+impl fmt::Display for OpenLogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Storage(error) => error.fmt(f),
+            Self::FileName(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for OpenLogError {}

@@ -1,0 +1,137 @@
+//! Beginning a new segment.
+
+use std::sync::Arc;
+
+use super::offsets::{Mark, Place};
+use super::{Appender, PartitionLog};
+use crate::config::LogConfig;
+use crate::error::StorageError;
+use crate::file_name::FileKind;
+use crate::producer_state::snapshot::Durability;
+use crate::segment::{NewFiles, Segment, SegmentWriter};
+
+/// What is about to be appended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Incoming {
+    pub(super) bytes: u64,
+    pub(super) max_timestamp_ms: i64,
+    pub(super) first_offset: i64,
+    pub(super) last_offset: i64,
+    pub(super) now_ms: i64,
+}
+
+impl PartitionLog {
+    /// The segment to append to: the active one, or a new one if that must not take the append.
+    pub(super) fn roll_if_due(
+        &self,
+        appender: &mut Appender,
+        config: &LogConfig,
+        incoming: Incoming,
+    ) -> Result<Arc<Segment>, StorageError> {
+        let active = self.segments.active();
+        if !self.is_roll_due(&active, &mut appender.writer, config, incoming)? {
+            return Ok(active);
+        }
+        let new_base = incoming.first_offset.max(self.marks().log_end().offset);
+        self.roll(appender, new_base, incoming.now_ms)?;
+        Ok(self.segments.active())
+    }
+
+    fn is_roll_due(
+        &self,
+        active: &Arc<Segment>,
+        writer: &mut SegmentWriter,
+        config: &LogConfig,
+        incoming: Incoming,
+    ) -> Result<bool, StorageError> {
+        let reach = incoming.last_offset - active.base_offset();
+        if !(0..=i64::from(i32::MAX)).contains(&reach) {
+            return Ok(true);
+        }
+        // An empty segment takes any append; a new one could take no more.
+        if active.size() == 0 {
+            return Ok(false);
+        }
+        if active.size() + incoming.bytes > u64::from(config.segment_bytes) {
+            return Ok(true);
+        }
+        if active.is_index_full() {
+            return Ok(true);
+        }
+        if writer.rolling_based_timestamp_ms.is_none() {
+            writer.rolling_based_timestamp_ms = active.first_timestamp_ms()?;
+        }
+        let waited_ms = match writer.rolling_based_timestamp_ms {
+            Some(first) if first >= 0 => incoming.max_timestamp_ms.saturating_sub(first),
+            _ => incoming.now_ms.saturating_sub(writer.created_ms),
+        };
+        Ok(waited_ms > config.segment_ms_max() - writer.jitter_ms)
+    }
+
+    /// Seals the active segment and begins one at `new_base`. On an error the old one goes on, if
+    /// the disk lets it.
+    pub(super) fn roll(
+        &self,
+        appender: &mut Appender,
+        new_base: i64,
+        now_ms: i64,
+    ) -> Result<(), StorageError> {
+        let old = self.segments.active();
+        assert!(old.base_offset() < new_base, "a roll goes forward");
+        let rolled = old.seal().and_then(|()| self.create_segment(new_base));
+        let new = match rolled {
+            Ok(new) => new,
+            Err(error) => {
+                self.undo_roll(&old, new_base)?;
+                return self.log_dir.watch(Err(error));
+            }
+        };
+        let snapshot = {
+            let mut producers = self.producers();
+            producers.state.set_map_end_offset(new_base);
+            producers.take_snapshot(Durability::WithSegment)
+        };
+        if let Err(error) = self.log_dir.watch(snapshot) {
+            self.undo_roll(&old, new_base)?;
+            return Err(error);
+        }
+        self.segments.push(new);
+        appender.writer = self.new_writer(new_base, now_ms);
+        let place = Place { segment_base_offset: new_base, position: 0 };
+        let mut marks = self.marks();
+        let offset = marks.log_end().offset;
+        marks.append_to(Mark { offset, place: Some(place) });
+        self.commit.note_roll(old.base_offset());
+        Ok(())
+    }
+
+    pub(super) fn create_segment(&self, base_offset: i64) -> Result<Arc<Segment>, StorageError> {
+        let config = self.config.load();
+        let files = NewFiles::of(&config);
+        let (disk, budget) = (Arc::clone(&self.disk), Arc::clone(&self.open_segments));
+        Segment::create(disk, &self.dir, base_offset, budget, files)
+    }
+
+    pub(super) fn new_writer(&self, base_offset: i64, now_ms: i64) -> SegmentWriter {
+        let name = self.topic_partition.to_string();
+        SegmentWriter::new(now_ms, self.config.load().roll_jitter_ms(&name, base_offset))
+    }
+
+    fn undo_roll(&self, old: &Segment, new_base: i64) -> Result<(), StorageError> {
+        self.remove_new_files(new_base);
+        self.log_dir.watch(old.activate(self.config.load().segment_index_bytes))
+    }
+
+    /// Takes back what a failed roll has left. What cannot be removed, the next load clears away
+    /// or takes for an empty segment.
+    fn remove_new_files(&self, base_offset: i64) {
+        for kind in [FileKind::Log, FileKind::OffsetIndex, FileKind::TimeIndex] {
+            let name = crate::file_name::segment_file_name(base_offset, kind);
+            if let Err(error) = self.disk.unlink(&self.dir.join(&name))
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                log::warn!("{}: cannot remove {name}: {error}", self.topic_partition);
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Taking records off the end, and ending the log.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::offsets::{Mark, Place};
+use super::producers::RebuildTo;
+use super::{PartitionLog, Removal};
+use crate::error::StorageError;
+use crate::producer_state::snapshot::Durability;
+use crate::producer_state::snapshots::{LogRange, Shutdown};
+use crate::segment::Segment;
+
+impl PartitionLog {
+    /// Removes all records from `offset` on; a batch that holds `offset` goes whole. The log end is
+    /// `offset` afterwards. Does nothing when the log ends there or before.
+    ///
+    /// The caller must then write the recovery point checkpoint: it may be above the new end.
+    pub fn truncate_to(&self, offset: i64, now_ms: i64) -> Result<(), StorageError> {
+        let mut appender = self.appender();
+        self.check_open()?;
+        if offset >= self.marks().log_end().offset {
+            return Ok(());
+        }
+        // A sync under way must not raise the recovery point above the new end.
+        let _turn = self.commit.turn();
+        let all = self.segments.all();
+        if all[0].base_offset() > offset {
+            let started = self.start_over_at(offset, now_ms);
+            appender.writer = self.new_writer(offset, now_ms);
+            return self.log_dir.watch(started);
+        }
+        let kept = all.partition_point(|segment| segment.base_offset() <= offset);
+        let truncated = self.truncate_in_turn(offset, &all[..kept], &all[kept..], now_ms);
+        appender.writer = self.new_writer(self.segments.active().base_offset(), now_ms);
+        self.log_dir.watch(truncated)
+    }
+
+    fn truncate_in_turn(
+        &self,
+        offset: i64,
+        kept: &[Arc<Segment>],
+        dropped: &[Arc<Segment>],
+        now_ms: i64,
+    ) -> Result<(), StorageError> {
+        let active = kept.last().expect("the first segment is kept");
+        let cut = active.find_batch(offset, active.size())?;
+        let position = cut.map_or(active.size(), |batch| batch.position);
+        // The offsets first: who looks at them from here on sees nothing that is about to go.
+        let place = Place { segment_base_offset: active.base_offset(), position };
+        self.marks().truncate_to(Mark { offset, place: Some(place) });
+        self.segments.replace(kept.to_vec());
+        self.commit.lower_recovery_point(offset);
+        self.remove_segments(dropped, now_ms)?;
+        if !dropped.is_empty() {
+            active.activate(self.config.load().segment_index_bytes)?;
+        }
+        active.truncate_to(offset)?;
+        {
+            let mut epochs = self.epochs();
+            if epochs.truncate_from_end(offset) {
+                self.write_epochs(&epochs)?;
+            }
+        }
+        let log_start_offset = self.offsets().log_start_offset;
+        let mut producers = self.producers();
+        producers.rebuild(
+            kept,
+            RebuildTo {
+                range: LogRange { log_start_offset, end_offset: offset },
+                after: Shutdown::Unclean,
+                now_ms,
+            },
+            &mut |_, _| Ok(()),
+        )?;
+        self.marks().set_first_unstable(producers.state.first_unstable_offset());
+        Ok(())
+    }
+
+    /// Removes everything; the log is empty and begins and ends at `offset` afterwards.
+    pub fn truncate_fully_and_start_at(
+        &self,
+        offset: i64,
+        now_ms: i64,
+    ) -> Result<(), StorageError> {
+        let mut appender = self.appender();
+        self.check_open()?;
+        let _turn = self.commit.turn();
+        let started = self.start_over_at(offset, now_ms);
+        appender.writer = self.new_writer(offset, now_ms);
+        self.log_dir.watch(started)
+    }
+
+    fn start_over_at(&self, offset: i64, now_ms: i64) -> Result<(), StorageError> {
+        let all = self.segments.all();
+        self.remove_segments(&all, now_ms)?;
+        let segment = match self.create_segment(offset) {
+            Ok(segment) => segment,
+            Err(error) => {
+                // Without a segment there is no log to go on with.
+                self.log_dir.fail(&error);
+                return Err(error);
+            }
+        };
+        self.segments.replace(vec![segment]);
+        let place = Place { segment_base_offset: offset, position: 0 };
+        self.marks().start_over(Mark { offset, place: Some(place) });
+        self.commit.set_recovery_point(offset);
+        self.producers().start_over(offset)?;
+        let mut epochs = self.epochs();
+        if epochs.clear() {
+            self.write_epochs(&epochs)?;
+        }
+        Ok(())
+    }
+
+    /// Renames the segments' files, to be unlinked after `file.delete.delay.ms`.
+    fn remove_segments(&self, segments: &[Arc<Segment>], now_ms: i64) -> Result<(), StorageError> {
+        let due_ms = now_ms.saturating_add(self.config.load().file_delete_delay_ms);
+        for segment in segments {
+            let renamed = segment.mark_deleted()?;
+            self.removals().extend(renamed.into_iter().map(|path| Removal { path, due_ms }));
+        }
+        Ok(())
+    }
+
+    /// Periodic work: unlinks files whose time has come. What cannot be unlinked is left to the
+    /// next load.
+    pub fn remove_due_files(&self, now_ms: i64) {
+        let mut due = Vec::new();
+        self.removals().retain_mut(|removal| {
+            let is_due = removal.due_ms <= now_ms;
+            if is_due {
+                due.push(std::mem::take(&mut removal.path));
+            }
+            !is_due
+        });
+        for path in due {
+            if let Err(error) = super::leftovers::unlink(&*self.disk, &path) {
+                log::warn!("{error}");
+            }
+        }
+    }
+
+    /// Ends the log in order: everything is flushed, indexes are trimmed, producers are kept in a
+    /// snapshot. Nothing can be done with it afterwards. A log in a directory that is offline is
+    /// left as it is, with an error.
+    pub fn close(&self) -> Result<(), StorageError> {
+        let _appender = self.appender();
+        self.check_open()?;
+        let _turn = self.commit.turn();
+        self.closed.store(true, Ordering::Release);
+        self.log_dir.watch(self.close_in_turn())
+    }
+
+    fn close_in_turn(&self) -> Result<(), StorageError> {
+        self.flush_in_turn()?;
+        self.producers().take_snapshot(Durability::Now)?;
+        let active = self.segments.active();
+        active.close()?;
+        let dir = self.dir();
+        self.disk.sync_dir(dir).map_err(StorageError::sync(dir))?;
+        for segment in self.segments.all().iter() {
+            segment.release();
+        }
+        Ok(())
+    }
+
+    /// Closes what is open without writing anything: the log is about to be deleted.
+    pub(crate) fn abandon(&self) {
+        let _appender = self.appender();
+        let _turn = self.commit.turn();
+        self.closed.store(true, Ordering::Release);
+        for segment in self.segments.all().iter() {
+            segment.retire();
+        }
+    }
+}

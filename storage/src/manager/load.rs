@@ -1,0 +1,246 @@
+//! Opening every log of every directory.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread;
+
+use super::dirs::{Dir, LockedDirs};
+use super::{Changes, Deletion, LogManager, ManagerError, clean_shutdown};
+use crate::checkpoint::{
+    self, LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
+};
+use crate::config::LogConfig;
+use crate::error::StorageError;
+use crate::log::{OpenLog, OpenLogError, PartitionLog};
+use crate::partition_dir::{DirState, PartitionDir, TopicPartition};
+use crate::producer_state::snapshots::Shutdown;
+use crate::whole_file::WholeFileError;
+
+/// Directories in a log directory that are no partitions of the broker's.
+const NOT_PARTITIONS: [&str; 2] = ["remote-log-index-cache", "__cluster_metadata-0"];
+
+/// A partition's directory found on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundLog {
+    /// By its name.
+    pub topic_partition: TopicPartition,
+    /// Where it is.
+    pub dir: PathBuf,
+}
+
+/// What the caller knows of a partition that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Known {
+    /// It belongs here, with these settings.
+    Here(LogConfig),
+    /// It does not: no such topic, or another one of the same name. It is renamed and left alone.
+    Stray,
+}
+
+/// What a log directory has, besides the logs.
+struct DirContents {
+    jobs: Vec<OpenLog>,
+    high_watermarks: checkpoint::Offsets,
+    deletions: Vec<Deletion>,
+}
+
+impl LockedDirs {
+    /// Opens every log: directories at the same time, and in each of them several logs at a time.
+    /// After an orderly stop little is read; after a crash, logs are recovered from their recovery
+    /// points.
+    ///
+    /// A directory with a log that cannot be read goes offline as a whole.
+    ///
+    /// # Errors
+    /// Names and duplicates that Kafka does not start on either, and when no directory is left.
+    pub fn load(
+        self,
+        now_ms: i64,
+        known: &(dyn Fn(&FoundLog) -> Known + Sync),
+    ) -> Result<LogManager, ManagerError> {
+        let mut logs: HashMap<TopicPartition, Arc<PartitionLog>> = HashMap::new();
+        let mut deletions = Vec::new();
+        let loaded: Vec<_> = thread::scope(|scope| {
+            let online = self.dirs.iter().filter(|dir| dir.log_dir.is_online());
+            let loads: Vec<_> =
+                online.map(|dir| scope.spawn(|| self.load_dir(dir, now_ms, known))).collect();
+            loads.into_iter().map(|load| load.join()).collect()
+        });
+        for outcome in loaded {
+            let dir = outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            deletions.extend(dir.1);
+            for log in dir.0 {
+                let topic_partition = log.topic_partition().clone();
+                if let Some(other) = logs.get(&topic_partition) {
+                    let dirs = [other.dir().to_owned(), log.dir().to_owned()];
+                    return Err(ManagerError::Duplicate { topic_partition, dirs });
+                }
+                logs.insert(topic_partition, log);
+            }
+        }
+        if let Some(error) = self.all_offline() {
+            return Err(error);
+        }
+        let changes = Mutex::new(Changes { deletions });
+        let Self { config, disk, dirs, open_segments } = self;
+        Ok(LogManager { disk, config, dirs, open_segments, logs: RwLock::new(logs), changes })
+    }
+
+    fn load_dir(
+        &self,
+        dir: &Dir,
+        now_ms: i64,
+        known: &(dyn Fn(&FoundLog) -> Known + Sync),
+    ) -> Result<(Vec<Arc<PartitionLog>>, Vec<Deletion>), ManagerError> {
+        let contents = match self.read_dir(dir, now_ms, known) {
+            Err(ManagerError::Storage(error)) => {
+                dir.log_dir.fail(&error);
+                return Ok((Vec::new(), Vec::new()));
+            }
+            other => other?,
+        };
+        let mut logs = Vec::new();
+        for opened in self.open_all(contents.jobs) {
+            let (path, opened) = opened;
+            match opened {
+                Ok(log) => {
+                    let high_watermark = contents.high_watermarks.get(log.topic_partition());
+                    log.advance_high_watermark(high_watermark.copied().unwrap_or(0));
+                    logs.push(log);
+                }
+                Err(OpenLogError::Storage(error)) => dir.log_dir.fail(&error),
+                Err(OpenLogError::FileName(error)) => {
+                    return Err(ManagerError::FileName { dir: path, error });
+                }
+            }
+        }
+        if !dir.log_dir.is_online() {
+            logs.clear();
+        }
+        Ok((logs, contents.deletions))
+    }
+
+    /// Opens logs on the directory's threads; the results come in no order.
+    fn open_all(
+        &self,
+        jobs: Vec<OpenLog>,
+    ) -> Vec<(PathBuf, Result<Arc<PartitionLog>, OpenLogError>)> {
+        let threads = self.config.recovery_threads_per_dir.max(1).min(jobs.len());
+        let next = AtomicUsize::new(0);
+        let opened = Mutex::new(Vec::with_capacity(jobs.len()));
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let outcome = (job.dir.clone(), PartitionLog::open(job.clone()));
+                        opened.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+                    }
+                });
+            }
+        });
+        opened.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks through a directory, and says which logs are to be opened and how.
+    fn read_dir(
+        &self,
+        dir: &Dir,
+        now_ms: i64,
+        known: &(dyn Fn(&FoundLog) -> Known + Sync),
+    ) -> Result<DirContents, ManagerError> {
+        let disk = &*self.disk;
+        let root = dir.log_dir.path();
+        let clean = clean_shutdown::take(disk, root)?;
+        let after = if clean { Shutdown::Clean } else { Shutdown::Unclean };
+        let recovery_points = self.read_or_empty(dir, RECOVERY_POINT_CHECKPOINT)?;
+        let log_starts = self.read_or_empty(dir, LOG_START_OFFSET_CHECKPOINT)?;
+        let high_watermarks = self.read_checkpoint(dir, REPLICATION_OFFSET_CHECKPOINT)?;
+        let mut contents = DirContents { jobs: Vec::new(), high_watermarks, deletions: Vec::new() };
+        let entries = disk.list(root).map_err(StorageError::io("list", root))?;
+        for entry in entries {
+            if !entry.is_dir || NOT_PARTITIONS.contains(&entry.name.as_str()) {
+                continue;
+            }
+            let path = root.join(&entry.name);
+            let partition_dir = PartitionDir::parse(&entry.name)
+                .map_err(|error| ManagerError::DirName { dir: root.to_owned(), error })?;
+            let topic_partition = partition_dir.topic_partition;
+            match partition_dir.state {
+                DirState::Live => {}
+                DirState::Deleted => {
+                    let delay_ms = self.config.default_log_config.file_delete_delay_ms;
+                    let due_ms = now_ms.saturating_add(delay_ms);
+                    let log_dir = Arc::clone(&dir.log_dir);
+                    contents.deletions.push(Deletion { log_dir, path, due_ms });
+                    continue;
+                }
+                DirState::Stray | DirState::Future => {
+                    log::warn!("{}: left alone", path.display());
+                    continue;
+                }
+            }
+            let found = FoundLog { topic_partition, dir: path };
+            let Known::Here(config) = known(&found) else {
+                self.set_aside(dir, &found)?;
+                continue;
+            };
+            let FoundLog { topic_partition, dir: path } = found;
+            contents.jobs.push(OpenLog {
+                environment: self.environment(&dir.log_dir),
+                recovery_point: recovery_points.get(&topic_partition).copied().unwrap_or(0),
+                log_start_offset: log_starts.get(&topic_partition).copied().unwrap_or(0),
+                dir: path,
+                topic_partition,
+                config,
+                role: self.config.role,
+                producer_settings: self.config.producer_settings,
+                after,
+                now_ms,
+            });
+        }
+        Ok(contents)
+    }
+
+    /// Renames a directory that belongs to no topic, and leaves it to the operator.
+    fn set_aside(&self, dir: &Dir, found: &FoundLog) -> Result<(), StorageError> {
+        // Unlike that of a deletion, the name need not be unique in time: only one stray of a
+        // partition can be made by one load, and an older one has taken its number.
+        let root = dir.log_dir.path();
+        let mut unique = 0;
+        let to = loop {
+            let name =
+                crate::partition_dir::dir_name(&found.topic_partition, DirState::Stray, unique);
+            let to = root.join(name);
+            if !self.disk.exists(&to).map_err(StorageError::io("look for", &to))? {
+                break to;
+            }
+            unique += 1;
+        };
+        log::warn!("{}: of no known topic, set aside as {}", found.dir.display(), to.display());
+        self.disk.rename(&found.dir, &to).map_err(StorageError::io("rename", &found.dir))?;
+        self.disk.sync_dir(root).map_err(StorageError::sync(root))
+    }
+
+    /// A checkpoint without which the load only takes longer.
+    fn read_or_empty(&self, dir: &Dir, name: &str) -> Result<checkpoint::Offsets, StorageError> {
+        match self.read_checkpoint(dir, name) {
+            Err(error @ StorageError::Corrupt { .. }) => {
+                log::warn!("{error}; going on without it");
+                Ok(checkpoint::Offsets::new())
+            }
+            other => other,
+        }
+    }
+
+    fn read_checkpoint(&self, dir: &Dir, name: &str) -> Result<checkpoint::Offsets, StorageError> {
+        let path = dir.path_of(name);
+        checkpoint::read_offsets(&*self.disk, &path).map_err(|error| match error {
+            WholeFileError::Io { path, error } => StorageError::io("read", &path)(error),
+            WholeFileError::Content { path, error } => {
+                StorageError::Corrupt { path, position: 0, problem: error.to_string() }
+            }
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! All logs of a broker, over one or several log directories.
+//!
+//! [`LockedDirs::lock`] takes the directories, [`LockedDirs::load`] opens what is in them. In
+//! between, the caller may read what else is there, such as the metadata log that tells which
+//! topics exist. The manager has no threads of its own: [`LogManager`]'s periodic work is called by
+//! whoever keeps the time, and takes it as an argument.
+//!
+//! A directory that fails goes offline: its logs answer errors, those of other directories go on.
+
+mod clean_shutdown;
+mod close;
+mod dirs;
+mod error;
+mod load;
+mod partitions;
+mod periodic;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+pub use dirs::LockedDirs;
+pub use error::ManagerError;
+pub use load::{FoundLog, Known};
+pub use partitions::NewPartition;
+
+use crate::config::LogConfig;
+use crate::disk::Disk;
+use crate::error::StorageError;
+use crate::log::{LogEnvironment, LogRole, OpenBudget, PartitionLog};
+use crate::log_dir::LogDir;
+use crate::partition_dir::TopicPartition;
+use crate::producer_state::ProducerSettings;
+use dirs::Dir;
+
+/// Settings of a broker's logs.
+#[derive(Clone, Debug)]
+pub struct ManagerConfig {
+    /// `log.dirs`.
+    pub dirs: Vec<PathBuf>,
+    /// `num.recovery.threads.per.data.dir`, at least 1.
+    pub recovery_threads_per_dir: usize,
+    /// How many sealed segments may have a descriptor and two maps at a time.
+    pub open_segments_max: usize,
+    /// The broker's own settings, by which deleted partitions go.
+    pub default_log_config: LogConfig,
+    /// Settings of producer state.
+    pub producer_settings: ProducerSettings,
+    /// Whether other brokers have replicas.
+    pub role: LogRole,
+}
+
+/// See the module. Every method may be called from any thread.
+#[derive(Debug)]
+pub struct LogManager {
+    disk: Arc<dyn Disk>,
+    config: ManagerConfig,
+    dirs: Vec<Dir>,
+    open_segments: Arc<OpenBudget>,
+    logs: RwLock<HashMap<TopicPartition, Arc<PartitionLog>>>,
+    /// Held while a log is made or deleted, so that two calls for the same one take turns.
+    changes: Mutex<Changes>,
+}
+
+/// Directories renamed `-delete`, to be removed.
+#[derive(Debug, Default)]
+struct Changes {
+    deletions: Vec<Deletion>,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Deletion {
+    log_dir: Arc<LogDir>,
+    path: PathBuf,
+    due_ms: i64,
+}
+
+impl LogManager {
+    /// Locks and loads in one go; see [`LockedDirs`].
+    ///
+    /// # Errors
+    /// See [`ManagerError`].
+    pub fn open(
+        config: ManagerConfig,
+        disk: Arc<dyn Disk>,
+        now_ms: i64,
+        known: &(dyn Fn(&FoundLog) -> Known + Sync),
+    ) -> Result<Self, ManagerError> {
+        LockedDirs::lock(config, disk)?.load(now_ms, known)
+    }
+
+    /// The log of a partition, whether its directory is online or not.
+    pub fn get(&self, topic_partition: &TopicPartition) -> Option<Arc<PartitionLog>> {
+        let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
+        logs.get(topic_partition).map(Arc::clone)
+    }
+
+    /// All logs, in no order.
+    pub fn logs(&self) -> Vec<Arc<PartitionLog>> {
+        let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
+        logs.values().map(Arc::clone).collect()
+    }
+
+    /// The log directories, in the order of the configuration.
+    pub fn log_dirs(&self) -> impl Iterator<Item = &Arc<LogDir>> {
+        self.dirs.iter().map(|dir| &dir.log_dir)
+    }
+
+    /// Whether no directory is left: the process has no more use.
+    pub fn is_all_offline(&self) -> bool {
+        self.dirs.iter().all(|dir| !dir.log_dir.is_online())
+    }
+
+    /// What logs in `dir` share; also for a log that the manager does not keep, such as the
+    /// metadata log.
+    pub fn environment(&self, log_dir: &Arc<LogDir>) -> LogEnvironment {
+        LogEnvironment {
+            disk: Arc::clone(&self.disk),
+            log_dir: Arc::clone(log_dir),
+            open_segments: Arc::clone(&self.open_segments),
+        }
+    }
+
+    fn logs_in(&self, log_dir: &Arc<LogDir>) -> Vec<Arc<PartitionLog>> {
+        let mut logs = self.logs();
+        logs.retain(|log| Arc::ptr_eq(log.log_dir(), log_dir));
+        logs
+    }
+
+    fn changes(&self) -> MutexGuard<'_, Changes> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Does `work` for every item, and returns the first error; an error does not stop the others.
+fn for_each<T>(
+    items: impl IntoIterator<Item = T>,
+    mut work: impl FnMut(T) -> Result<(), StorageError>,
+) -> Result<(), StorageError> {
+    let mut first = Ok(());
+    for item in items {
+        let outcome = work(item);
+        first = first.and(outcome);
+    }
+    first
+}

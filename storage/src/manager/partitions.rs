@@ -1,0 +1,185 @@
+//! Making and deleting partitions.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use ottla_protocol::uuid::Uuid;
+
+use super::dirs::Dir;
+use super::{Changes, Deletion, LogManager, ManagerError};
+use crate::config::LogConfig;
+use crate::disk::Disk;
+use crate::error::StorageError;
+use crate::file_name::PARTITION_METADATA;
+use crate::log::{OpenLog, OpenLogError, PartitionLog};
+use crate::log_dir::LogDir;
+use crate::partition_dir::{DirState, TopicPartition, dir_name};
+use crate::producer_state::snapshots::Shutdown;
+use crate::whole_file;
+
+/// What partition to make.
+#[derive(Clone, Debug)]
+pub struct NewPartition {
+    /// Its name.
+    pub topic_partition: TopicPartition,
+    /// The topic's id.
+    pub topic_id: Uuid,
+    /// The topic's settings.
+    pub config: LogConfig,
+}
+
+impl LogManager {
+    /// Makes a partition's log in the online directory that has the fewest, and the files that it
+    /// begins with. If it exists it is returned as it is.
+    ///
+    /// # Errors
+    /// What the disk says; the partition is then not there.
+    pub fn create(
+        &self,
+        new: NewPartition,
+        now_ms: i64,
+    ) -> Result<Arc<PartitionLog>, ManagerError> {
+        let _changes = self.changes();
+        if let Some(log) = self.get(&new.topic_partition) {
+            return Ok(log);
+        }
+        let dir = self.emptiest_dir()?;
+        let created = self.create_in(dir, &new, now_ms);
+        let log = match created {
+            Ok(log) => log,
+            Err(OpenLogError::Storage(error)) => {
+                return dir.log_dir.watch(Err(error)).map_err(ManagerError::Storage);
+            }
+            Err(OpenLogError::FileName(error)) => {
+                let dir = dir.path_of(&new.topic_partition.to_string());
+                return Err(ManagerError::FileName { dir, error });
+            }
+        };
+        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        logs.insert(new.topic_partition, Arc::clone(&log));
+        Ok(log)
+    }
+
+    fn create_in(
+        &self,
+        dir: &Dir,
+        new: &NewPartition,
+        now_ms: i64,
+    ) -> Result<Arc<PartitionLog>, OpenLogError> {
+        let root = dir.log_dir.path();
+        let path = dir.path_of(&new.topic_partition.to_string());
+        self.disk.create_dir_all(&path).map_err(StorageError::io("create", &path))?;
+        self.disk.sync_dir(root).map_err(StorageError::sync(root))?;
+        let metadata = path.join(PARTITION_METADATA);
+        let text = format!("version: 0\ntopic_id: {}", new.topic_id);
+        whole_file::replace(&*self.disk, &metadata, text.as_bytes())
+            .map_err(StorageError::io("write", &metadata))?;
+        PartitionLog::open(OpenLog {
+            environment: self.environment(&dir.log_dir),
+            dir: path,
+            topic_partition: new.topic_partition.clone(),
+            config: new.config.clone(),
+            role: self.config.role,
+            producer_settings: self.config.producer_settings,
+            recovery_point: 0,
+            log_start_offset: 0,
+            after: Shutdown::Unclean,
+            now_ms,
+        })
+    }
+
+    fn emptiest_dir(&self) -> Result<&Dir, ManagerError> {
+        let online = self.dirs.iter().filter(|dir| dir.log_dir.is_online());
+        let emptiest = online.min_by_key(|dir| self.logs_in(&dir.log_dir).len());
+        emptiest.ok_or_else(|| {
+            let reasons = self.dirs.iter().filter_map(|dir| dir.log_dir.offline_reason()).collect();
+            ManagerError::AllDirsOffline { reasons }
+        })
+    }
+
+    /// Deletes a partition's log: its directory is renamed at once, and removed with its files after
+    /// the broker's `file.delete.delay.ms`, so that readers can finish. `unique` is a random number
+    /// for the name. Returns whether there was such a log.
+    ///
+    /// # Errors
+    /// What the disk says. The log can no longer be used then either.
+    pub fn delete(
+        &self,
+        topic_partition: &TopicPartition,
+        unique: u128,
+        now_ms: i64,
+    ) -> Result<bool, StorageError> {
+        let mut changes = self.changes();
+        let Some(log) = self.get(topic_partition) else { return Ok(false) };
+        log.log_dir().check()?;
+        let renamed = self.rename_deleted(&mut changes, &log, unique, now_ms);
+        log.log_dir().watch(renamed)?;
+        drop(changes);
+        self.checkpoint_dir(log.log_dir())?;
+        Ok(true)
+    }
+
+    fn rename_deleted(
+        &self,
+        changes: &mut Changes,
+        log: &Arc<PartitionLog>,
+        unique: u128,
+        now_ms: i64,
+    ) -> Result<(), StorageError> {
+        log.abandon();
+        self.logs.write().unwrap_or_else(PoisonError::into_inner).remove(log.topic_partition());
+        let root = log.log_dir().path();
+        let from = log.dir();
+        let to = root.join(dir_name(log.topic_partition(), DirState::Deleted, unique));
+        self.disk.rename(from, &to).map_err(StorageError::io("rename", from))?;
+        self.disk.sync_dir(root).map_err(StorageError::sync(root))?;
+        let due_ms = now_ms.saturating_add(self.config.default_log_config.file_delete_delay_ms);
+        let log_dir = Arc::clone(log.log_dir());
+        changes.deletions.push(Deletion { log_dir, path: to, due_ms });
+        Ok(())
+    }
+
+    /// Periodic work: removes deleted partitions and segments whose time has come. What cannot be
+    /// removed stays for the next load.
+    pub fn remove_due_files(&self, now_ms: i64) {
+        for log in self.logs() {
+            log.remove_due_files(now_ms);
+        }
+        let mut due = Vec::new();
+        self.changes().deletions.retain_mut(|deletion| {
+            let is_due = deletion.due_ms <= now_ms;
+            if is_due {
+                due.push((Arc::clone(&deletion.log_dir), std::mem::take(&mut deletion.path)));
+            }
+            !is_due
+        });
+        for (log_dir, path) in due {
+            if log_dir.is_online()
+                && let Err(error) = remove_tree(&*self.disk, &path)
+            {
+                log::warn!("{error}");
+            }
+        }
+    }
+
+    /// The space of a log directory's file system.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn space(&self, log_dir: &LogDir) -> Result<crate::disk::Space, StorageError> {
+        let path = log_dir.path();
+        self.disk.space(path).map_err(StorageError::io("measure", path))
+    }
+}
+
+/// Removes a partition's directory with what is in it. Directories in it, which nobody should have
+/// made, are not removed, and so it is not either.
+fn remove_tree(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
+    for entry in disk.list(path).map_err(StorageError::io("list", path))? {
+        if !entry.is_dir {
+            let file = path.join(entry.name);
+            disk.unlink(&file).map_err(StorageError::io("remove", &file))?;
+        }
+    }
+    disk.remove_dir(path).map_err(StorageError::io("remove", path))
+}

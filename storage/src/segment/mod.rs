@@ -1,0 +1,351 @@
+//! One segment of a partition log: a file of batches with its two indexes.
+//!
+//! The last segment of a log is *active*: appended to under the log's append lock, its file and
+//! maps always open. All others are *sealed*: their files are opened by the first read and closed
+//! again when too many are open, see [`OpenBudget`].
+
+mod append;
+mod budget;
+mod place;
+mod read;
+mod recover;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+pub(crate) use append::{BatchFacts, SegmentWriter};
+pub use budget::OpenBudget;
+pub(crate) use place::Place;
+pub(crate) use read::SegmentRead;
+pub(crate) use recover::Recovered;
+pub(crate) use scan::{BatchAt, BatchScanner};
+
+use crate::config::LogConfig;
+use crate::disk::{Disk, DiskFile, Open};
+use crate::error::StorageError;
+use crate::file_name::FileKind;
+use crate::index::{OffsetIndex, TimeIndex, TimestampOffset};
+
+/// The largest `.log` file: positions in the offset index are 32 bits, signed.
+pub(crate) const SEGMENT_BYTES_LIMIT: u64 = i32::MAX as u64;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    disk: Arc<dyn Disk>,
+    place: Place,
+    /// Bytes of batches. Stored with release after the bytes were written.
+    size: AtomicU64,
+    sealed: AtomicBool,
+    /// `None` only while sealed.
+    file: RwLock<Option<Arc<dyn DiskFile>>>,
+    offset_index: OffsetIndex,
+    time_index: TimeIndex,
+    /// The largest timestamp and the last offset of the first batch that has it; `None` until a
+    /// segment found on disk is asked for it.
+    max_timestamp: Mutex<Option<TimestampOffset>>,
+    budget: Arc<OpenBudget>,
+    /// The budget's clock when it was last read.
+    used_at: AtomicU64,
+}
+
+impl Segment {
+    fn new(disk: Arc<dyn Disk>, dir: &Arc<Path>, base_offset: i64, budget: Budget) -> Self {
+        let at = |kind| Place { dir: Arc::clone(dir), base_offset, kind };
+        Self {
+            place: at(FileKind::Log),
+            size: AtomicU64::new(0),
+            sealed: AtomicBool::new(true),
+            file: RwLock::new(None),
+            offset_index: OffsetIndex::new(Arc::clone(&disk), at(FileKind::OffsetIndex)),
+            time_index: TimeIndex::new(Arc::clone(&disk), at(FileKind::TimeIndex)),
+            max_timestamp: Mutex::new(None),
+            budget,
+            used_at: AtomicU64::new(0),
+            disk,
+        }
+    }
+
+    /// Makes the files of a new, empty, active segment; files of the same names are emptied. After
+    /// an error some of them may be there.
+    pub(crate) fn create(
+        disk: Arc<dyn Disk>,
+        dir: &Arc<Path>,
+        base_offset: i64,
+        budget: Budget,
+        files: NewFiles,
+    ) -> Result<Arc<Self>, StorageError> {
+        let segment = Self::new(disk, dir, base_offset, budget);
+        let path = segment.path();
+        // The indexes come first: one without a log is cleared away by the next load, while a log
+        // without an index has to be recovered.
+        segment.make_indexes_active(files.index_bytes, true)?;
+        let opened = segment.disk.open(&path, Open::Truncate);
+        let file = opened.map_err(StorageError::io("create", &path))?;
+        if files.preallocated_bytes > 0 {
+            let lengthened = file.set_len(files.preallocated_bytes);
+            lengthened.map_err(StorageError::io("preallocate", &path))?;
+        }
+        *segment.file.write().unwrap_or_else(PoisonError::into_inner) = Some(file);
+        segment.sealed.store(false, Ordering::Release);
+        segment.set_max_timestamp(Some(segment.no_timestamp()));
+        Ok(Arc::new(segment))
+    }
+
+    /// The segment whose `.log` file is there already, sealed. Its length is looked up, nothing
+    /// else.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Arc<Path>,
+        base_offset: i64,
+        budget: Budget,
+    ) -> Result<Arc<Self>, StorageError> {
+        let segment = Self::new(disk, dir, base_offset, budget);
+        let path = segment.path();
+        let file = segment.disk.open(&path, Open::Read);
+        let length = file.and_then(|file| file.len()).map_err(StorageError::io("open", &path))?;
+        if length > SEGMENT_BYTES_LIMIT {
+            let problem =
+                format!("segment of {length} bytes, at most {SEGMENT_BYTES_LIMIT} allowed");
+            return Err(StorageError::Corrupt { path, position: SEGMENT_BYTES_LIMIT, problem });
+        }
+        segment.size.store(length, Ordering::Release);
+        Ok(Arc::new(segment))
+    }
+
+    /// Opens a sealed segment's file for appending and gives its indexes their full length.
+    pub(crate) fn activate(&self, index_bytes: u32) -> Result<(), StorageError> {
+        let path = self.path();
+        {
+            let mut slot = self.file.write().unwrap_or_else(PoisonError::into_inner);
+            let file = self.disk.open(&path, Open::ReadWrite);
+            *slot = Some(file.map_err(StorageError::io("open", &path))?);
+            self.sealed.store(false, Ordering::Release);
+        }
+        self.make_indexes_active(index_bytes, false)
+    }
+
+    fn make_indexes_active(&self, index_bytes: u32, emptied: bool) -> Result<(), StorageError> {
+        let offset_path = self.offset_index.path();
+        self.offset_index
+            .make_active(index_bytes, emptied)
+            .map_err(StorageError::io("lengthen", &offset_path))?;
+        let time_path = self.time_index.path();
+        self.time_index
+            .make_active(index_bytes, emptied)
+            .map_err(StorageError::io("lengthen", &time_path))
+    }
+
+    /// The offset in its files' names; at most the first batch's.
+    pub(crate) fn base_offset(&self) -> i64 {
+        self.place.base_offset
+    }
+
+    /// The `.log` file.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.place.path()
+    }
+
+    /// Where another of its files is.
+    pub(crate) fn path_of(&self, kind: FileKind) -> PathBuf {
+        Place { kind, ..self.place.clone() }.path()
+    }
+
+    /// Bytes of batches.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// The `.log` file, opened if it is not.
+    pub(crate) fn file(self: &Arc<Self>) -> Result<Arc<dyn DiskFile>, StorageError> {
+        if let Some(file) = &*self.file.read().unwrap_or_else(PoisonError::into_inner) {
+            self.used_at.store(self.budget.now(), Ordering::Relaxed);
+            return Ok(Arc::clone(file));
+        }
+        let file = {
+            let mut slot = self.file.write().unwrap_or_else(PoisonError::into_inner);
+            let path = self.path();
+            let opened = self.disk.open(&path, Open::Read);
+            let file = opened.map_err(StorageError::io("open", &path))?;
+            Arc::clone(slot.insert(file))
+        };
+        self.budget.admit(self);
+        Ok(file)
+    }
+
+    /// Closes a sealed segment's files; an active one's stay open. Readers keep what they hold.
+    pub(crate) fn release(&self) {
+        let mut slot = self.file.write().unwrap_or_else(PoisonError::into_inner);
+        if self.sealed.load(Ordering::Acquire) {
+            *slot = None;
+            self.offset_index.release();
+            self.time_index.release();
+        }
+    }
+
+    /// Whether it holds a descriptor or a map.
+    pub(crate) fn is_open(&self) -> bool {
+        self.file.read().unwrap_or_else(PoisonError::into_inner).is_some()
+            || self.offset_index.is_mapped()
+            || self.time_index.is_mapped()
+    }
+
+    /// Whether either index has no room for another batch's entry.
+    pub(crate) fn is_index_full(&self) -> bool {
+        self.offset_index.is_full() || self.time_index.is_full()
+    }
+
+    /// The largest timestamp, -1 for none, and the last offset of the first batch that has it.
+    pub(crate) fn max_timestamp(&self) -> Result<TimestampOffset, StorageError> {
+        if let Some(known) = *self.max_timestamp_slot() {
+            return Ok(known);
+        }
+        let path = self.time_index.path();
+        let last = self.time_index.last().map_err(StorageError::io("read", &path))?;
+        Ok(*self.max_timestamp_slot().get_or_insert(last))
+    }
+
+    /// The largest timestamp or, where no record has one, when the file was last written, ms.
+    pub(crate) fn largest_timestamp_ms(self: &Arc<Self>) -> Result<i64, StorageError> {
+        let max = self.max_timestamp()?.timestamp_ms;
+        if max >= 0 {
+            return Ok(max);
+        }
+        self.file()?.modified_ms().map_err(StorageError::io("stat", &self.path()))
+    }
+
+    fn max_timestamp_slot(&self) -> MutexGuard<'_, Option<TimestampOffset>> {
+        self.max_timestamp.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_max_timestamp(&self, max: Option<TimestampOffset>) {
+        *self.max_timestamp_slot() = max;
+    }
+
+    fn no_timestamp(&self) -> TimestampOffset {
+        TimestampOffset { timestamp_ms: -1, offset: self.base_offset() }
+    }
+
+    /// Makes it a sealed one: final time index entry, both indexes cut to their entries, a
+    /// preallocated `.log` to its batches. Its file stays open until the budget wants it.
+    pub(crate) fn seal(self: &Arc<Self>) -> Result<(), StorageError> {
+        self.finish()?;
+        self.sealed.store(true, Ordering::Release);
+        self.budget.admit(self);
+        Ok(())
+    }
+
+    /// Ends it in order: as [`Segment::seal`], then synced, then closed.
+    pub(crate) fn close(self: &Arc<Self>) -> Result<(), StorageError> {
+        if !self.sealed.load(Ordering::Acquire) {
+            self.finish()?;
+            self.sealed.store(true, Ordering::Release);
+        }
+        self.flush()?;
+        self.release();
+        Ok(())
+    }
+
+    fn finish(self: &Arc<Self>) -> Result<(), StorageError> {
+        let path = self.path();
+        let file = self.file()?;
+        let size = self.size();
+        if file.len().map_err(StorageError::io("stat", &path))? != size {
+            file.set_len(size).map_err(StorageError::io("truncate", &path))?;
+        }
+        let max = self.max_timestamp()?;
+        self.finish_time_index(max).map_err(StorageError::io("write", &self.time_index.path()))?;
+        self.offset_index.trim().map_err(StorageError::io("truncate", &self.offset_index.path()))
+    }
+
+    fn finish_time_index(&self, max: TimestampOffset) -> io::Result<()> {
+        if max.timestamp_ms > self.time_index.last()?.timestamp_ms {
+            self.time_index.reserve(1)?;
+        }
+        self.time_index.maybe_append(max)?;
+        self.time_index.trim()
+    }
+
+    /// Closes it for good: nothing will be appended any more.
+    pub(crate) fn retire(&self) {
+        self.sealed.store(true, Ordering::Release);
+        self.release();
+    }
+
+    /// Closes it and renames its files so that they no longer count. Returns their new paths, which
+    /// are to be unlinked when no reader that opened them before can still be at it.
+    pub(crate) fn mark_deleted(&self) -> Result<Vec<PathBuf>, StorageError> {
+        self.retire();
+        let mut renamed = Vec::new();
+        for kind in FileKind::ALL {
+            let from = self.path_of(kind);
+            let mut to = from.clone().into_os_string();
+            to.push(".deleted");
+            let to = PathBuf::from(to);
+            match self.disk.rename(&from, &to) {
+                Ok(()) => renamed.push(to),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StorageError::io("rename", &from)(error)),
+            }
+        }
+        Ok(renamed)
+    }
+
+    /// Whether both indexes can be what an orderly roll has left.
+    pub(crate) fn are_indexes_sane(&self) -> Result<bool, StorageError> {
+        let offset_path = self.offset_index.path();
+        let offset_sane = self.offset_index.is_sane(self.size());
+        let time_path = self.time_index.path();
+        let time_sane = self.time_index.is_sane();
+        let sane = offset_sane.map_err(StorageError::io("read", &offset_path))?
+            && time_sane.map_err(StorageError::io("read", &time_path))?;
+        self.release();
+        Ok(sane)
+    }
+
+    /// Makes the batches and the indexes durable. A failure is never to be retried.
+    pub(crate) fn flush(&self) -> Result<(), StorageError> {
+        self.flush_log()?;
+        self.offset_index.flush().map_err(StorageError::sync(&self.offset_index.path()))?;
+        self.time_index.flush().map_err(StorageError::sync(&self.time_index.path()))
+    }
+
+    /// Makes the batches durable. A failure is never to be retried.
+    pub(crate) fn flush_log(&self) -> Result<(), StorageError> {
+        let held = self.file.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let path = self.path();
+        let file = match held {
+            Some(file) => file,
+            None => {
+                let opened = self.disk.open(&path, Open::ReadWrite);
+                opened.map_err(StorageError::io("open", &path))?
+            }
+        };
+        file.sync_data().map_err(StorageError::sync(&path))
+    }
+}
+
+impl NewFiles {
+    pub(crate) fn of(config: &LogConfig) -> Self {
+        let preallocated_bytes =
+            if config.preallocate { u64::from(config.segment_bytes) } else { 0 };
+        Self { index_bytes: config.segment_index_bytes, preallocated_bytes }
+    }
+}
+
+/// Shared by all logs of a manager.
+type Budget = Arc<OpenBudget>;
+
+/// How the files of a new segment are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewFiles {
+    /// `segment.index.bytes`.
+    pub(crate) index_bytes: u32,
+    /// `segment.bytes` if `preallocate` is set, else 0.
+    pub(crate) preallocated_bytes: u64,
+}

@@ -1,0 +1,20 @@
+//! Where the files of a segment are.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::file_name::{FileKind, segment_file_name};
+
+/// One file of a segment.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) dir: Arc<Path>,
+    pub(crate) base_offset: i64,
+    pub(crate) kind: FileKind,
+}
+
+impl Place {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.join(segment_file_name(self.base_offset, self.kind))
+    }
+}

@@ -1,0 +1,120 @@
+//! Finding batches in a segment.
+
+use std::sync::Arc;
+
+use super::{BatchAt, BatchScanner, Segment};
+use crate::error::StorageError;
+use crate::index::OffsetPosition;
+
+/// What to read from one segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SegmentRead {
+    pub(crate) start_offset: i64,
+    pub(crate) bytes_max: u32,
+    /// Bytes from here on are not to be seen.
+    pub(crate) end_position: u64,
+    /// Return the first batch whole, even if it is larger than `bytes_max`.
+    pub(crate) min_one_batch: bool,
+}
+
+/// What to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentRegion {
+    pub(crate) position: u64,
+    pub(crate) length: u32,
+    pub(crate) first_batch_incomplete: bool,
+}
+
+impl Segment {
+    /// The region from the first batch that ends at `start_offset` or behind it. `None` when there
+    /// is none, and the next segment must be asked.
+    pub(crate) fn read(
+        self: &Arc<Self>,
+        read: SegmentRead,
+    ) -> Result<Option<SegmentRegion>, StorageError> {
+        let end = read.end_position.min(self.size());
+        // The batch may begin before `end` and not be found if only bytes up to there counted.
+        let Some(first) = self.find_batch(read.start_offset, self.size())? else { return Ok(None) };
+        let limit =
+            if read.min_one_batch { read.bytes_max.max(first.size) } else { read.bytes_max };
+        let length = end.saturating_sub(first.position).min(u64::from(limit)) as u32;
+        let first_batch_incomplete = limit < first.size;
+        Ok(Some(SegmentRegion { position: first.position, length, first_batch_incomplete }))
+    }
+
+    /// The first batch before byte `end` that ends at `offset` or behind it.
+    pub(crate) fn find_batch(
+        self: &Arc<Self>,
+        offset: i64,
+        end: u64,
+    ) -> Result<Option<BatchAt>, StorageError> {
+        let path = self.path();
+        let file = self.file()?;
+        let entry = self.offset_index.lookup(offset);
+        let entry = entry.map_err(StorageError::io("read", &self.offset_index.path()))?;
+        if entry.position > 0 {
+            let mut scanner = BatchScanner::new(&*file, &path, u64::from(entry.position), end);
+            match scanner.next() {
+                Ok(Some(first)) if is_indexed_batch(&first, entry) => {
+                    if first.last_offset >= offset {
+                        return Ok(Some(first));
+                    }
+                    return scanner.find_offset(offset);
+                }
+                // A read that failed says nothing about the index.
+                Err(error @ StorageError::Io { .. }) => return Err(error),
+                _ if u64::from(entry.position) < end => log::warn!(
+                    "{}: entry {} at byte {} points to no such batch, scanning from the start",
+                    self.offset_index.path().display(),
+                    entry.offset,
+                    entry.position
+                ),
+                _ => {}
+            }
+        }
+        BatchScanner::new(&*file, &path, 0, end).find_offset(offset)
+    }
+
+    /// The offset behind the last batch and where that batch ends, found by scanning from the last
+    /// index entry.
+    pub(crate) fn read_end(self: &Arc<Self>) -> Result<(i64, u64), StorageError> {
+        let path = self.path();
+        let file = self.file()?;
+        let last = self.offset_index.last();
+        let last = last.map_err(StorageError::io("read", &self.offset_index.path()))?;
+        let start = last.map_or(0, |entry| u64::from(entry.position));
+        let mut scanner = BatchScanner::new(&*file, &path, start, self.size());
+        let mut next = self.base_offset();
+        while let Some(batch) = scanner.next()? {
+            next = batch.last_offset.saturating_add(1);
+        }
+        Ok((next, scanner.position()))
+    }
+
+    /// An upper bound for the offsets in `region`: the first index entry behind it.
+    pub(crate) fn offset_after(&self, region: SegmentRegion) -> Result<Option<i64>, StorageError> {
+        let end = region.position + u64::from(region.length);
+        let found = self.offset_index.first_at_or_after(end);
+        found.map_err(StorageError::io("read", &self.offset_index.path()))
+    }
+
+    /// Where a search for records of `timestamp_ms` or later must begin, bytes. Records below
+    /// `offset_min` are not wanted.
+    pub(crate) fn position_for_timestamp(
+        &self,
+        timestamp_ms: i64,
+        offset_min: i64,
+    ) -> Result<u64, StorageError> {
+        let entry = self.time_index.lookup(timestamp_ms);
+        let entry = entry.map_err(StorageError::io("read", &self.time_index.path()))?;
+        let position = self.offset_index.lookup(entry.offset.max(offset_min));
+        let position = position.map_err(StorageError::io("read", &self.offset_index.path()))?;
+        Ok(u64::from(position.position))
+    }
+}
+
+/// Whether `batch` can be the one that `entry` was made for. Indexes written by Kafka up to 1.0
+/// have a batch's first offset, and followers wrote the last offset of several batches.
+fn is_indexed_batch(batch: &BatchAt, entry: OffsetPosition) -> bool {
+    (0..=2).contains(&batch.magic) && batch.base_offset <= entry.offset
+}

@@ -1,0 +1,164 @@
+//! Walks the batches of a `.log` file by their headers.
+//!
+//! The rules are Kafka's: less than 18 bytes at the end are not looked at, a batch that reaches
+//! beyond the end is silently the end, a length below 14 is damage.
+
+use std::path::Path;
+
+use ottla_protocol::record::batch::{BATCH_HEADER_BYTES, BatchHeader, LOG_OVERHEAD_BYTES};
+
+use crate::disk::DiskFile;
+use crate::error::StorageError;
+
+/// Bytes through the magic: what every format has at the same place.
+const HEADER_UP_TO_MAGIC_BYTES: u64 = 17;
+/// The smallest batch length: that of a magic 0 message without key and value.
+const BATCH_LENGTH_MIN: i32 = 14;
+/// Read at a time. Small batches come many to a chunk, and one index interval takes one read.
+const CHUNK_BYTES: usize = 4096;
+
+/// A batch in a file, as its header tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BatchAt {
+    /// Where in the file it starts.
+    pub(crate) position: u64,
+    /// All of it, bytes.
+    pub(crate) size: u32,
+    pub(crate) base_offset: i64,
+    pub(crate) last_offset: i64,
+    /// -1 for a magic 0 message.
+    pub(crate) max_timestamp_ms: i64,
+    /// -1 for formats older than magic 2.
+    pub(crate) leader_epoch: i32,
+    pub(crate) magic: i8,
+    /// Its header; beyond a shorter legacy message, zeros.
+    pub(crate) header: [u8; BATCH_HEADER_BYTES],
+}
+
+impl BatchAt {
+    /// Where the next batch starts.
+    pub(crate) fn end(&self) -> u64 {
+        self.position + u64::from(self.size)
+    }
+
+    /// A view of the header; only good for magic 2.
+    pub(crate) fn view(&self) -> BatchHeader<'_> {
+        BatchHeader::new(&self.header).expect("the array has a header's length")
+    }
+}
+
+/// See the module.
+pub(crate) struct BatchScanner<'a> {
+    file: &'a dyn DiskFile,
+    path: &'a Path,
+    position: u64,
+    end: u64,
+    chunk: [u8; CHUNK_BYTES],
+    chunk_start: u64,
+    chunk_len: usize,
+}
+
+impl<'a> BatchScanner<'a> {
+    /// Walks `file` from `position`, where a batch must start, as if it ended at `end`.
+    pub(crate) fn new(file: &'a dyn DiskFile, path: &'a Path, position: u64, end: u64) -> Self {
+        let chunk = [0; CHUNK_BYTES];
+        Self { file, path, position, end, chunk, chunk_start: 0, chunk_len: 0 }
+    }
+
+    /// Where the next batch would start.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The next batch, `None` at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<BatchAt>, StorageError> {
+        let left = self.end.saturating_sub(self.position);
+        if left <= HEADER_UP_TO_MAGIC_BYTES {
+            return Ok(None);
+        }
+        let mut header = [0; BATCH_HEADER_BYTES];
+        let wanted = left.min(BATCH_HEADER_BYTES as u64) as usize;
+        self.read(&mut header[..wanted])?;
+        let view = BatchHeader::new(&header).expect("the array has a header's length");
+        let length = view.batch_length();
+        if length < BATCH_LENGTH_MIN {
+            return Err(self.corrupt(format!("batch length {length}, at least 14 expected")));
+        }
+        let size = length as u64 + LOG_OVERHEAD_BYTES as u64;
+        if size > left {
+            return Ok(None);
+        }
+        let size = u32::try_from(size)
+            .map_err(|_| self.corrupt(format!("batch of {size} bytes, at most 2 GiB expected")))?;
+        let batch = match view.magic() {
+            2.. if (size as usize) < BATCH_HEADER_BYTES => {
+                return Err(self.corrupt(format!("batch of {size} bytes, at least 61 expected")));
+            }
+            2.. => BatchAt {
+                position: self.position,
+                size,
+                base_offset: view.base_offset(),
+                last_offset: view.last_offset(),
+                max_timestamp_ms: view.max_timestamp(),
+                leader_epoch: view.partition_leader_epoch(),
+                magic: view.magic(),
+                header,
+            },
+            magic => {
+                header[(size as usize).min(BATCH_HEADER_BYTES)..].fill(0);
+                legacy(header, self.position, size, magic)
+            }
+        };
+        self.position += u64::from(size);
+        Ok(Some(batch))
+    }
+
+    /// Skips to the first batch that ends at `offset` or behind it.
+    pub(crate) fn find_offset(&mut self, offset: i64) -> Result<Option<BatchAt>, StorageError> {
+        while let Some(batch) = self.next()? {
+            if batch.last_offset >= offset {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> Result<(), StorageError> {
+        let within = self.position.checked_sub(self.chunk_start).map(|start| start as usize);
+        let start = match within {
+            Some(start) if start + into.len() <= self.chunk_len => start,
+            _ => {
+                let wanted = CHUNK_BYTES.min((self.end - self.position) as usize);
+                self.file
+                    .read_exact_at(&mut self.chunk[..wanted], self.position)
+                    .map_err(StorageError::io("read", self.path))?;
+                (self.chunk_start, self.chunk_len) = (self.position, wanted);
+                0
+            }
+        };
+        into.copy_from_slice(&self.chunk[start..start + into.len()]);
+        Ok(())
+    }
+
+    fn corrupt(&self, problem: String) -> StorageError {
+        StorageError::Corrupt { path: self.path.to_owned(), position: self.position, problem }
+    }
+}
+
+/// A magic 0 or 1 message or wrapper: its offset is its last record's, and magic 1 has a timestamp
+/// behind CRC, magic and attributes.
+fn legacy(header: [u8; BATCH_HEADER_BYTES], position: u64, size: u32, magic: i8) -> BatchAt {
+    let field = |at: usize| header[at..at + 8].try_into().map_or(0, i64::from_be_bytes);
+    let max_timestamp_ms = if magic == 1 { field(18) } else { -1 };
+    let offset = field(0);
+    BatchAt {
+        position,
+        size,
+        base_offset: offset,
+        last_offset: offset,
+        max_timestamp_ms,
+        leader_epoch: -1,
+        magic,
+        header,
+    }
+}
