@@ -1,20 +1,173 @@
 //! Real clients and the real Apache Kafka against a running broker.
+//!
+//! Reading order: [`toolbox`] gets the clients, [`broker`] starts and stops a broker in a data
+//! directory, [`clients`] is the table of clients and how one is run; then the lanes, each a
+//! question that the broker has to answer: [`matrix`], [`cross`], [`dump_log`], [`handover`] and
+//! [`kill`]. `interop/README.md` tells what the client programs do.
+
+mod broker;
+mod clients;
+mod cross;
+mod dump_log;
+mod handover;
+mod kill;
+mod matrix;
+mod process;
+mod toolbox;
 
 use std::path::Path;
+use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 
-use crate::gate::Outcome;
+use crate::gate::{Outcome, cargo_command};
+use broker::{Kind, Running, Site};
+use clients::Client;
+use toolbox::Toolbox;
 
 /// What to run; by default everything that fits into the gate's time.
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// Only these clients.
+    /// Only these clients; may be given several times.
     #[arg(long)]
     client: Vec<String>,
+    /// Only these cases; may be given several times.
+    #[arg(long)]
+    case: Vec<String>,
+    /// Only these lanes; may be given several times.
+    #[arg(long, value_enum)]
+    lane: Vec<Lane>,
+    /// Use this running broker (HOST:PORT); only for the lanes that restart nothing.
+    #[arg(long)]
+    bootstrap: Option<String>,
+    /// Run the same against Apache Kafka itself: what fails there is a mistake of the lane.
+    #[arg(long)]
+    kafka: bool,
+    /// Take the time for the full volume: 100 MB of text in every pair, 200 kills.
+    #[arg(long)]
+    full: bool,
+    /// How often the kill lane kills the broker.
+    #[arg(long)]
+    kills: Option<u32>,
+    /// The kill lane's random numbers; by default the clock's.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// A question to the broker.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Lane {
+    /// Every case of every client.
+    Clients,
+    /// Every client goes on after the broker was stopped and started under it.
+    Reconnect,
+    /// Real text through each codec from one client to another, compared by SHA-256.
+    Cross,
+    /// Apache Kafka's own dump tool over every file that was written.
+    DumpLog,
+    /// Apache Kafka goes on in the directory that the broker wrote, and back again.
+    Handover,
+    /// The broker is killed in mid-produce again and again; nothing acknowledged is lost.
+    Kill,
+}
+
+const LANES: [Lane; 6] =
+    [Lane::Clients, Lane::Reconnect, Lane::Cross, Lane::DumpLog, Lane::Handover, Lane::Kill];
+
+/// The lanes' shared state.
+struct Shop<'a> {
+    args: &'a Args,
+    toolbox: Toolbox,
+    kind: Kind,
 }
 
 /// Runs the lanes.
-pub(crate) fn run(_root: &Path, _args: &Args) -> Result<Outcome> {
-    Ok(Outcome::default())
+pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let chosen = clients::choose(&args.client)?;
+    let kind = if args.kafka { Kind::Kafka } else { Kind::Ottla };
+    let (toolbox, missing) = Toolbox::prepare(root, &chosen, args.bootstrap.is_none())?;
+    outcome.not_run.extend(missing);
+    if kind == Kind::Ottla && args.bootstrap.is_none() {
+        build(root)?;
+    }
+    let shop = Shop { args, toolbox, kind };
+    let usable: Vec<&Client> = chosen.into_iter().filter(|c| shop.toolbox.has(c.needs)).collect();
+    if let Some(bootstrap) = &args.bootstrap {
+        outcome.add(lane("clients", || matrix::clients(&shop, bootstrap, &usable)));
+        return Ok(outcome);
+    }
+    outcome.add(shop.run_site_lanes(&usable)?);
+    if shop.wants(Lane::Kill) {
+        outcome.add(lane("kill", || kill::run(&shop)));
+    }
+    Ok(outcome)
+}
+
+impl Shop<'_> {
+    /// Whether a lane was asked for; all are by default, the first ones if a client was.
+    fn wants(&self, lane: Lane) -> bool {
+        if !self.args.lane.is_empty() {
+            return self.args.lane.contains(&lane);
+        }
+        let narrow = !self.args.client.is_empty() || !self.args.case.is_empty();
+        LANES.contains(&lane) && (!narrow || matches!(lane, Lane::Clients | Lane::Reconnect))
+    }
+
+    /// The lanes that share one data directory: it is filled, restarted, dumped, handed over.
+    fn run_site_lanes(&self, usable: &[&Client]) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        let lanes = [Lane::Clients, Lane::Reconnect, Lane::Cross, Lane::DumpLog, Lane::Handover];
+        if !lanes.iter().any(|lane| self.wants(*lane)) {
+            return Ok(outcome);
+        }
+        let site = Site::fresh(&self.toolbox, "main")?;
+        let mut running = site.start(self.kind)?;
+        if self.wants(Lane::Clients) {
+            outcome.add(lane("clients", || matrix::clients(self, site.bootstrap(), usable)));
+        }
+        if self.wants(Lane::Reconnect) {
+            let restart = |running: Running| -> Result<Running> {
+                running.stop()?;
+                site.start(self.kind)
+            };
+            let (result, again) = matrix::reconnect(self, &site, usable, running, restart)?;
+            outcome.add(result);
+            running = again;
+        }
+        let mut texts = Vec::new();
+        if [Lane::Cross, Lane::DumpLog, Lane::Handover].iter().any(|lane| self.wants(*lane)) {
+            outcome.add(lane("cross", || cross::run(self, &site, &mut texts)));
+        }
+        let stopped = running.stop();
+        outcome.add(lane("clean stop", || stopped.map(|()| Outcome::of(true))));
+        if self.wants(Lane::DumpLog) {
+            outcome.add(lane("dump-log", || dump_log::run(self, &site)));
+        }
+        if self.wants(Lane::Handover) {
+            outcome.add(lane("handover", || handover::run(self, &site, &texts)));
+        }
+        Ok(outcome)
+    }
+}
+
+/// Runs one lane, prints what came of it; an error counts as one failure.
+fn lane(name: &str, run: impl FnOnce() -> Result<Outcome>) -> Outcome {
+    let start = Instant::now();
+    let outcome = run().unwrap_or_else(|error| {
+        println!("FAIL {name}: {error:#}");
+        Outcome::of(false)
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{name}: {} ok, {} failed in {seconds:.1} s", outcome.passed, outcome.failed);
+    outcome
+}
+
+fn build(root: &Path) -> Result<()> {
+    let start = Instant::now();
+    let mut command = cargo_command(root, &["build", "--quiet", "--release", "-p", "ottla"]);
+    ensure!(command.status().context("cargo build")?.success(), "the broker does not build");
+    println!("built the broker in {:.1} s", start.elapsed().as_secs_f64());
+    Ok(())
 }

@@ -1,0 +1,98 @@
+"""kafka-python: the protocol in plain Python."""
+
+import time
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
+from kafka.errors import BrokerResponseError
+
+from cases import Record, Refused, main
+
+TIMEOUT_S = 30
+# The client's class names are Kafka's names in another spelling.
+NAMES = {"TopicAlreadyExistsError": "TOPIC_ALREADY_EXISTS",
+         "MessageSizeTooLargeError": "MESSAGE_TOO_LARGE"}
+
+
+def refusal(error):
+    name = type(error).__name__
+    return Refused(NAMES.get(name, name))
+
+
+class Client:
+    # An encoder that takes no None.
+    null_header_values = False
+    empty_records = False
+
+    def __init__(self, bootstrap):
+        self.common = {"bootstrap_servers": bootstrap, "reconnect_backoff_max_ms": 500}
+        self.admin = KafkaAdminClient(**self.common)
+        self.producers = {}
+        self.consumer = KafkaConsumer(
+            **self.common, group_id=None, enable_auto_commit=False, auto_offset_reset="none",
+            fetch_max_wait_ms=100, max_partition_fetch_bytes=4 << 20)
+
+    def create(self, topic, partitions):
+        try:
+            self.admin.create_topics([NewTopic(topic, partitions, 1)])
+        except BrokerResponseError as error:
+            raise refusal(error) from error
+
+    def delete(self, topic):
+        self.admin.delete_topics([topic])
+
+    def topics(self):
+        return set(self.admin.list_topics())
+
+    def partitions(self, topic):
+        return len(self.admin.describe_topics([topic])[0]["partitions"])
+
+    def _producer(self, codec, idempotent):
+        if (codec, idempotent) not in self.producers:
+            self.producers[codec, idempotent] = KafkaProducer(
+                **self.common, acks="all", enable_idempotence=idempotent, linger_ms=20,
+                compression_type=None if codec == "none" else codec,
+                max_request_size=2_000_000, batch_size=65_536)
+        return self.producers[codec, idempotent]
+
+    def send(self, topic, records, codec="none", idempotent=False):
+        producer = self._producer(codec, idempotent)
+        futures = [
+            producer.send(topic, r.value, r.key, headers=list(r.headers), timestamp_ms=r.timestamp)
+            for r in records
+        ]
+        producer.flush(TIMEOUT_S)
+        for future in futures:
+            try:
+                future.get(TIMEOUT_S)
+            except BrokerResponseError as error:
+                raise refusal(error) from error
+
+    def read(self, topic, partition, offset, count):
+        where = TopicPartition(topic, partition)
+        self.consumer.assign([where])
+        self.consumer.seek(where, offset)
+        records = []
+        deadline = time.monotonic() + TIMEOUT_S
+        while len(records) < count:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{len(records)} of {count} records came")
+            polled = self.consumer.poll(timeout_ms=1000, max_records=count - len(records))
+            for m in polled.get(where, ()):
+                records.append(Record(m.value, m.key, tuple(m.headers), m.timestamp, m.offset,
+                                      partition))
+        return records
+
+    def ends(self, topic, partition):
+        where = TopicPartition(topic, partition)
+        return (self.consumer.beginning_offsets([where])[where],
+                self.consumer.end_offsets([where])[where])
+
+    def offset_at(self, topic, timestamp):
+        where = TopicPartition(topic, 0)
+        found = self.consumer.offsets_for_times({where: timestamp})[where]
+        return None if found is None or found.offset < 0 else found.offset
+
+
+if __name__ == "__main__":
+    main(Client)

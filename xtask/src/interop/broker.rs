@@ -1,0 +1,198 @@
+//! A data directory with its settings, and a broker, Ottla or Apache Kafka, running in it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::process;
+use super::toolbox::Toolbox;
+
+/// Apache Kafka needs up to 15 seconds on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// Which broker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// Ours, built for release.
+    Ottla,
+    /// Apache Kafka.
+    Kafka,
+}
+
+/// A data directory, a port and the settings that name them. It outlives the broker in it, and
+/// both kinds of broker run in it with the same settings.
+pub(crate) struct Site<'a> {
+    toolbox: &'a Toolbox,
+    name: String,
+    folder: PathBuf,
+    bootstrap: String,
+}
+
+impl<'a> Site<'a> {
+    /// An empty directory under `target/interop`, on free ports.
+    pub(crate) fn fresh(toolbox: &'a Toolbox, name: &str) -> Result<Site<'a>> {
+        let folder = toolbox.target.join(format!("site-{name}"));
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        // Both are held until both are known, so that they differ.
+        let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+        let [port, controller_port] =
+            [listeners[0].local_addr()?.port(), listeners[1].local_addr()?.port()];
+        let data = folder.join("data");
+        let settings = fs::read_to_string(toolbox.sources.join("server.properties"))?
+            .replace("@PORT@", &port.to_string())
+            .replace("@CONTROLLER_PORT@", &controller_port.to_string())
+            .replace("@LOG_DIRS@", &data.display().to_string());
+        fs::write(folder.join("server.properties"), settings)?;
+        let bootstrap = format!("127.0.0.1:{port}");
+        Ok(Site { toolbox, name: name.to_owned(), folder, bootstrap })
+    }
+
+    /// HOST:PORT for clients.
+    pub(crate) fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// The data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    fn settings(&self) -> PathBuf {
+        self.folder.join("server.properties")
+    }
+
+    /// Starts a broker and waits until it answers.
+    pub(crate) fn start(&self, kind: Kind) -> Result<Running> {
+        let log = self.toolbox.log(&format!("{}-{kind:?}.log", self.name));
+        let mut command = match kind {
+            Kind::Ottla => Command::new(&self.toolbox.ottla),
+            Kind::Kafka => {
+                self.format()?;
+                self.kafka()
+            }
+        };
+        let output = OpenOptions::new().create(true).append(true).open(&log)?;
+        command.arg(self.settings()).stdin(Stdio::null());
+        command.stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().with_context(|| format!("start {kind:?}"))?;
+        let mut running = Running { kind, child, log };
+        let deadline = Instant::now() + START_LIMIT;
+        while !answers(&self.bootstrap) {
+            if let Some(status) = running.child.try_wait()? {
+                bail!("{kind:?} ended at start with {status}: {}", tail(&running.log));
+            }
+            ensure!(Instant::now() < deadline, "{kind:?} does not answer: {}", tail(&running.log));
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(running)
+    }
+
+    fn kafka(&self) -> Command {
+        let mut command = Command::new("java");
+        let config = self.toolbox.sources.join("log4j2.xml");
+        command.args(["-Xmx1G", "-Dlog.level=INFO"]);
+        command.arg(format!("-Dlog4j2.configurationFile={}", config.display()));
+        command.arg("-cp").arg(self.toolbox.class_path()).arg("kafka.Kafka");
+        command
+    }
+
+    /// Apache Kafka wants its directory formatted before the first start.
+    fn format(&self) -> Result<()> {
+        if self.data().join("meta.properties").exists() {
+            return Ok(());
+        }
+        let log = self.toolbox.log("format");
+        let mut id = self.toolbox.java();
+        id.args(["kafka.tools.StorageTool", "random-uuid"]);
+        let lines = process::output(id, &log, START_LIMIT)?;
+        let mut format = self.toolbox.java();
+        format.args(["kafka.tools.StorageTool", "format", "-t"]);
+        format.arg(lines.last().context("random-uuid printed nothing")?);
+        format.arg("-c").arg(self.settings());
+        process::output(format, &log, START_LIMIT)?;
+        Ok(())
+    }
+}
+
+/// A broker that runs. Dropping it kills it.
+pub(crate) struct Running {
+    kind: Kind,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// Asks it to stop and waits; ours must end with 0, a JVM ends with the signal's 143.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        let id = self.child.id().to_string();
+        ensure!(Command::new("kill").args(["-TERM", &id]).status()?.success(), "kill -TERM {id}");
+        let deadline = Instant::now() + STOP_LIMIT;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait()? {
+                let wanted = if self.kind == Kind::Ottla { 0 } else { 143 };
+                let kind = self.kind;
+                let text = tail(&self.log);
+                ensure!(status.code() == Some(wanted), "{kind:?} stopped with {status}: {text}");
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        bail!("{:?} does not stop: {}", self.kind, tail(&self.log))
+    }
+
+    /// Ends it at once, as a crash does.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("{:?} had ended by itself with {status}: {}", self.kind, tail(&self.log));
+        }
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // After `stop` and `kill` there is nothing left to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether a broker answers a Metadata request with at least one broker.
+fn answers(bootstrap: &str) -> bool {
+    ask(bootstrap).unwrap_or(false)
+}
+
+fn ask(bootstrap: &str) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(bootstrap)?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    // Length, Metadata (3) version 1, correlation id, no client id, no topics.
+    stream.write_all(&[0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 0])?;
+    let mut head = [0; 12];
+    match stream.read_exact(&mut head) {
+        Ok(()) => Ok(head[4..8] == [0, 0, 0, 7] && head[8..12] != [0; 4]),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The last lines of a log, on one line.
+fn tail(path: &Path) -> String {
+    let mut bytes = Vec::new();
+    // A log that cannot be read must not hide the failure that wants to show it.
+    let _ = File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    format!("{}: {}", path.display(), lines[lines.len().saturating_sub(5)..].join(" / "))
+}

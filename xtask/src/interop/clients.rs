@@ -1,0 +1,206 @@
+//! The table of clients: what each needs, what it cannot do, and how it is started.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use super::toolbox::{Need, Toolbox};
+
+/// What every client is asked to do; `interop/README.md` says what each case means.
+const CASES: [&str; 18] = [
+    "create",
+    "auto-create",
+    "codec-none",
+    "codec-gzip",
+    "codec-snappy",
+    "codec-lz4",
+    "codec-zstd",
+    "keys",
+    "nulls",
+    "headers",
+    "timestamps",
+    "large",
+    "too-large",
+    "seek-offset",
+    "seek-time",
+    "idempotent",
+    "list-offsets",
+    "delete",
+];
+
+/// What the command-line tools are asked to do.
+const TOOL_CASES: [&str; 16] = [
+    "create",
+    "alter",
+    "describe",
+    "auto-create",
+    "codec-none",
+    "codec-gzip",
+    "codec-snappy",
+    "codec-lz4",
+    "codec-zstd",
+    "keys",
+    "headers",
+    "list-offsets",
+    "configs",
+    "api-versions",
+    "perf",
+    "delete",
+];
+
+/// One real client.
+pub(crate) struct Client {
+    /// The name on the command line.
+    pub(crate) name: &'static str,
+    /// What it takes to run it.
+    pub(crate) needs: Need,
+    /// Its cases, before `cannot`.
+    all: &'static [&'static str],
+    /// Cases that the client's own interface has no way to ask for, with the reason.
+    cannot: &'static [(&'static str, &'static str)],
+    /// Whether it can stay connected while the broker restarts, and send and receive files.
+    pub(crate) lives: bool,
+    /// The program without its arguments.
+    start: fn(&Toolbox) -> Command,
+}
+
+/// All of them. The slowest comes first, so that none is waited for alone at the end.
+pub(crate) const CLIENTS: [Client; 9] = [
+    Client {
+        name: "confluent",
+        needs: Need::Python,
+        all: &CASES,
+        cannot: &[],
+        lives: true,
+        start: |toolbox| python(toolbox, "client_confluent.py"),
+    },
+    Client {
+        name: "kcat",
+        needs: Need::Kcat,
+        all: &CASES,
+        cannot: &[
+            ("create", "it creates topics by producing only"),
+            ("keys", "no topic of three partitions without creating one"),
+            ("timestamps", "it has no option for a record's timestamp"),
+            ("seek-time", "it has no option for a record's timestamp"),
+            ("delete", "it has no such command"),
+        ],
+        lives: true,
+        start: |toolbox| {
+            let mut command = Command::new("python3");
+            command.arg(toolbox.sources.join("python/client_kcat.py"));
+            command
+        },
+    },
+    Client {
+        name: "tools",
+        needs: Need::Java,
+        all: &TOOL_CASES,
+        cannot: &[],
+        lives: false,
+        start: |toolbox| java(toolbox, "ConsoleTools"),
+    },
+    Client {
+        name: "java",
+        needs: Need::Java,
+        all: &CASES,
+        cannot: &[],
+        lives: true,
+        start: |toolbox| java(toolbox, "Cases"),
+    },
+    Client {
+        name: "sarama",
+        needs: Need::Go,
+        all: &CASES,
+        cannot: &[],
+        lives: true,
+        start: |toolbox| Command::new(toolbox.target.join("bin/sarama")),
+    },
+    Client {
+        name: "kafka-python",
+        needs: Need::Python,
+        all: &CASES,
+        cannot: &[],
+        lives: true,
+        start: |toolbox| python(toolbox, "client_kafka_python.py"),
+    },
+    Client {
+        name: "kafkajs",
+        needs: Need::Node,
+        all: &CASES,
+        cannot: &[],
+        lives: true,
+        start: |toolbox| {
+            let mut command = Command::new("node");
+            command.arg(toolbox.sources.join("node/client.js"));
+            command.env("NODE_PATH", toolbox.target.join("node/node_modules"));
+            command
+        },
+    },
+    Client {
+        name: "aiokafka",
+        needs: Need::Python,
+        all: &CASES,
+        cannot: &[],
+        lives: true,
+        start: |toolbox| python(toolbox, "client_aiokafka.py"),
+    },
+    Client {
+        name: "franz-go",
+        needs: Need::Go,
+        all: &CASES,
+        cannot: &[],
+        lives: true,
+        start: |toolbox| Command::new(toolbox.target.join("bin/franz")),
+    },
+];
+
+impl Client {
+    /// The cases to run, of those that were asked for (all, if none was).
+    pub(crate) fn cases(&self, asked: &[String]) -> Vec<&'static str> {
+        let possible = self.all.iter().filter(|case| !self.cannot.iter().any(|(c, _)| c == *case));
+        possible.copied().filter(|c| asked.is_empty() || asked.iter().any(|a| a == c)).collect()
+    }
+
+    /// Cases left out, with their reasons.
+    pub(crate) fn cannot(&self) -> &'static [(&'static str, &'static str)] {
+        self.cannot
+    }
+
+    /// A command for `CLIENT BOOTSTRAP ...`.
+    pub(crate) fn command(&self, toolbox: &Toolbox, bootstrap: &str) -> Command {
+        let mut command = (self.start)(toolbox);
+        // Python would leave its compiled modules beside the sources.
+        command.arg(bootstrap).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+}
+
+fn python(toolbox: &Toolbox, file: &str) -> Command {
+    let mut command = Command::new(toolbox.target.join("venv/bin/python"));
+    command.arg(toolbox.sources.join("python").join(file));
+    command
+}
+
+fn java(toolbox: &Toolbox, class: &str) -> Command {
+    let mut command = toolbox.java();
+    command.arg(class);
+    command
+}
+
+/// The client of that name.
+pub(crate) fn named(name: &str) -> Option<&'static Client> {
+    CLIENTS.iter().find(|client| client.name == name)
+}
+
+/// The clients of those names; all, if there is none.
+pub(crate) fn choose(names: &[String]) -> Result<Vec<&'static Client>> {
+    for name in names {
+        if named(name).is_none() {
+            let all = CLIENTS.map(|client| client.name).join(", ");
+            bail!("there is no client {name}; there are {all}");
+        }
+    }
+    let chosen = CLIENTS.iter().filter(|c| names.is_empty() || names.iter().any(|n| n == c.name));
+    Ok(chosen.collect())
+}
