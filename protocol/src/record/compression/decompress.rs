@@ -60,6 +60,16 @@ impl fmt::Display for DecompressError {
 
 impl Error for DecompressError {}
 
+impl DecompressError {
+    /// The error of a [`Decompressor`] of `codec` that was read through [`io::Read`].
+    pub fn from_read(codec: Codec, error: io::Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(error) => error,
+            Err(error) => Self::Corrupt { codec, detail: error.to_string() },
+        }
+    }
+}
+
 impl From<DecompressError> for io::Error {
     fn from(error: DecompressError) -> Self {
         io::Error::new(io::ErrorKind::InvalidData, error)
@@ -129,7 +139,7 @@ impl<'a> Decompressor<'a> {
             Codec::Lz4 => Reader::Lz4(Lz4Reader::new(blob, checksum)),
             Codec::Zstd => ZstdReader::new(blob, limits.zstd_window_log_max)
                 .map(Reader::Zstd)
-                .map_err(|error| error_of(codec, error))?,
+                .map_err(|error| DecompressError::from_read(codec, error))?,
         };
         let bytes_max = limits.bytes_max;
         Ok(Self { codec, reader, bytes_left: bytes_max, bytes_max })
@@ -148,7 +158,7 @@ impl<'a> Decompressor<'a> {
             Reader::Zstd(reader) => reader.read(to),
         };
         let result = match read {
-            Err(error) => Err(error_of(self.codec, error)),
+            Err(error) => Err(DecompressError::from_read(self.codec, error)),
             Ok(count) if count as u64 > self.bytes_left => {
                 Err(DecompressError::TooLarge { bytes_max: self.bytes_max })
             }
@@ -170,13 +180,6 @@ impl Read for Decompressor<'_> {
     }
 }
 
-fn error_of(codec: Codec, error: io::Error) -> DecompressError {
-    match error.downcast::<DecompressError>() {
-        Ok(error) => error,
-        Err(error) => DecompressError::Corrupt { codec, detail: error.to_string() },
-    }
-}
-
 /// All of what `blob`, of a magic 1 wrapper or a magic 2 batch, decompresses to. The buffer grows
 /// with the output.
 ///
@@ -191,6 +194,6 @@ pub fn decompress(
     let mut reader = Decompressor::new(codec, blob, limits)?;
     match reader.read_to_end(&mut bytes) {
         Ok(_) => Ok(bytes),
-        Err(error) => Err(error_of(codec, error)),
+        Err(error) => Err(DecompressError::from_read(codec, error)),
     }
 }

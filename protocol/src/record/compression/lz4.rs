@@ -32,8 +32,8 @@ const FLG_RESERVED: u8 = 0b11;
 const BD_RESERVED: u8 = 0b1000_1111;
 /// The bit of a block's length that says that it is stored as it is.
 const STORED: u32 = 1 << 31;
-/// LZ4 makes at most 255 bytes of one.
-const RATIO_MAX: usize = 255;
+/// The block size that nearly all frames have, and that a buffer is taken for without a look.
+const USUAL_BLOCK_BYTES: usize = 64 * 1024;
 
 /// Whether a frame's header checksum counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +153,11 @@ impl<'a> Lz4Reader<'a> {
             self.block.extend_from_slice(bytes);
             return Ok(true);
         }
-        self.block.resize(frame.block_bytes_max.min(length.saturating_mul(RATIO_MAX)), 0);
+        let room = match frame.block_bytes_max {
+            USUAL_BLOCK_BYTES => USUAL_BLOCK_BYTES,
+            _ => produced_bytes(bytes).ok_or_else(|| corrupt("a block is malformed"))?,
+        };
+        self.block.resize(room.min(frame.block_bytes_max), 0);
         let decoded = decompress_into(bytes, &mut self.block).map_err(io::Error::other)?;
         self.block.truncate(decoded);
         Ok(true)
@@ -181,6 +185,43 @@ impl Read for Lz4Reader<'_> {
         self.block_read += count;
         Ok(count)
     }
+}
+
+/// The bytes that a block's sequences make; `None` when one is cut short. Where matches reach back
+/// to is the decoder's to check.
+///
+/// A sequence is a token of two lengths, literals of the first, and a match of the second, copied
+/// from an offset of two bytes. A length of 15 goes on in the bytes that follow, up to one under
+/// 255. The last sequence has no match.
+fn produced_bytes(block: &[u8]) -> Option<usize> {
+    let mut produced = 0_usize;
+    let mut at = 0;
+    let length = |at: &mut usize, nibble: u8| {
+        let mut length = usize::from(nibble);
+        if nibble == 15 {
+            loop {
+                let &more = block.get(*at)?;
+                *at += 1;
+                length += usize::from(more);
+                if more < 255 {
+                    break;
+                }
+            }
+        }
+        Some(length)
+    };
+    while let Some(&token) = block.get(at) {
+        at += 1;
+        let literals = length(&mut at, token >> 4)?;
+        at = at.checked_add(literals).filter(|&at| at <= block.len())?;
+        produced += literals;
+        if at == block.len() {
+            break;
+        }
+        at += 2;
+        produced += 4 + length(&mut at, token & 15)?;
+    }
+    Some(produced)
 }
 
 fn xxh32(bytes: &[u8]) -> u32 {
