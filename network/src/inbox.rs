@@ -10,6 +10,7 @@ use mio::{Registry, Token, Waker};
 
 use crate::acceptor::Accepted;
 use crate::counters::Counters;
+use crate::outbound::Command;
 use crate::service::{Address, Answer};
 
 /// The Processor works and will look into the inbox before it sleeps.
@@ -43,6 +44,8 @@ pub(crate) struct Inbox {
 pub(crate) struct Left {
     pub(crate) answers: Vec<(Address, Answer)>,
     pub(crate) accepted: Vec<Accepted>,
+    /// Wishes about outbound connections, in their order.
+    pub(crate) commands: Vec<Command>,
     closed: bool,
 }
 
@@ -71,6 +74,10 @@ impl Inbox {
         self.leave(|left| left.accepted.push(accepted));
     }
 
+    pub(crate) fn command(&self, command: Command) {
+        self.leave(|left| left.commands.push(command));
+    }
+
     /// Tells the Processor to [`DRAIN`] or to [`FORCE`].
     pub(crate) fn stop(&self, how: u8) {
         self.stop.fetch_max(how, Ordering::SeqCst);
@@ -96,11 +103,13 @@ impl Inbox {
     /// Takes what was left into `into`, which must be empty: its memory is used again.
     pub(crate) fn take(&self, into: &mut Left) {
         assert!(into.answers.is_empty() && into.accepted.is_empty(), "all was handled");
+        assert!(into.commands.is_empty(), "all was handled");
         // Before looking: what comes after the look sets it again and forbids the sleep.
         self.state.store(AWAKE, Ordering::SeqCst);
         let mut left = self.lock();
         std::mem::swap(&mut left.answers, &mut into.answers);
         std::mem::swap(&mut left.accepted, &mut into.accepted);
+        std::mem::swap(&mut left.commands, &mut into.commands);
     }
 
     /// Whether the Processor may wait; false when something was left meanwhile.
@@ -117,8 +126,7 @@ impl Inbox {
     pub(crate) fn close(&self) {
         let dropped = {
             let mut left = self.lock();
-            left.closed = true;
-            (std::mem::take(&mut left.answers), std::mem::take(&mut left.accepted))
+            std::mem::replace(&mut *left, Left { closed: true, ..Left::default() })
         };
         // Outside the lock: answers own things that may be slow to drop.
         drop(dropped);

@@ -41,6 +41,7 @@
 pub use config::{InlinePolicy, ServerConfig};
 pub use counters::{CloseReason, Counter, Counters};
 pub use frame::{FrameError, FrameReader};
+pub use outbound::{Outbound, OutboundError};
 pub use pool::{Frame, FramePool};
 pub use response::{Chunk, Response};
 pub use sendfile::COPY_BYTES_BELOW;
@@ -66,6 +67,7 @@ mod acceptor;
 mod channel;
 mod inbox;
 mod log_limit;
+mod outbound;
 mod peer;
 mod processor;
 mod sendfile;

@@ -31,6 +31,8 @@ pub(crate) struct Peer {
     pub(crate) listed: bool,
     /// It is on the list of those that may be shrunk.
     pub(crate) mid_frame_listed: bool,
+    /// It is on the list of those that wait for request memory.
+    pub(crate) starved_listed: bool,
     readable: bool,
     writable: bool,
     /// The kernel has told that the peer sends nothing more: then a short read is not the last.
@@ -67,6 +69,7 @@ impl Peer {
             active_ms: now_ms,
             listed: false,
             mid_frame_listed: false,
+            starved_listed: false,
             readable: false,
             writable: true,
             read_closed: false,

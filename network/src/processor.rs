@@ -18,6 +18,7 @@ use crate::idle::IdleTimers;
 use crate::inbox::{FORCE, Inbox, Left, RUN};
 use crate::inline::{Inline, Turn};
 use crate::log_limit::LogLimit;
+use crate::outbound::{OUTBOUND_TOKENS, Outbounds};
 use crate::peer::{Peer, Tools};
 use crate::pool::FramePool;
 use crate::sendfile::SCRATCH_BYTES;
@@ -64,6 +65,7 @@ pub(crate) struct Processor {
     free: Vec<usize>,
     /// Slots to be driven.
     turn: Vec<usize>,
+    spare_turn: Vec<usize>,
     /// Requests not yet passed on.
     calls: VecDeque<Call>,
     /// Requests that this thread serves itself; empty between turns.
@@ -78,11 +80,26 @@ pub(crate) struct Processor {
     timers: IdleTimers,
     next_tick_ms: u64,
     left: Left,
+    outbounds: Outbounds,
     scratch: Vec<u8>,
     log_limit: LogLimit,
     start: Instant,
     now_ms: u64,
     stopping: bool,
+}
+
+/// What a Processor lends to a connection while another of its fields is borrowed: a macro, because
+/// a method would borrow all of it.
+macro_rules! tools {
+    ($processor:ident) => {
+        Tools {
+            pool: &$processor.shared.pool,
+            counters: &$processor.shared.counters,
+            scratch: &mut $processor.scratch,
+            log_limit: &$processor.log_limit,
+            now_ms: $processor.now_ms,
+        }
+    };
 }
 
 impl Processor {
@@ -96,6 +113,7 @@ impl Processor {
             peers: Vec::new(),
             free: Vec::new(),
             turn: Vec::new(),
+            spare_turn: Vec::new(),
             calls: VecDeque::new(),
             own_calls: Vec::new(),
             inline: Inline::new(shared.inline),
@@ -104,6 +122,7 @@ impl Processor {
             mid_frame: Vec::new(),
             next_tick_ms: 0,
             left: Left::default(),
+            outbounds: Outbounds::new(shared.frame_bytes_max),
             scratch: vec![0; SCRATCH_BYTES],
             log_limit: LogLimit::default(),
             start: Instant::now(),
@@ -163,8 +182,12 @@ impl Processor {
     }
 
     fn note(&mut self, event: &mio::event::Event) {
-        // The waker's token finds no slot: what it announces lies in the inbox.
+        // The waker's token finds nothing: what it announces lies in the inbox.
         let slot = event.token().0;
+        if slot >= OUTBOUND_TOKENS {
+            let mut tools = tools!(self);
+            return self.outbounds.note(event, &mut tools);
+        }
         if let Some(Some(peer)) = self.peers.get_mut(slot) {
             peer.note(event);
             self.list(slot);
@@ -188,9 +211,18 @@ impl Processor {
         for (address, answer) in left.answers.drain(..) {
             self.answer(address, answer);
         }
+        for command in left.commands.drain(..) {
+            let mut tools = tools!(self);
+            self.outbounds.obey(command, self.poll.registry(), &mut tools);
+        }
         self.left = left;
         if !self.starved.is_empty() && !self.shared.pool.starved() {
-            std::mem::take(&mut self.starved).into_iter().for_each(|slot| self.list(slot));
+            for slot in std::mem::take(&mut self.starved) {
+                if let Some(peer) = &mut self.peers[slot] {
+                    peer.starved_listed = false;
+                    self.list(slot);
+                }
+            }
         }
     }
 
@@ -232,23 +264,19 @@ impl Processor {
 
     /// Drives the listed connections; tells how many.
     fn drive_all(&mut self) -> usize {
-        let turn = std::mem::take(&mut self.turn);
-        for slot in &turn {
-            self.drive(*slot);
-        }
-        turn.len()
+        // Two vectors that change places: who has more to do is listed for the next turn.
+        let mut turn = std::mem::replace(&mut self.turn, std::mem::take(&mut self.spare_turn));
+        turn.iter().for_each(|slot| self.drive(*slot));
+        let driven = turn.len();
+        turn.clear();
+        self.spare_turn = turn;
+        driven
     }
 
     fn drive(&mut self, slot: usize) {
         let Some(peer) = &mut self.peers[slot] else { return };
         peer.listed = false;
-        let mut tools = Tools {
-            pool: &self.shared.pool,
-            counters: &self.shared.counters,
-            scratch: &mut self.scratch,
-            log_limit: &self.log_limit,
-            now_ms: self.now_ms,
-        };
+        let mut tools = tools!(self);
         let driven = match peer.drive(&mut tools) {
             Ok(driven) => driven,
             Err(_) if self.stopping && peer.state.is_finished() => {
@@ -261,7 +289,8 @@ impl Processor {
             let request = Request { frame, connection: peer.facts };
             self.calls.push_back((request, Reply::new(Arc::clone(&self.inbox), address)));
         }
-        if driven.starved {
+        if driven.starved && !peer.starved_listed {
+            peer.starved_listed = true;
             self.starved.push(slot);
         }
         if peer.state.is_mid_frame() && !peer.mid_frame_listed {

@@ -4,16 +4,19 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
 
 use crate::acceptor::{Acceptor, AcceptorHandle};
 use crate::channel::RequestChannel;
 use crate::config::ServerConfig;
 use crate::counters::Counters;
 use crate::inbox::{DRAIN, FORCE, Inbox};
+use crate::outbound::Outbound;
 use crate::pool::FramePool;
 use crate::processor::{Processor, Shared};
 use crate::service::Service;
@@ -30,6 +33,7 @@ pub struct Server {
     local_addrs: Vec<SocketAddr>,
     running: Arc<Running>,
     stops: AtomicU32,
+    next_outbound: AtomicUsize,
 }
 
 /// How a stop went.
@@ -96,6 +100,7 @@ impl Server {
             processors: inboxes,
             running: Arc::default(),
             stops: AtomicU32::new(0),
+            next_outbound: AtomicUsize::new(0),
             shared,
         };
         for at in 0..handlers {
@@ -135,6 +140,20 @@ impl Server {
         self.shared.channel.depth()
     }
 
+    /// Opens a connection to another server, on one of the Processors. Returns at once; whether it
+    /// was made shows in the answers.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses at once, for lack of descriptors say.
+    pub fn connect(&self, peer: SocketAddr) -> io::Result<Outbound> {
+        let stream = TcpStream::connect(peer)?;
+        stream.set_nodelay(true)?;
+        let key = self.next_outbound.fetch_add(1, Ordering::Relaxed);
+        let inbox = Arc::clone(&self.processors[key % self.processors.len()]);
+        Ok(Outbound::new(inbox, key, stream))
+    }
+
     /// Stops: accepts nothing more, closes connections without a request in flight, waits until the
     /// others are answered and their answers sent, for `deadline` at most, then closes what is
     /// left and ends all threads. A second call, from another thread, makes the first one wait
@@ -154,7 +173,8 @@ impl Server {
             self.processors.iter().for_each(|inbox| inbox.stop(FORCE));
         }
         self.shared.channel.close(!drained);
-        let until = until.max(Instant::now() + FORCE_GRACE);
+        let grace = Instant::now() + FORCE_GRACE;
+        let until = if drained { until.max(grace) } else { grace };
         let left = self.running.wait(until, |threads| threads.all() == 0);
         self.shared.pool.unsubscribe_all();
         match left.all() {

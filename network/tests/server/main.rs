@@ -7,5 +7,6 @@ mod exchange;
 mod files;
 mod limits;
 mod memory;
+mod outbound;
 mod script;
 mod stop;
