@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{interop, layers, tidy};
+use crate::{interop, layers, spec, tidy};
 
 /// What a step found.
 #[derive(Default)]
@@ -50,7 +50,7 @@ struct Step {
 }
 
 /// In the order of the gate: what is fast and often fails comes first.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step { name: "fmt", run: |root| cargo(root, &["fmt", "--all", "--check"]) },
     Step { name: "tidy", run: tidy::run },
     Step { name: "layers", run: layers::run },
@@ -58,6 +58,7 @@ const STEPS: [Step; 8] = [
     Step { name: "test", run: test },
     Step { name: "doctest", run: |root| cargo_test(root, &["test", "--workspace", "--doc"]) },
     Step { name: "doc", run: doc },
+    Step { name: "spec", run: spec::run },
     Step { name: "interop", run: |root| interop::run(root, &interop::Args::default()) },
 ];
 

@@ -1,7 +1,8 @@
 //! Developer commands: `cargo xtask --help` lists them, `cargo xtask ci` is the whole gate.
 //!
 //! Reading order: [`gate`] (the steps of the gate), [`tidy`] and [`layers`] (checks of the source
-//! itself), [`interop`] (real clients and the real Apache Kafka against a running broker).
+//! itself), [`spec`] (message tables against Kafka's), [`interop`] (real clients and the real
+//! Apache Kafka against a running broker).
 //! Nothing here needs root, and everything it writes is under `target/`.
 #![forbid(unsafe_code)]
 
@@ -9,6 +10,7 @@ mod gate;
 mod interop;
 mod layers;
 mod manifest;
+mod spec;
 mod tidy;
 
 use std::path::PathBuf;
@@ -42,6 +44,8 @@ enum Command {
     Doctest,
     /// Builds the docs, warnings are errors.
     Doc,
+    /// Compares the message tables with the schemas inside Kafka's jars.
+    Spec,
     /// Runs real clients and the real Apache Kafka against a release build of the broker.
     Interop(interop::Args),
 }
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Command::Test => gate::run_one(&root, "test"),
         Command::Doctest => gate::run_one(&root, "doctest"),
         Command::Doc => gate::run_one(&root, "doc"),
+        Command::Spec => gate::run_one(&root, "spec"),
         Command::Interop(args) => gate::run_interop(&root, &args),
     };
     match result {

@@ -37,6 +37,10 @@ macro_rules! keys {
         }
 
         impl<'a> $enum<'a> {
+            /// The kinds and the names that Kafka's schemas have for their keys.
+            #[cfg(any(test, feature = "schema"))]
+            pub const KINDS: &'static [(&'static str, i16)] = &[$((stringify!($record), $kind)),*];
+
             /// Reads a record's key.
             ///
             /// # Errors
