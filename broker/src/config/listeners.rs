@@ -16,8 +16,6 @@ pub struct Listener {
     pub port: u16,
     /// `listener.name.<name>.num.network.threads`, else `num.network.threads`.
     pub num_network_threads: usize,
-    /// `listener.name.<name>.max.connections`; `None` when only the broker's limit counts.
-    pub max_connections: Option<usize>,
 }
 
 /// What clients that came in by a listener are told to connect to.
@@ -71,7 +69,6 @@ impl Listeners {
                     host: address.host.clone(),
                     port: address.port,
                     num_network_threads: threads,
-                    max_connections: per_listener(config, &address.name, "max.connections")?,
                 })
             })
             .collect::<Result<Vec<_>, Problem>>()?;

@@ -5,8 +5,8 @@
 //! ([`TopicConfig`], [`check_topic`]), what DescribeConfigs tells ([`describe`]), what is said at
 //! start ([`notices`]) and `docs/CONFIG.md` ([`document`]).
 //!
-//! Nothing here reads a clock, a socket or the environment; only [`StaticConfig::read`] opens a
-//! file.
+//! Nothing here reads a clock or the environment; only [`StaticConfig::read`] opens a file, and
+//! only [`server_config`] asks the system's resolver.
 //!
 //! ```
 //! use ottla::config::{BrokerConfig, StaticConfig};
@@ -34,6 +34,7 @@ mod listeners;
 mod nearest;
 mod notices;
 pub mod properties;
+mod sockets;
 mod statics;
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,7 @@ pub use layers::{Layers, Overrides, Source};
 pub use listeners::{Endpoint, Listener, Listeners};
 pub use nearest::nearest;
 pub use notices::{Notice, notices};
+pub use sockets::server_config;
 pub use statics::{Origin, Setting, StaticConfig};
 pub use topic_check::{InvalidConfig, check_topic};
 pub use topic_config::TopicConfig;

@@ -75,8 +75,8 @@ pub fn notices(config: &StaticConfig) -> Result<Vec<Notice>, Problem> {
     let (mut no_effect, mut not_yet, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     let mut unknown = Vec::new();
     for (key, setting) in config.iter() {
-        let def = keys::find(key).or_else(|| keys::listener_key(key));
-        match def.map(|def| def.effect) {
+        let effect = keys::find(key).map(|def| def.effect).or_else(|| listener_effect(key));
+        match effect {
             Some(Effect::Acts) => {}
             Some(Effect::NoEffect) => no_effect.push(key.to_owned()),
             Some(Effect::NotYet) => not_yet.push(key.to_owned()),
@@ -106,6 +106,15 @@ pub fn notices(config: &StaticConfig) -> Result<Vec<Notice>, Problem> {
     ];
     notices.extend(lists.into_iter().filter(|(keys, _)| !keys.is_empty()).map(|(k, n)| n(k)));
     Ok(notices)
+}
+
+/// What a listener's own setting does: threads are all that a listener has of its own.
+fn listener_effect(key: &str) -> Option<Effect> {
+    let def = keys::listener_key(key)?;
+    Some(match def.effect {
+        Effect::Acts if def.name != "num.network.threads" => Effect::NotYet,
+        effect => effect,
+    })
 }
 
 /// The broker key that `key` may have been meant to be: that of the topic key of this name, or

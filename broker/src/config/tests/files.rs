@@ -100,21 +100,17 @@ fn fields_hold_what_their_keys_say() {
 }
 
 #[test]
-fn listeners_have_names_threads_and_limits_of_their_own() {
+fn listeners_have_names_and_threads_of_their_own() {
     let text = "listeners=IN://127.0.0.1:19092, out://[::1]:19092\n\
         advertised.listeners=OUT://[2001:db8::7]:29092,IN://in.example:39092\n\
         listener.security.protocol.map=in:plaintext,OUT:PLAINTEXT\n\
         inter.broker.listener.name=out\n\
         num.network.threads=2\n\
-        listener.name.out.num.network.threads=5\n\
-        listener.name.in.max.connections=10\n";
+        listener.name.out.num.network.threads=5\n";
     let listeners = read(text).unwrap().listeners;
-    let bound = listeners
-        .bind
-        .iter()
-        .map(|l| (&*l.name, &*l.host, l.num_network_threads, l.max_connections));
+    let bound = listeners.bind.iter().map(|l| (&*l.name, &*l.host, l.num_network_threads));
     let bound: Vec<_> = bound.collect();
-    assert_eq!(bound, [("IN", "127.0.0.1", 2, Some(10)), ("OUT", "::1", 5, None)]);
+    assert_eq!(bound, [("IN", "127.0.0.1", 2), ("OUT", "::1", 5)]);
     let told: Vec<_> = listeners.advertised.iter().map(|e| (&*e.host, e.port)).collect();
     assert_eq!(told, [("in.example", 39092), ("2001:db8::7", 29092)]);
     assert_eq!(listeners.inter_broker, "OUT");
@@ -195,7 +191,8 @@ fn malformed_escapes_name_their_line() {
 fn notices_name_what_does_not_act() {
     let text = "num.partition=3\nretention.ms=5\nmy.plugin.setting=x\nzookeeper.connect=z:2181\n\
         node.id=1\nnum.partitions=2\nnum.replica.fetchers=2\nlog.retention.hours=2\n\
-        listener.name.in.ssl.keystore.location=/k\nlistener.name.in.max.connections=4\n";
+        listener.name.in.ssl.keystore.location=/k\nlistener.name.in.max.connections=4\n\
+        listener.name.in.num.network.threads=4\n";
     let notices = notices(&statics(text)).unwrap();
     let texts: Vec<_> = notices.iter().map(|n| (n.is_warning(), n.to_string())).collect();
     let expected = [
@@ -214,7 +211,8 @@ fn notices_name_what_does_not_act() {
         (
             true,
             "known settings that Ottla does not act on yet: \
-             listener.name.in.ssl.keystore.location, log.retention.hours",
+             listener.name.in.max.connections, listener.name.in.ssl.keystore.location, \
+             log.retention.hours",
         ),
         (false, "known settings that have no effect on one node: num.replica.fetchers"),
         (false, "settings that Kafka 4 has no more, ignored: zookeeper.connect"),

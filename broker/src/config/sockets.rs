@@ -1,0 +1,168 @@
+//! From settings to what the network crate wants to know: names become addresses here.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
+use std::time::Duration;
+
+use ottla_network::ServerConfig;
+
+use super::broker_config::BrokerConfig;
+use super::error::{ConfigError, Problem};
+use super::statics::StaticConfig;
+
+/// Turns a host name and a port into addresses.
+type Resolve<'a> = &'a dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
+
+/// What to start the network with. Its listeners are `config.listeners.bind` in their order.
+/// Names are looked up, which may take as long as the system's resolver does.
+///
+/// # Errors
+/// A name that has no address.
+pub fn server_config(
+    config: &BrokerConfig,
+    statics: &StaticConfig,
+) -> Result<ServerConfig, ConfigError> {
+    let resolve = |host: &str, port| Ok((host, port).to_socket_addrs()?.collect());
+    Ok(with_addresses(config, statics, every_address(), &resolve)?)
+}
+
+/// IPv6's "every address" takes IPv4 connections too, but does not exist in a kernel without it.
+fn every_address() -> IpAddr {
+    if Path::new("/proc/net/if_inet6").exists() {
+        Ipv6Addr::UNSPECIFIED.into()
+    } else {
+        Ipv4Addr::UNSPECIFIED.into()
+    }
+}
+
+fn with_addresses(
+    config: &BrokerConfig,
+    statics: &StaticConfig,
+    every_address: IpAddr,
+    resolve: Resolve<'_>,
+) -> Result<ServerConfig, Problem> {
+    let mut listeners = Vec::with_capacity(config.listeners.bind.len());
+    for listener in &config.listeners.bind {
+        listeners.push(if listener.host.is_empty() {
+            SocketAddr::new(every_address, listener.port)
+        } else {
+            // Kafka binds the first address of a name, too.
+            address(statics, "listeners", &listener.host, listener.port, resolve)?
+        });
+    }
+    let mut connections_per_ip_overrides = HashMap::new();
+    for (host, connections_max) in &config.max_connections_per_ip_overrides {
+        let key = "max.connections.per.ip.overrides";
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let address = address(statics, key, host, 0, resolve)?;
+        connections_per_ip_overrides.insert(address.ip(), *connections_max);
+    }
+    let network = &config.network;
+    let defaults = ServerConfig::default();
+    Ok(ServerConfig {
+        listeners,
+        processors: config.listeners.bind.iter().map(|l| l.num_network_threads).sum(),
+        handlers: network.num_io_threads,
+        frame_bytes_max: u32::try_from(network.socket_request_max_bytes).unwrap_or(u32::MAX),
+        // Kafka has no limit by default, which lets its clients exhaust it; the network's own
+        // default stands for that.
+        request_bytes_max: match u64::try_from(network.queued_max_request_bytes) {
+            Ok(bytes) if 0 < bytes => bytes,
+            _ => defaults.request_bytes_max,
+        },
+        requests_max: network.queued_max_requests,
+        connections_max: network.max_connections,
+        connections_per_ip_max: network.max_connections_per_ip,
+        connections_per_ip_overrides,
+        idle_max: match u64::try_from(network.connections_max_idle_ms) {
+            Ok(ms) => Duration::from_millis(ms),
+            // Negative is how Kafka's users say never.
+            Err(_) => Duration::from_millis(i64::MAX.unsigned_abs()),
+        },
+        backlog: u32::try_from(network.socket_listen_backlog_size).unwrap_or(1),
+        send_buffer_bytes: usize::try_from(network.socket_send_buffer_bytes).ok(),
+        receive_buffer_bytes: usize::try_from(network.socket_receive_buffer_bytes).ok(),
+        ..defaults
+    })
+}
+
+fn address(
+    statics: &StaticConfig,
+    key: &str,
+    host: &str,
+    port: u16,
+    resolve: Resolve<'_>,
+) -> Result<SocketAddr, Problem> {
+    let found = match resolve(host, port) {
+        Ok(addresses) => addresses.first().copied().ok_or_else(|| "it has none".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    found.map_err(|error| {
+        let mut problem = statics.problem(key, format!("no address of {host:?} found: {error}"));
+        "an IP address, or a name that this machine can look up".clone_into(&mut problem.valid);
+        "check the spelling, /etc/hosts and DNS, or write the address"
+            .clone_into(&mut problem.next);
+        problem
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(text: &str) -> Result<ServerConfig, String> {
+        let statics = StaticConfig::parse("f", text.as_bytes()).unwrap();
+        let config = BrokerConfig::new(&statics, "h").unwrap();
+        let resolve = |host: &str, port| match host {
+            "two.example" => Ok(vec![
+                SocketAddr::new(Ipv4Addr::new(10, 0, 0, 1).into(), port),
+                SocketAddr::new(Ipv4Addr::new(10, 0, 0, 2).into(), port),
+            ]),
+            host => match host.parse() {
+                Ok(ip) => Ok(vec![SocketAddr::new(ip, port)]),
+                Err(_) => Err(io::Error::other("no such name")),
+            },
+        };
+        let every = Ipv4Addr::UNSPECIFIED.into();
+        with_addresses(&config, &statics, every, &resolve).map_err(|problem| problem.to_string())
+    }
+
+    #[test]
+    fn addresses_and_limits() {
+        let server = server(
+            "listeners=A://:9092,B://[::1]:9093,C://two.example:9094\n\
+             listener.security.protocol.map=A:PLAINTEXT,B:PLAINTEXT,C:PLAINTEXT\n\
+             advertised.listeners=A://h:9092,B://h:9093,C://h:9094\n\
+             listener.name.b.num.network.threads=1\n\
+             max.connections.per.ip.overrides=two.example:7,[::1]:8\n\
+             connections.max.idle.ms=5000\n\
+             socket.send.buffer.bytes=-1\n\
+             queued.max.request.bytes=200000000\n",
+        );
+        let server = server.unwrap();
+        let listeners: Vec<_> = server.listeners.iter().map(ToString::to_string).collect();
+        assert_eq!(listeners, ["0.0.0.0:9092", "[::1]:9093", "10.0.0.1:9094"]);
+        assert_eq!((server.processors, server.handlers, server.requests_max), (7, 8, 500));
+        assert_eq!(server.connections_per_ip_overrides[&Ipv4Addr::new(10, 0, 0, 1).into()], 7);
+        assert_eq!(server.connections_per_ip_overrides[&Ipv6Addr::LOCALHOST.into()], 8);
+        assert_eq!(server.idle_max, Duration::from_secs(5));
+        assert_eq!((server.send_buffer_bytes, server.receive_buffer_bytes), (None, Some(102_400)));
+        assert_eq!(server.request_bytes_max, 200_000_000);
+    }
+
+    #[test]
+    fn kafkas_defaults_are_the_networks() {
+        let (ours, theirs) = (server("").unwrap(), ServerConfig::default());
+        let ours = ServerConfig { listeners: Vec::new(), ..ours };
+        assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_told() {
+        let error = server("listeners=PLAINTEXT://nowhere.example:9092").unwrap_err();
+        assert!(error.contains("f, line 1: listeners=PLAINTEXT://nowhere.example:9092"), "{error}");
+        assert!(error.contains("no address of \"nowhere.example\" found: no such name"), "{error}");
+    }
+}
