@@ -3,10 +3,13 @@
 /// The name of `names` with the least edit distance to `name`, when at most two fifths of
 /// `name` differ; beyond that a guess only distracts.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let is_near = |distance: usize| distance * 5 <= name.len() * 2;
     names
+        // Lengths bound the distance from below: a long name from the network costs nothing.
+        .filter(|known| is_near(known.len().abs_diff(name.len())))
         .map(|known| (distance(name, known), known))
         .min()
-        .filter(|(distance, _)| *distance * 5 <= name.len() * 2)
+        .filter(|(distance, _)| is_near(*distance))
         .map(|(_, known)| known)
 }
 

@@ -17,6 +17,8 @@ mod share;
 mod topics;
 mod transactions;
 
+use std::sync::LazyLock;
+
 use super::def::ConfigDef;
 
 /// One table's lines as a slice of [`ConfigDef`].
@@ -65,7 +67,12 @@ pub fn all() -> impl Iterator<Item = &'static ConfigDef> {
 
 /// The declaration of the broker key `name`; `None` when Kafka 4.3.1 has none.
 pub fn find(name: &str) -> Option<&'static ConfigDef> {
-    all().find(|def| def.name == name)
+    static BY_NAME: LazyLock<Vec<&ConfigDef>> = LazyLock::new(|| {
+        let mut keys: Vec<_> = all().collect();
+        keys.sort_unstable_by_key(|def| def.name);
+        keys
+    });
+    BY_NAME.binary_search_by(|def| def.name.cmp(name)).ok().map(|at| BY_NAME[at])
 }
 
 /// Keys of older Kafka versions that 4.3.1 ignores; a name that ends in `.` is a prefix.

@@ -224,3 +224,33 @@ fn notices_name_what_does_not_act() {
 fn starts_without_notices_are_quiet() {
     assert_eq!(notices(&StaticConfig::standalone("d")).unwrap(), []);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+
+    /// Bytes of any kind are settings or an error, and so is each value of each key.
+    #[test]
+    fn no_file_panics(
+        bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
+        text in "[ -~]{0,30}",
+    ) {
+        if let Ok(statics) = StaticConfig::parse("f", &bytes) {
+            let _ = BrokerConfig::new(&statics, "h");
+            let _ = notices(&statics);
+        }
+        for def in keys::all() {
+            let _ = def.parse(&text);
+        }
+    }
+
+    /// What is written with escapes is read back.
+    #[test]
+    fn escaped_settings_are_read_back(key in "\\PC{1,20}", value in "\\PC{0,20}") {
+        let escape = |text: &str| -> String {
+            text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect()
+        };
+        let file = format!("{}={}", escape(&key), escape(&value));
+        let statics = StaticConfig::parse("f", file.as_bytes()).unwrap();
+        proptest::prop_assert_eq!(&statics.get(&key).unwrap().value, &value);
+    }
+}

@@ -1,0 +1,107 @@
+//! What signals do to a running `ottla`, told by exit codes.
+//!
+//! The process that gets them is this test program itself, started again as a child whose broker
+//! only waits to be stopped.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ottla::cli::{self, Start};
+
+/// Says to a child what its broker does once it is told to stop.
+const ROLE: &str = "OTTLA_TEST_BROKER";
+
+/// Not a test of its own: the child.
+#[test]
+fn child() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let arguments = ["ottla", "--log-level", "off"].map(OsString::from);
+    let code = cli::run(arguments, |start: Start| {
+        println!("\nready");
+        start.stop.wait();
+        println!("stopping");
+        match role.as_str() {
+            "stops" => Ok(()),
+            "fails" => Err("the disk is gone".into()),
+            // Never ends, so that only force helps.
+            _ => loop {
+                std::thread::park();
+            },
+        }
+    });
+    std::process::exit(i32::from(code != ExitCode::SUCCESS));
+}
+
+struct Broker {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Broker {
+    fn start(role: &str) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child", "--nocapture"])
+            .env(ROLE, role)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut broker = Self { child, lines };
+        broker.wait_for("ready");
+        broker
+    }
+
+    fn wait_for(&mut self, expected: &str) {
+        let found = self.lines.by_ref().any(|line| line.unwrap() == expected);
+        assert!(found, "the child never said {expected:?}");
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    fn exit_code(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+}
+
+#[test]
+fn sigterm_and_sigint_stop_cleanly() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let broker = Broker::start("stops");
+        broker.signal(signal);
+        assert_eq!(broker.exit_code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn a_second_signal_forces_the_end() {
+    for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
+        let mut broker = Broker::start("hangs");
+        broker.signal(Signal::SIGTERM);
+        broker.wait_for("stopping");
+        broker.signal(signal);
+        assert_eq!(broker.exit_code(), Some(code), "{signal}");
+    }
+}
+
+#[test]
+fn sighup_and_sigpipe_change_nothing() {
+    let broker = Broker::start("stops");
+    broker.signal(Signal::SIGHUP);
+    broker.signal(Signal::SIGPIPE);
+    broker.signal(Signal::SIGTERM);
+    assert_eq!(broker.exit_code(), Some(0));
+}
+
+#[test]
+fn a_failing_broker_is_told_by_the_exit_code() {
+    let broker = Broker::start("fails");
+    broker.signal(Signal::SIGTERM);
+    assert_eq!(broker.exit_code(), Some(1));
+}
