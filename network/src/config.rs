@@ -75,8 +75,8 @@ pub enum InlinePolicy {
     /// waits for a handler.
     WhenAlone,
     /// As long as the service is quick: of each poll turn so many requests as usually take 0.2 ms
-    /// together, the others are handed over; after two calls in a row of more than 2 ms, which have
-    /// blocked, everything is handed over for a second.
+    /// together, the others are handed over first. When calls take more than 1 ms on average, the
+    /// service blocks, and everything is handed over for a second.
     WhileQuick,
     /// Always. For services that never block, and for measurements.
     Always,

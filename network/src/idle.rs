@@ -39,8 +39,8 @@ impl IdleTimers {
         self.due.peek().map(|Reverse(due)| due.at_ms)
     }
 
-    /// A connection that has been idle too long; it is no longer watched. `last_active_ms` says when
-    /// one was active last, `None` when it is gone.
+    /// A connection that has been idle too long; it is no longer watched. `last_active_ms` says
+    /// when one was active last, `None` when it is gone.
     pub(crate) fn next_idle(
         &mut self,
         now_ms: u64,

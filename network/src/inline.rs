@@ -10,10 +10,13 @@ use crate::config::InlinePolicy;
 /// What inline calls of one turn may take together before the rest is handed over, ns: the order of
 /// what a hand-over delays a request anyway.
 const TURN_NS: u64 = 200_000;
-/// A call that takes longer has blocked, ns, or the thread had to wait for a core.
-const SLOW_NS: u64 = 2_000_000;
-/// So many slow calls in a row are a slow service; a single one may be the scheduler's doing.
-const SLOW_CALLS: u32 = 2;
+/// When calls take longer than this on average, the service blocks, ns.
+const SLOW_NS: u64 = 1_000_000;
+/// One call counts for no more in the average, ns: a thread that had to wait for a core is not yet
+/// a slow service.
+const SAMPLE_NS_MAX: u64 = 6_000_000;
+/// How long everything is handed over then, ms: a disk that stalls costs the Processor's
+/// connections one of its writes a second.
 /// How long everything is handed over then, ms: a disk that stalls costs the Processor's
 /// connections two of its writes a second at most.
 const SLOW_SPELL_MS: u64 = 1000;
@@ -24,8 +27,6 @@ pub(crate) struct Inline {
     policy: InlinePolicy,
     /// What calls take usually, ns; an average that forgets.
     usual_ns: u64,
-    /// Slow calls since the last quick one.
-    slow_calls: u32,
     /// Until when all is handed over, ms since the server's start.
     slow_until_ms: u64,
 }
@@ -43,7 +44,7 @@ pub(crate) struct Turn {
 
 impl Inline {
     pub(crate) fn new(policy: InlinePolicy) -> Inline {
-        Inline { policy, usual_ns: 0, slow_calls: 0, slow_until_ms: 0 }
+        Inline { policy, usual_ns: 0, slow_until_ms: 0 }
     }
 
     /// How many of the turn's requests the Processor serves itself.
@@ -62,17 +63,11 @@ impl Inline {
 
     /// Learns that a call took `ns`.
     pub(crate) fn took(&mut self, ns: u64, now_ms: u64) {
-        if ns >= SLOW_NS {
-            // Not averaged: it says something about the disk, not about the requests.
-            self.slow_calls += 1;
-            if self.slow_calls >= SLOW_CALLS {
-                self.slow_until_ms = now_ms + SLOW_SPELL_MS;
-                // One slow call at the end of the spell begins the next.
-                self.slow_calls = SLOW_CALLS - 1;
-            }
-        } else {
-            self.slow_calls = 0;
-            self.usual_ns = (self.usual_ns * 7 + ns) / 8;
+        self.usual_ns = (self.usual_ns * 7 + ns.min(SAMPLE_NS_MAX)) / 8;
+        if self.usual_ns > SLOW_NS {
+            self.slow_until_ms = now_ms + SLOW_SPELL_MS;
+            // One slow call after the spell begins the next, some quick ones forget it.
+            self.usual_ns = SLOW_NS * 7 / 8;
         }
     }
 }
@@ -104,22 +99,21 @@ mod tests {
         let mut inline = Inline::new(InlinePolicy::WhileQuick);
         (0..100).for_each(|_| inline.took(20_000, 0));
         assert_eq!(inline.share(turn(100, 0)), 10);
-        (0..100).for_each(|_| inline.took(1_000_000, 0));
+        (0..100).for_each(|_| inline.took(900_000, 0));
         assert_eq!(inline.share(turn(100, 0)), 1, "one is always served");
     }
 
     #[test]
     fn a_stall_hands_everything_over_for_a_while() {
         let mut inline = Inline::new(InlinePolicy::WhileQuick);
-        inline.took(SLOW_NS, 100);
-        assert_eq!(inline.share(turn(3, 100)), 3, "one may be chance");
-        inline.took(1000, 200);
-        inline.took(SLOW_NS, 300);
-        assert_eq!(inline.share(turn(3, 300)), 3, "not in a row");
-        inline.took(SLOW_NS, 500);
+        inline.took(4_000_000, 100);
+        assert_eq!(inline.share(turn(3, 100)), 1, "one may be chance");
+        (0..30).for_each(|_| inline.took(10_000, 200));
+        assert_eq!(inline.share(turn(3, 200)), 3, "and is forgotten");
+        (0..3).for_each(|_| inline.took(4_000_000, 500));
         assert_eq!(inline.share(turn(3, 500 + SLOW_SPELL_MS - 1)), 0);
-        assert_eq!(inline.share(turn(3, 500 + SLOW_SPELL_MS)), 3);
-        inline.took(SLOW_NS, 2000);
+        assert_eq!(inline.share(turn(3, 500 + SLOW_SPELL_MS)), 1, "a probe");
+        inline.took(4_000_000, 2000);
         assert_eq!(inline.share(turn(3, 2000)), 0, "still slow");
     }
 }

@@ -27,8 +27,8 @@ pub(crate) const OUTBOUND_TOKENS: usize = 1 << 62;
 /// Requests on one connection that wait for their answers, at most.
 const WAITING_MAX: usize = 64;
 
-/// A connection to another server, from [`Server::connect`](crate::Server::connect). May be used from
-/// any thread. Dropping it closes the connection.
+/// A connection to another server, from [`Server::connect`](crate::Server::connect). May be used
+/// from any thread. Dropping it closes the connection.
 pub struct Outbound {
     inbox: Arc<Inbox>,
     key: usize,

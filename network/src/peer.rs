@@ -16,8 +16,8 @@ use crate::service::{Answer, Connection};
 
 /// What one connection may read, and may write, in one turn, bytes; then others have theirs.
 const TURN_BYTES: u64 = 1024 * 1024;
-/// What is read and thrown away before a connection is closed on purpose, bytes: closing with unread
-/// bytes would reset the connection and could cost the peer its last answer.
+/// What is read and thrown away before a connection is closed on purpose, bytes: closing with
+/// unread bytes would reset the connection and could cost the peer its last answer.
 const DISCARD_BYTES_MAX: usize = 256 * 1024;
 
 /// A connection that a Processor owns.

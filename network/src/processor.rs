@@ -30,8 +30,8 @@ const WAKER: Token = Token(usize::MAX);
 const EVENTS_MAX: usize = 256;
 /// How often memory that waits is looked at, ms, as long as some does.
 const TICK_MS: u64 = 1000;
-/// A connection that holds request memory and moves no byte for so long is closed if others wait for
-/// memory, ms.
+/// A connection that holds request memory and moves no byte for so long is closed if others wait
+/// for memory, ms.
 const MEMORY_IDLE_MS: u64 = 10_000;
 
 /// What all threads of a server share.
