@@ -138,8 +138,22 @@ impl Acceptor {
                         }
                     }
                     Errno::ENOBUFS | Errno::ENOMEM => return false,
-                    // The peer was gone before it was accepted: not our trouble.
-                    _ => self.warn(&format!("a connection was lost while accepting: {error}")),
+                    Errno::EINTR => (),
+                    // The peer or the way to it was gone before it was accepted: not our trouble.
+                    Errno::ECONNABORTED
+                    | Errno::EPERM
+                    | Errno::EPROTO
+                    | Errno::ETIMEDOUT
+                    | Errno::ENETDOWN
+                    | Errno::ENETUNREACH
+                    | Errno::EHOSTDOWN
+                    | Errno::EHOSTUNREACH => {
+                        self.warn(&format!("a connection was lost while accepting: {error}"));
+                    }
+                    _ => {
+                        self.warn(&format!("connections cannot be accepted: {error}"));
+                        return false;
+                    }
                 },
             }
         }

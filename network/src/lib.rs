@@ -42,11 +42,11 @@
 //! # The life of a request
 //!
 //! 1. A **Processor** waits for its sockets (edge-triggered). It reads the length and the body into
-//!    one buffer with one `recv`, if the buffer is as big as this connection's requests usually
-//! are.    The [`Frame`] that the service sees lies in that buffer.
+//!    one buffer, with one `recv` if the buffer has the size that this connection's requests
+//!    usually need. The [`Frame`] that the service sees lies in that buffer.
 //! 2. The frames of a poll turn go to the **RequestChannel** together, and at most one handler is
 //!    woken; it takes a few and wakes the next if more are left. Or the Processor serves them
-//! itself    (see below).
+//!    itself (see below).
 //! 3. The [`Service`] answers through a [`Reply`], now or later. The answers lie in the
 //!    **Processor's** inbox; the first one wakes it if it sleeps, the others cost nothing.
 //! 4. Bytes go out by one `sendmsg`, long file regions by `sendfile`.

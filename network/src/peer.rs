@@ -40,6 +40,9 @@ pub(crate) struct Peer {
     _quota: QuotaSlot,
 }
 
+/// An idle connection costs this, its descriptor and a timer, and no buffer.
+const _: () = assert!(size_of::<Peer>() <= 512);
+
 /// What a Processor lends to its connections.
 pub(crate) struct Tools<'a> {
     pub(crate) pool: &'a FramePool,

@@ -13,8 +13,11 @@ pub(crate) const BUFFER_BYTES_MIN: usize = 2 * 1024;
 pub(crate) const BUFFER_BYTES_KEPT_MAX: usize = 1024 * 1024 + HEADER_ROOM;
 /// Producers batch in powers of two; their request headers come on top and fit into one page.
 const HEADER_ROOM: usize = 4 * 1024;
-/// Idle buffers that the pool keeps over all sizes, bytes.
-const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Unused buffers that the pool keeps over all sizes, bytes: a new one of a mebibyte costs as much
+/// as the copy of its bytes, because it must be cleared.
+const KEPT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// What of them is left when nobody has needed one for a while, bytes.
+const KEPT_BYTES_IDLE: usize = 512 * 1024;
 
 /// Hands out buffers for frames and bounds what all of them hold together.
 ///
@@ -77,6 +80,29 @@ impl FramePool {
     pub fn reuse_counts(&self) -> (u64, u64) {
         let load = |n: &AtomicU64| n.load(Ordering::Relaxed);
         (load(&self.shared.reused), load(&self.shared.made))
+    }
+
+    /// Whether [`FramePool::trim`] would free something.
+    pub(crate) fn is_trimmable(&self) -> bool {
+        self.kept_bytes() > KEPT_BYTES_IDLE
+    }
+
+    /// Frees most of what is kept, if no buffer was used again since `reused` was told; tells what
+    /// to pass the next time.
+    pub(crate) fn trim(&self, reused: u64) -> u64 {
+        let now = self.shared.reused.load(Ordering::Relaxed);
+        let mut freed = Vec::new();
+        if now == reused {
+            let mut kept = lock(&self.shared.kept);
+            while kept.bytes > KEPT_BYTES_IDLE {
+                let Some((_, mut buffers)) = kept.by_len.pop_last() else { break };
+                kept.bytes -= buffers.iter().map(Vec::len).sum::<usize>();
+                freed.append(&mut buffers);
+            }
+        }
+        // Outside the lock: the allocator may have to talk to the kernel.
+        drop(freed);
+        now
     }
 
     /// Whether a connection waits for memory.
@@ -300,7 +326,14 @@ mod tests {
         assert_eq!((pool.used_bytes(), pool.kept_bytes()), (0, 8192));
         let many: Vec<_> = (0..64).map(|_| pool.take(1 << 20, false)).collect();
         drop(many);
-        assert!(pool.kept_bytes() <= KEPT_BYTES_MAX);
+        assert!(KEPT_BYTES_MAX - (2 << 20) < pool.kept_bytes());
+        assert!(pool.kept_bytes() <= KEPT_BYTES_MAX && pool.is_trimmable());
+        let reused = pool.trim(0);
+        assert!(pool.is_trimmable(), "one was used again since");
+        pool.trim(reused);
+        assert!(pool.kept_bytes() <= KEPT_BYTES_IDLE && !pool.is_trimmable());
+        assert_eq!(pool.take(5000, false).map(|buffer| buffer.len()), Some(8192));
+        assert_eq!(pool.reuse_counts().0, reused + 1, "small ones are still there");
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub(crate) struct Processor {
     mid_frame: Vec<Address>,
     timers: IdleTimers,
     next_tick_ms: u64,
+    /// How often the pool had used a buffer again at the last tick.
+    pool_reused: u64,
     left: Left,
     outbounds: Outbounds,
     scratch: Vec<u8>,
@@ -121,6 +123,7 @@ impl Processor {
             starved: Vec::new(),
             mid_frame: Vec::new(),
             next_tick_ms: 0,
+            pool_reused: 0,
             left: Left::default(),
             outbounds: Outbounds::new(shared.frame_bytes_max),
             scratch: vec![0; SCRATCH_BYTES],
@@ -166,7 +169,9 @@ impl Processor {
         let timeout = if busy || !self.inbox.fall_asleep() {
             Some(Duration::ZERO)
         } else {
-            let tick = !(self.starved.is_empty() && self.mid_frame.is_empty());
+            let tick = !self.starved.is_empty()
+                || !self.mid_frame.is_empty()
+                || self.shared.pool.is_trimmable();
             let due = [self.timers.next_ms(), tick.then_some(self.next_tick_ms)];
             // One more than the difference: the clock below is cut to whole milliseconds.
             let wait = |due: u64| Duration::from_millis(due.saturating_sub(self.now_ms) + 1);
@@ -372,6 +377,7 @@ impl Processor {
 
     fn tick(&mut self) {
         let now_ms = self.now_ms;
+        self.pool_reused = self.shared.pool.trim(self.pool_reused);
         let mid_frame = std::mem::take(&mut self.mid_frame);
         let pool = self.shared.pool.clone();
         for address in mid_frame {

@@ -154,3 +154,12 @@ fn an_alone_request_costs_three_system_calls_and_no_wake_up() {
     assert_eq!(counters.requests_inline.get(), 101);
     assert_eq!(counters.handler_wakeups.get(), 0);
 }
+
+#[test]
+fn the_service_can_keep_a_request_off_the_processor() {
+    for inline in POLICIES {
+        let (server, _) = start(ServerConfig { inline, ..config() });
+        let name = Client::new(&server).call(b"h");
+        assert!(name.starts_with(b"handler-"), "{inline:?}: {}", String::from_utf8_lossy(&name));
+    }
+}

@@ -7,6 +7,7 @@ use ottla_network::{Chunk, Reply, Request, Response, Server, ServerConfig, Servi
 
 /// `e` echo, `n` nothing, `c` close, `d` drop the reply, `p` panic, `l` echo later from another
 /// thread, `k` keep the reply for the test, `b` block until the gate opens, then echo,
+/// `h` the thread's name, never a Processor's,
 /// `z` a response of as many zeros as the next four bytes say, `f` the prepared file regions.
 #[derive(Default)]
 pub(crate) struct Script {
@@ -57,6 +58,10 @@ impl Service for Script {
                 drop(self.opened.wait_while(gate, |open| !*open).unwrap());
                 reply.send(echo(&request));
             }
+            Some(b'h') => {
+                let name = std::thread::current().name().map(str::to_owned).unwrap_or_default();
+                reply.send(Response::from(name.into_bytes()));
+            }
             Some(b'z') => {
                 let len = u32::from_be_bytes(request.frame[1..5].try_into().unwrap());
                 reply.send(Response::from(vec![0; len as usize]));
@@ -64,6 +69,10 @@ impl Service for Script {
             Some(b'f') => reply.send(self.regions()),
             _ => reply.send(echo(&request)),
         }
+    }
+
+    fn may_run_inline(&self, request: &Request) -> bool {
+        request.frame.first() != Some(&b'h')
     }
 }
 
