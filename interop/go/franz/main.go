@@ -98,10 +98,11 @@ func (c *client) producer(codec string, idempotent bool) (*kgo.Client, error) {
 		}
 		options := c.options(
 			kgo.ProducerBatchCompression(codecs[codec]), kgo.ProducerLinger(5*time.Millisecond),
-			kgo.ProducerBatchMaxBytes(2_000_000), kgo.AllowAutoTopicCreation(),
-			kgo.MaxBufferedRecords(200_000))
+			kgo.AllowAutoTopicCreation(), kgo.MaxBufferedRecords(200_000))
 		if !idempotent {
-			options = append(options, kgo.DisableIdempotentWrite())
+			// The client's own limit has to let through what the broker shall refuse.
+			options = append(
+				options, kgo.ProducerBatchMaxBytes(2_000_000), kgo.DisableIdempotentWrite())
 		}
 		producer, err := kgo.NewClient(options...)
 		if err != nil {

@@ -101,6 +101,7 @@ func (c *client) producer(codec string, idempotent bool) (sarama.SyncProducer, e
 		}[codec]
 		if idempotent {
 			config.Producer.Idempotent = true
+			config.Producer.MaxMessageBytes = 1_000_000
 			config.Net.MaxOpenRequests = 1
 		}
 		producer, err := sarama.NewSyncProducer([]string{c.bootstrap}, config)
