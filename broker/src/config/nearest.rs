@@ -1,9 +1,9 @@
 //! Which known name an unknown one was probably meant to be.
 
-/// The name of `names` with the least edit distance to `name`, when at most two fifths of
+/// The name of `names` with the least edit distance to `name`, when at most half of
 /// `name` differ; beyond that a guess only distracts.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let is_near = |distance: usize| distance * 5 <= name.len() * 2;
+    let is_near = |distance: usize| distance * 2 <= name.len();
     names
         // Lengths bound the distance from below: a long name from the network costs nothing.
         .filter(|known| is_near(known.len().abs_diff(name.len())))
