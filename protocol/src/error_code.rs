@@ -52,7 +52,8 @@ error_codes! {
     3 UNKNOWN_TOPIC_OR_PARTITION retriable "This broker knows no such topic or partition.";
     4 INVALID_FETCH_SIZE final "The fetch size makes no sense.";
     5 LEADER_NOT_AVAILABLE retriable "The partition has no leader now.";
-    6 NOT_LEADER_OR_FOLLOWER retriable "This broker does not lead the partition, or has no replica of it.";
+    6 NOT_LEADER_OR_FOLLOWER retriable
+        "This broker does not lead the partition, or has no replica of it.";
     7 REQUEST_TIMED_OUT retriable "The request's own timeout passed first.";
     8 BROKER_NOT_AVAILABLE final "The broker cannot be reached.";
     9 REPLICA_NOT_AVAILABLE retriable "The replica cannot be used.";
@@ -84,7 +85,8 @@ error_codes! {
     35 UNSUPPORTED_VERSION final "The request's version is not served.";
     36 TOPIC_ALREADY_EXISTS final "A topic of this name exists.";
     37 INVALID_PARTITIONS final "The number of partitions is illegal.";
-    38 INVALID_REPLICATION_FACTOR final "The replication factor is illegal or above the number of brokers.";
+    38 INVALID_REPLICATION_FACTOR final
+        "The replication factor is illegal or above the number of brokers.";
     39 INVALID_REPLICA_ASSIGNMENT final "The manual assignment is illegal.";
     40 INVALID_CONFIG final "A config's key or value is illegal.";
     41 NOT_CONTROLLER retriable "Another node is the controller.";
@@ -97,9 +99,11 @@ error_codes! {
     48 INVALID_TXN_STATE final "The transaction's state does not allow it.";
     49 INVALID_PRODUCER_ID_MAPPING final "The producer id is not that of the transactional id.";
     50 INVALID_TRANSACTION_TIMEOUT final "The transaction's timeout is above the broker's bound.";
-    51 CONCURRENT_TRANSACTIONS retriable "The transaction is in the middle of something: try again.";
+    51 CONCURRENT_TRANSACTIONS retriable
+        "The transaction is in the middle of something: try again.";
     52 TRANSACTION_COORDINATOR_FENCED final "A newer transaction coordinator has written.";
-    53 TRANSACTIONAL_ID_AUTHORIZATION_FAILED final "The principal may not use the transactional id.";
+    53 TRANSACTIONAL_ID_AUTHORIZATION_FAILED final
+        "The principal may not use the transactional id.";
     54 SECURITY_DISABLED final "No authorizer is configured.";
     55 OPERATION_NOT_ATTEMPTED final "Skipped, because something else in the batch failed.";
     56 KAFKA_STORAGE_ERROR retriable "A log directory has failed.";
@@ -109,7 +113,8 @@ error_codes! {
     60 REASSIGNMENT_IN_PROGRESS final "The partition is being reassigned.";
     61 DELEGATION_TOKEN_AUTH_DISABLED final "Delegation tokens are off.";
     62 DELEGATION_TOKEN_NOT_FOUND final "There is no such delegation token.";
-    63 DELEGATION_TOKEN_OWNER_MISMATCH final "The principal is neither owner nor renewer of the token.";
+    63 DELEGATION_TOKEN_OWNER_MISMATCH final
+        "The principal is neither owner nor renewer of the token.";
     64 DELEGATION_TOKEN_REQUEST_NOT_ALLOWED final "Tokens cannot be asked for on this connection.";
     65 DELEGATION_TOKEN_AUTHORIZATION_FAILED final "The principal may not do this to the token.";
     66 DELEGATION_TOKEN_EXPIRED final "The token has expired.";
@@ -117,7 +122,8 @@ error_codes! {
     68 NON_EMPTY_GROUP final "The group has members.";
     69 GROUP_ID_NOT_FOUND final "There is no such group.";
     70 FETCH_SESSION_ID_NOT_FOUND retriable "The fetch session is unknown or was evicted.";
-    71 INVALID_FETCH_SESSION_EPOCH retriable "The fetch session's epoch does not follow the last one.";
+    71 INVALID_FETCH_SESSION_EPOCH retriable
+        "The fetch session's epoch does not follow the last one.";
     72 LISTENER_NOT_FOUND retriable "The leader has no listener of this name.";
     73 TOPIC_DELETION_DISABLED final "Topics cannot be deleted here.";
     74 FENCED_LEADER_EPOCH retriable "The client's leader epoch is older than the broker's.";
@@ -156,7 +162,8 @@ error_codes! {
     107 INELIGIBLE_REPLICA final "A replica may not be in the ISR.";
     108 NEW_LEADER_ELECTED final "The change made another replica the leader.";
     109 OFFSET_MOVED_TO_TIERED_STORAGE final "The offset is in remote storage only.";
-    110 FENCED_MEMBER_EPOCH final "The member's epoch is fenced: give up all partitions and join again.";
+    110 FENCED_MEMBER_EPOCH final
+        "The member's epoch is fenced: give up all partitions and join again.";
     111 UNRELEASED_INSTANCE_ID final "The instance id is still in use.";
     112 UNSUPPORTED_ASSIGNOR final "The broker has no such assignor.";
     113 STALE_MEMBER_EPOCH final "The member's epoch is not the latest.";
@@ -169,13 +176,15 @@ error_codes! {
     120 TRANSACTION_ABORTABLE final "The transaction must be aborted; the producer may go on.";
     121 INVALID_RECORD_STATE final "A shared record's state does not allow it.";
     122 SHARE_SESSION_NOT_FOUND retriable "The share session is unknown.";
-    123 INVALID_SHARE_SESSION_EPOCH retriable "The share session's epoch does not follow the last one.";
+    123 INVALID_SHARE_SESSION_EPOCH retriable
+        "The share session's epoch does not follow the last one.";
     124 FENCED_STATE_EPOCH final "The share group's state epoch is old.";
     125 INVALID_VOTER_KEY final "The voter's key does not match.";
     126 DUPLICATE_VOTER final "The voter is in the set already.";
     127 VOTER_NOT_FOUND final "The voter is not in the set.";
     128 INVALID_REGULAR_EXPRESSION final "The regular expression cannot be compiled.";
-    129 REBOOTSTRAP_REQUIRED final "The client must start over from its bootstrap servers (KIP-1102).";
+    129 REBOOTSTRAP_REQUIRED final
+        "The client must start over from its bootstrap servers (KIP-1102).";
     130 STREAMS_INVALID_TOPOLOGY final "The streams topology is illegal (KIP-1071).";
     131 STREAMS_INVALID_TOPOLOGY_EPOCH final "The streams topology's epoch is illegal (KIP-1071).";
     132 STREAMS_TOPOLOGY_FENCED final "The streams topology is out of date (KIP-1071).";

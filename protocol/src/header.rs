@@ -1,11 +1,16 @@
 //! What stands in front of each request and response. Written by hand, because the request
 //! header's client id keeps its classic form in the flexible version.
 //!
-//! | request header | v0 | v1 | v2 | | response header | v0 | v1 |
-//! |---|---|---|---|---|---|---|---|
-//! | api key i16, api version i16, correlation id i32 | yes | yes | yes | | correlation id i32 | yes | yes |
-//! | client id, classic nullable string | | yes | yes | | tagged fields | | yes |
-//! | tagged fields | | | yes | | | | |
+//! | request header | v0 | v1 | v2 |
+//! |---|---|---|---|
+//! | api key i16, api version i16, correlation id i32 | yes | yes | yes |
+//! | client id, classic nullable string | | yes | yes |
+//! | tagged fields | | | yes |
+//!
+//! | response header | v0 | v1 |
+//! |---|---|---|
+//! | correlation id i32 | yes | yes |
+//! | tagged fields | | yes |
 //!
 //! Version 0 of the request header belonged to one request between brokers that 4.x has not.
 

@@ -1,11 +1,13 @@
 //! Compares the message tables of `ottla-protocol` with the schemas inside Kafka's own jars.
 //!
-//! Maven fetches the jars and unpacks their schemas into `target/spec/`; nothing of them is in
-//! this repository. Each field of each table is compared by name, order, type, versions,
+//! Maven fetches the jars and unpacks them into `target/spec/`; nothing of them is in this
+//! repository. Each field of each table is compared by name, order, type, versions,
 //! nullability, default, tag and `ignorable`; each message by its versions and its first flexible
-//! one; and the numbers of requests, metadata records and keys.
+//! one; and the numbers of requests, metadata records and keys. Then Kafka's classes read and
+//! write what the tables write ([`recode`]).
 
 mod compare;
+mod recode;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -63,7 +65,9 @@ pub(crate) fn run(root: &Path) -> Result<Outcome> {
         report.problems.len(),
     );
     let failed = report.problems.len() as u64;
-    Ok(Outcome { passed: report.facts - failed, failed, not_run: Vec::new() })
+    let mut outcome = Outcome { passed: report.facts - failed, failed, not_run: Vec::new() };
+    outcome.add(recode::run(&tables, &folder)?);
+    Ok(outcome)
 }
 
 /// All tables of the protocol crate.
@@ -75,7 +79,7 @@ fn tables() -> Vec<MessageSchema> {
     tables
 }
 
-/// The folder with the unpacked schemas; `None` when there is no Maven to fetch them with.
+/// The folder with the unpacked jars; `None` when there is no Maven to fetch them with.
 fn fetch(root: &Path) -> Result<Option<PathBuf>> {
     let folder = root.join("target/spec").join(KAFKA_VERSION);
     let done = folder.join("complete");
@@ -103,7 +107,7 @@ fn fetch(root: &Path) -> Result<Option<PathBuf>> {
     }
 }
 
-/// A project whose only use is to have the schemas unpacked beside it.
+/// A project whose only use is to have the jars unpacked beside it.
 fn pom_text() -> String {
     let items: String = JARS
         .iter()
@@ -115,15 +119,15 @@ fn pom_text() -> String {
         })
         .collect();
     format!(
-        "<project xmlns=\"http://maven.apache.org/POM/4.0.0\">\n\
+        "<project>\n\
          <modelVersion>4.0.0</modelVersion>\n\
          <groupId>ottla</groupId><artifactId>spec</artifactId><version>1</version>\n\
          <packaging>pom</packaging>\n\
          <build><plugins><plugin>\n\
          <groupId>org.apache.maven.plugins</groupId>\n\
          <artifactId>maven-dependency-plugin</artifactId>\n\
-         <configuration><includes>**/*.json</includes>\n\
-         <outputDirectory>${{project.basedir}}/schemas</outputDirectory>\n\
+         <configuration><includes>**/*.json,org/apache/kafka/**</includes>\n\
+         <outputDirectory>${{project.basedir}}/jars</outputDirectory>\n\
          <artifactItems>\n{items}</artifactItems></configuration>\n\
          </plugin></plugins></build>\n\
          </project>\n"
@@ -133,12 +137,15 @@ fn pom_text() -> String {
 /// All schemas under the folder, by name.
 fn load(folder: &Path) -> Result<BTreeMap<String, Schema>> {
     let mut schemas = BTreeMap::new();
-    let mut folders = vec![folder.join("schemas")];
+    let mut folders = vec![folder.join("jars")];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }
             // Jars may hold other JSON files too; a schema has a name and fields.

@@ -78,8 +78,9 @@ messages! {
         /// The assignor that the member wants; null for the broker's choice.
         server_assignor: Option<&'a str> [0..] = Some("");
     } tagged {
-        /// What a member that uses the classic protocol said of itself; null for others.
-        0 => classic_member_metadata: Option<ClassicMemberMetadata<'a>> [0..];
+        /// What a member that uses the classic protocol said of itself; null for others, which is
+        /// not the default.
+        0 => classic_member_metadata: Option<ClassicMemberMetadata<'a>> [0..] = Some(Default::default());
     }
 
     /// What a member said of itself in the classic protocol.
@@ -164,8 +165,9 @@ messages! {
         /// The partitions' numbers within their topic.
         partitions: Vec<i32> [0..];
     } tagged {
-        /// The member epoch at which each partition was assigned, in their order.
-        0 => assignment_epochs: Option<Vec<i32>> [0..];
+        /// The member epoch at which each partition was assigned, in their order; empty when not
+        /// known.
+        0 => assignment_epochs: Option<Vec<i32>> [0..] = Some(Vec::new());
     }
 
     /// Key of a resolved regular expression.

@@ -114,8 +114,12 @@ pairs! {
     DeleteTopics: delete_topics::DeleteTopicsRequest<'a>, DeleteTopicsResponse<'a>;
     DeleteRecords: delete_records::DeleteRecordsRequest<'a>, DeleteRecordsResponse<'a>;
     InitProducerId: init_producer_id::InitProducerIdRequest<'a>, InitProducerIdResponse;
-    OffsetForLeaderEpoch: offset_for_leader_epoch::OffsetForLeaderEpochRequest<'a>, OffsetForLeaderEpochResponse<'a>;
-    AddPartitionsToTxn: add_partitions_to_txn::AddPartitionsToTxnRequest<'a>, AddPartitionsToTxnResponse<'a>;
+    OffsetForLeaderEpoch:
+        offset_for_leader_epoch::OffsetForLeaderEpochRequest<'a>,
+        OffsetForLeaderEpochResponse<'a>;
+    AddPartitionsToTxn:
+        add_partitions_to_txn::AddPartitionsToTxnRequest<'a>,
+        AddPartitionsToTxnResponse<'a>;
     AddOffsetsToTxn: add_offsets_to_txn::AddOffsetsToTxnRequest<'a>, AddOffsetsToTxnResponse;
     EndTxn: end_txn::EndTxnRequest<'a>, EndTxnResponse;
     WriteTxnMarkers: write_txn_markers::WriteTxnMarkersRequest<'a>, WriteTxnMarkersResponse<'a>;
@@ -125,33 +129,63 @@ pairs! {
     DeleteAcls: delete_acls::DeleteAclsRequest<'a>, DeleteAclsResponse<'a>;
     DescribeConfigs: describe_configs::DescribeConfigsRequest<'a>, DescribeConfigsResponse<'a>;
     AlterConfigs: alter_configs::AlterConfigsRequest<'a>, AlterConfigsResponse<'a>;
-    AlterReplicaLogDirs: alter_replica_log_dirs::AlterReplicaLogDirsRequest<'a>, AlterReplicaLogDirsResponse<'a>;
+    AlterReplicaLogDirs:
+        alter_replica_log_dirs::AlterReplicaLogDirsRequest<'a>,
+        AlterReplicaLogDirsResponse<'a>;
     DescribeLogDirs: describe_log_dirs::DescribeLogDirsRequest<'a>, DescribeLogDirsResponse<'a>;
     SaslAuthenticate: sasl_authenticate::SaslAuthenticateRequest<'a>, SaslAuthenticateResponse<'a>;
     CreatePartitions: create_partitions::CreatePartitionsRequest<'a>, CreatePartitionsResponse<'a>;
     DeleteGroups: delete_groups::DeleteGroupsRequest<'a>, DeleteGroupsResponse<'a>;
     ElectLeaders: elect_leaders::ElectLeadersRequest<'a>, ElectLeadersResponse<'a>;
-    IncrementalAlterConfigs: incremental_alter_configs::IncrementalAlterConfigsRequest<'a>, IncrementalAlterConfigsResponse<'a>;
-    AlterPartitionReassignments: alter_partition_reassignments::AlterPartitionReassignmentsRequest<'a>, AlterPartitionReassignmentsResponse<'a>;
-    ListPartitionReassignments: list_partition_reassignments::ListPartitionReassignmentsRequest<'a>, ListPartitionReassignmentsResponse<'a>;
+    IncrementalAlterConfigs:
+        incremental_alter_configs::IncrementalAlterConfigsRequest<'a>,
+        IncrementalAlterConfigsResponse<'a>;
+    AlterPartitionReassignments:
+        alter_partition_reassignments::AlterPartitionReassignmentsRequest<'a>,
+        AlterPartitionReassignmentsResponse<'a>;
+    ListPartitionReassignments:
+        list_partition_reassignments::ListPartitionReassignmentsRequest<'a>,
+        ListPartitionReassignmentsResponse<'a>;
     OffsetDelete: offset_delete::OffsetDeleteRequest<'a>, OffsetDeleteResponse<'a>;
-    DescribeClientQuotas: describe_client_quotas::DescribeClientQuotasRequest<'a>, DescribeClientQuotasResponse<'a>;
-    AlterClientQuotas: alter_client_quotas::AlterClientQuotasRequest<'a>, AlterClientQuotasResponse<'a>;
-    DescribeUserScramCredentials: describe_user_scram_credentials::DescribeUserScramCredentialsRequest<'a>, DescribeUserScramCredentialsResponse<'a>;
-    AlterUserScramCredentials: alter_user_scram_credentials::AlterUserScramCredentialsRequest<'a>, AlterUserScramCredentialsResponse<'a>;
+    DescribeClientQuotas:
+        describe_client_quotas::DescribeClientQuotasRequest<'a>,
+        DescribeClientQuotasResponse<'a>;
+    AlterClientQuotas:
+        alter_client_quotas::AlterClientQuotasRequest<'a>,
+        AlterClientQuotasResponse<'a>;
+    DescribeUserScramCredentials:
+        describe_user_scram_credentials::DescribeUserScramCredentialsRequest<'a>,
+        DescribeUserScramCredentialsResponse<'a>;
+    AlterUserScramCredentials:
+        alter_user_scram_credentials::AlterUserScramCredentialsRequest<'a>,
+        AlterUserScramCredentialsResponse<'a>;
     DescribeQuorum: describe_quorum::DescribeQuorumRequest<'a>, DescribeQuorumResponse<'a>;
     UpdateFeatures: update_features::UpdateFeaturesRequest<'a>, UpdateFeaturesResponse<'a>;
     DescribeCluster: describe_cluster::DescribeClusterRequest, DescribeClusterResponse<'a>;
-    DescribeProducers: describe_producers::DescribeProducersRequest<'a>, DescribeProducersResponse<'a>;
+    DescribeProducers:
+        describe_producers::DescribeProducersRequest<'a>,
+        DescribeProducersResponse<'a>;
     UnregisterBroker: unregister_broker::UnregisterBrokerRequest, UnregisterBrokerResponse<'a>;
-    DescribeTransactions: describe_transactions::DescribeTransactionsRequest<'a>, DescribeTransactionsResponse<'a>;
+    DescribeTransactions:
+        describe_transactions::DescribeTransactionsRequest<'a>,
+        DescribeTransactionsResponse<'a>;
     ListTransactions: list_transactions::ListTransactionsRequest<'a>, ListTransactionsResponse<'a>;
-    ConsumerGroupHeartbeat: consumer_group_heartbeat::ConsumerGroupHeartbeatRequest<'a>, ConsumerGroupHeartbeatResponse<'a>;
-    ConsumerGroupDescribe: consumer_group_describe::ConsumerGroupDescribeRequest<'a>, ConsumerGroupDescribeResponse<'a>;
-    GetTelemetrySubscriptions: get_telemetry_subscriptions::GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse<'a>;
+    ConsumerGroupHeartbeat:
+        consumer_group_heartbeat::ConsumerGroupHeartbeatRequest<'a>,
+        ConsumerGroupHeartbeatResponse<'a>;
+    ConsumerGroupDescribe:
+        consumer_group_describe::ConsumerGroupDescribeRequest<'a>,
+        ConsumerGroupDescribeResponse<'a>;
+    GetTelemetrySubscriptions:
+        get_telemetry_subscriptions::GetTelemetrySubscriptionsRequest,
+        GetTelemetrySubscriptionsResponse<'a>;
     PushTelemetry: push_telemetry::PushTelemetryRequest<'a>, PushTelemetryResponse;
-    ListConfigResources: list_config_resources::ListConfigResourcesRequest, ListConfigResourcesResponse<'a>;
-    DescribeTopicPartitions: describe_topic_partitions::DescribeTopicPartitionsRequest<'a>, DescribeTopicPartitionsResponse<'a>;
+    ListConfigResources:
+        list_config_resources::ListConfigResourcesRequest,
+        ListConfigResourcesResponse<'a>;
+    DescribeTopicPartitions:
+        describe_topic_partitions::DescribeTopicPartitionsRequest<'a>,
+        DescribeTopicPartitionsResponse<'a>;
 }
 
 #[cfg(test)]

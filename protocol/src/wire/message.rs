@@ -131,7 +131,7 @@ macro_rules! messages {
                     while let Some(_tag) = r.next_tag(&mut cursor)? {
                         $($(
                             if _tag == $tag && ($tag_versions).contains(&ver.version) {
-                                $tag_field = $crate::wire::Wire::read(r, ver)?;
+                                $tag_field = $crate::wire::Wire::read_tagged(r, ver)?;
                             }
                         )*)?
                     }
@@ -176,7 +176,7 @@ macro_rules! messages {
                                 != $crate::wire::default_of!($tag_ty $(, $tag_default)?)
                         {
                             let start = w.begin_tag($tag);
-                            $crate::wire::Wire::write(&self.$tag_field, w, ver)?;
+                            $crate::wire::Wire::write_tagged(&self.$tag_field, w, ver)?;
                             w.end_tag(start);
                         }
                     )*)?
@@ -199,6 +199,22 @@ macro_rules! messages {
                 ver: $crate::wire::Ver,
             ) -> Result<(), $crate::wire::WriteError> {
                 w.presence(value.is_some());
+                value.map_or(Ok(()), |value| $crate::wire::Wire::write(value, w, ver))
+            }
+
+            fn read_nullable_tagged(
+                r: &mut $crate::wire::Reader<'a>,
+                ver: $crate::wire::Ver,
+            ) -> Result<Option<Self>, $crate::wire::ReadError> {
+                (r.uvarint()? > 0).then(|| $crate::wire::Wire::read(r, ver)).transpose()
+            }
+
+            fn write_nullable_tagged(
+                value: Option<&Self>,
+                w: &mut $crate::wire::Writer,
+                ver: $crate::wire::Ver,
+            ) -> Result<(), $crate::wire::WriteError> {
+                w.uvarint(u32::from(value.is_some()));
                 value.map_or(Ok(()), |value| $crate::wire::Wire::write(value, w, ver))
             }
         }

@@ -6,7 +6,7 @@
 //! | bytes, records | i32 length, bytes; -1 is null | uvarint length + 1, bytes; 0 is null |
 //! | array | i32 count, elements; -1 is null | uvarint count + 1, elements; 0 is null |
 //! | struct | its fields | its fields, then its tagged fields |
-//! | nullable struct | i8: -1 is null, 1 is present | the same |
+//! | nullable struct | i8: -1 is null, 1 is present | the same, but in a tagged field 0 is null |
 //! | tagged fields | | uvarint count, then per field uvarint tag, uvarint size, value |
 //!
 //! Integers are big-endian. Which form is used depends on the message's version alone, so that
@@ -57,6 +57,23 @@ pub trait Wire<'a>: Sized {
     /// # Errors
     /// When the value has no form at this version. The writer then holds half a value.
     fn write(&self, writer: &mut Writer, ver: Ver) -> Result<(), WriteError>;
+
+    /// Reads the value of a tagged field.
+    ///
+    /// # Errors
+    /// As [`Wire::read`].
+    #[inline]
+    fn read_tagged(reader: &mut Reader<'a>, ver: Ver) -> Result<Self, ReadError> {
+        Self::read(reader, ver)
+    }
+
+    /// Appends the value of a tagged field.
+    ///
+    /// # Errors
+    /// As [`Wire::write`].
+    fn write_tagged(&self, writer: &mut Writer, ver: Ver) -> Result<(), WriteError> {
+        self.write(writer, ver)
+    }
 }
 
 /// A value that the protocol allows to be null; `Option` of it is a [`Wire`] too.
@@ -76,4 +93,24 @@ pub trait Nullable<'a>: Wire<'a> {
         writer: &mut Writer,
         ver: Ver,
     ) -> Result<(), WriteError>;
+
+    /// As [`Nullable::read_nullable`], in a tagged field.
+    ///
+    /// # Errors
+    /// As [`Wire::read`].
+    fn read_nullable_tagged(reader: &mut Reader<'a>, ver: Ver) -> Result<Option<Self>, ReadError> {
+        Self::read_nullable(reader, ver)
+    }
+
+    /// As [`Nullable::write_nullable`], in a tagged field.
+    ///
+    /// # Errors
+    /// As [`Wire::write`].
+    fn write_nullable_tagged(
+        value: Option<&Self>,
+        writer: &mut Writer,
+        ver: Ver,
+    ) -> Result<(), WriteError> {
+        Self::write_nullable(value, writer, ver)
+    }
 }

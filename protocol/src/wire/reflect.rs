@@ -212,7 +212,9 @@ macro_rules! registry {
             use $crate::wire::reflect;
             use $path as Listed;
             reflect::message_schema::<Listed>(
-                |seed, version| reflect::written(&reflect::sample::<Listed>(seed, version), version),
+                |seed, version| {
+                    reflect::written(&reflect::sample::<Listed>(seed, version), version)
+                },
                 |bytes, version| {
                     let (value, left) = reflect::read::<Listed>(bytes, version)?;
                     Ok((reflect::written(&value, version), left))

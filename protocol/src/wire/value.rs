@@ -141,6 +141,14 @@ impl<'a, T: Nullable<'a>> Wire<'a> for Option<T> {
     fn write(&self, writer: &mut Writer, ver: Ver) -> Result<(), WriteError> {
         T::write_nullable(self.as_ref(), writer, ver)
     }
+
+    fn read_tagged(reader: &mut Reader<'a>, ver: Ver) -> Result<Self, ReadError> {
+        T::read_nullable_tagged(reader, ver)
+    }
+
+    fn write_tagged(&self, writer: &mut Writer, ver: Ver) -> Result<(), WriteError> {
+        T::write_nullable_tagged(self.as_ref(), writer, ver)
+    }
 }
 
 /// Reads a field that is nullable in some of its versions only.
@@ -189,7 +197,7 @@ fn elements<'a, T: Wire<'a>>(
     ver: Ver,
     count: usize,
 ) -> Result<Vec<T>, ReadError> {
-    // No element of any message is empty in any version, so that more elements than bytes are a lie.
+    // No element of any message is empty in any version: more elements than bytes are a lie.
     if count > reader.remaining().len() {
         return Err(reader.error(ReadErrorKind::CountTooLarge));
     }

@@ -129,10 +129,10 @@ fn both(a: VersionRange, b: VersionRange) -> Option<VersionRange> {
 /// A schema's default, spelled out: what is not given follows from the type.
 fn default_text(field: &Field) -> String {
     let given = match &field.default {
-        Some(Value::Null) => return "null".to_owned(),
         Some(Value::String(text)) => text.clone(),
+        // A null without quotes is the same as no default to Kafka's generator.
+        Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
-        None => String::new(),
     };
     match field.ty.as_str() {
         // The generated classes start a record set as null, whatever the schema says of it.
