@@ -80,10 +80,11 @@
 //! | 8 | 16,384 | 19, 2.9 | 14, 2.1 | 16, 2.1 |
 //! | 8 | 65,536 | 38, 3.0 | 30, 2.2 | 29, 2.2 |
 //!
-//! But whoever runs a handler that blocks cannot look after sockets. So the default is
-//! [`InlinePolicy::WhileQuick`]: the Processor serves what usually takes 0.2 ms in one turn, hands
-//! over the rest first, and hands over everything while the service turns out to block. A service
-//! can keep single requests off the Processor ([`Service::may_run_inline`]).
+//! Served inline, about 1 us of it is spent outside the kernel. But whoever runs a handler that
+//! blocks cannot look after sockets. So the default is [`InlinePolicy::WhileQuick`]: the Processor
+//! serves what usually takes 0.2 ms in one turn, hands over the rest first, and hands over
+//! everything while the service turns out to block. A service can keep single requests off the
+//! Processor ([`Service::may_run_inline`]).
 //!
 //! # File regions
 //!
