@@ -96,10 +96,15 @@ fn is_generated(path: &str) -> bool {
         || path.ends_with(".proptest-regressions")
 }
 
+/// Test data: bytes in hexadecimal and the like, as long as they are.
+fn is_data(path: &str) -> bool {
+    [".hex", ".txt", ".csv"].iter().any(|end| path.ends_with(end))
+}
+
 /// Rules for any text: width, left-overs, host names, trailing blanks.
 fn check_text(path: &str, text: &str) -> Vec<String> {
     let mut problems = Vec::new();
-    if is_generated(path) {
+    if is_generated(path) || is_data(path) {
         return problems;
     }
     let mut note = |n: usize, what: String| problems.push(format!("{path}:{}: {what}", n + 1));

@@ -98,7 +98,8 @@ func (c *client) producer(codec string, idempotent bool) (*kgo.Client, error) {
 		}
 		options := c.options(
 			kgo.ProducerBatchCompression(codecs[codec]), kgo.ProducerLinger(5*time.Millisecond),
-			kgo.AllowAutoTopicCreation(), kgo.MaxBufferedRecords(200_000))
+			kgo.AllowAutoTopicCreation(), kgo.UnknownTopicRetries(-1),
+			kgo.MaxBufferedRecords(200_000))
 		if !idempotent {
 			// The client's own limit has to let through what the broker shall refuse.
 			options = append(

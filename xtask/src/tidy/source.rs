@@ -35,9 +35,10 @@ pub(crate) fn check_source(path: &str, text: &str) -> Vec<String> {
     problems
 }
 
-/// Whether the whole file is tests.
+/// Whether nothing of the file is shipped: tests, benchmarks, examples.
 fn is_test_file(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.contains("/tests/")
+    let folders = ["/tests/", "/benches/", "/examples/"];
+    path.ends_with("/tests.rs") || folders.iter().any(|folder| path.contains(folder))
 }
 
 /// Follows the `#[cfg(test)] mod name { … }` blocks of a file.

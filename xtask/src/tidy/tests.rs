@@ -36,12 +36,13 @@ fn source_rules() {
 #[test]
 fn text_rules() {
     let wide = "x".repeat(101);
-    let table: [(&str, &str, &[&str]); 5] = [
+    let table: [(&str, &str, &[&str]); 6] = [
         ("a.md", "fine\n", &[]),
         ("a.md", &wide, &["a.md:1: 101 columns, at most 100"]),
         ("a.md", &format!("| {wide} |"), &[]),
         ("a.md", "a \n", &["a.md:1: blank at the end of the line"]),
         ("go.sum", &wide, &[]),
+        ("a/golden.hex", &wide, &[]),
     ];
     for (path, text, problems) in table {
         assert_eq!(check_text(path, text), problems, "{path}: {text}");
