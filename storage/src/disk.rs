@@ -34,6 +34,9 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes an exclusive lock on `path`, made when missing, that also excludes a JVM's
     /// `FileChannel.tryLock`. `Ok(None)` when another process or another holder has it.
+    ///
+    /// Who takes the file away for good unlinks it first and drops the lock then; the other way
+    /// round it could be the next holder's file that goes.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
     /// The size and the free space of the file system that holds `dir`.
     fn space(&self, dir: &Path) -> io::Result<Space>;

@@ -47,6 +47,15 @@ impl Default for ProducerSettings {
     }
 }
 
+/// When a transaction is late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LateTransaction {
+    /// Now, milliseconds since the epoch.
+    pub now_ms: i64,
+    /// `transaction.max.timeout.ms`.
+    pub timeout_ms_max: i64,
+}
+
 /// A transaction that a marker has ended on this partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CompletedTxn {
@@ -269,14 +278,15 @@ impl ProducerState {
         self.verification.start(request)
     }
 
-    /// Whether some transaction has been open for longer than its coordinator could allow.
-    pub fn has_late_transaction(&self, now_ms: i64, transaction_timeout_ms_max: i64) -> bool {
+    /// Whether the oldest open transaction has been silent for longer than its coordinator could
+    /// allow, at the time and under the limit of `rule`.
+    pub fn has_late_transaction(&self, rule: LateTransaction) -> bool {
         let oldest = self.ongoing_txns.values().next();
         let last_timestamp = oldest
             .and_then(|producer_id| self.producers.get(producer_id))
             .map_or(-1, |entry| entry.last_timestamp);
-        let allowed_ms = transaction_timeout_ms_max.saturating_add(LATE_TRANSACTION_BUFFER_MS);
-        0 < last_timestamp && allowed_ms < now_ms.saturating_sub(last_timestamp)
+        let allowed_ms = rule.timeout_ms_max.saturating_add(LATE_TRANSACTION_BUFFER_MS);
+        0 < last_timestamp && allowed_ms < rule.now_ms.saturating_sub(last_timestamp)
     }
 
     /// Forgets producers that have been silent for `producer.id.expiration.ms` and have no open

@@ -251,7 +251,10 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_survives(key in "\\PC{0,8}|[ =:#!\\t\n\r]{0,4}", value in ".{0,12}|[ \\n\r]{0,4}") {
+        fn any_text_survives(
+            key in "\\PC{0,8}|[ =:#!\\t\n\r]{0,4}",
+            value in ".{0,12}|[ \\n\r]{0,4}",
+        ) {
             let mut text = String::new();
             write_line(&key, &value, &mut text);
             let read = parse(text.as_bytes()).unwrap();

@@ -14,6 +14,9 @@
 //! sync leaves behind what [`FsyncFailure`] says. Everything is deterministic; nothing here is
 //! called by the broker.
 //!
+//! Not simulated: hard links, permissions, the access time, a file system's own consistency (an
+//! operation on names is atomic), and the time that calls take.
+//!
 //! ```
 //! use std::io::IoSlice;
 //! use std::path::Path;

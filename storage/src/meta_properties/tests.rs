@@ -31,8 +31,8 @@ fn kafkas_file_is_read() {
 #[test]
 fn ottlas_file() {
     let text = meta().encode(1_795_619_191_999);
-    let expected = "#\n#Wed Nov 25 15:06:31 UTC 2026\nversion=1\ncluster.id=4L6g3nShT-eMCtK--X86sw\n\
-        node.id=1\ndirectory.id=Kf0x2TMpRMSPGQLD8LBQ2w\n";
+    let expected = "#\n#Wed Nov 25 15:06:31 UTC 2026\nversion=1\n\
+        cluster.id=4L6g3nShT-eMCtK--X86sw\nnode.id=1\ndirectory.id=Kf0x2TMpRMSPGQLD8LBQ2w\n";
     assert_eq!(text, expected);
     assert_eq!(MetaProperties::decode(text.as_bytes()), Ok(meta()));
     let odd = MetaProperties { cluster_id: " a=b\\ #".to_owned(), directory_id: None, ..meta() };

@@ -102,6 +102,9 @@ impl Update {
     fn entry(&mut self, producer_id: i64, known: Option<&ProducerEntry>) -> &mut ProducerEntry {
         let found = self.entries.iter().position(|(id, _)| *id == producer_id);
         let at = found.unwrap_or_else(|| {
+            // A vector that grows by itself would begin with room for four; nearly all appends
+            // have one producer.
+            self.entries.reserve_exact(1);
             self.entries.push((producer_id, known.cloned().unwrap_or_default()));
             self.entries.len() - 1
         });

@@ -42,8 +42,8 @@ mod tests {
         /// Kafka's own formulas.
         #[test]
         fn agrees_with_the_definition(sequence in 0..=MAX, delta in 0..=MAX) {
-            let sum =
-                if sequence > MAX - delta { delta - (MAX - sequence) - 1 } else { sequence + delta };
+            let room = MAX - sequence;
+            let sum = if room < delta { delta - room - 1 } else { sequence + delta };
             prop_assert_eq!(increment(sequence, delta), sum);
             let difference =
                 if sequence < delta { MAX - (delta - sequence) + 1 } else { sequence - delta };

@@ -334,11 +334,12 @@ fn silent_producers_expire_by_the_time_of_their_records() {
 #[test]
 fn late_transactions() {
     let mut state = state();
-    assert!(!state.has_late_transaction(i64::MAX, 1000));
+    let at = |now_ms| LateTransaction { now_ms, timeout_ms_max: 1000 };
+    assert!(!state.has_late_transaction(at(i64::MAX)));
     append(&mut state, transactional(batch(0, 0, 0))).unwrap();
     let late_at = 100 + 1000 + LATE_TRANSACTION_BUFFER_MS + 1;
-    assert!(!state.has_late_transaction(late_at - 1, 1000));
-    assert!(state.has_late_transaction(late_at, 1000));
+    assert!(!state.has_late_transaction(at(late_at - 1)));
+    assert!(state.has_late_transaction(at(late_at)));
 }
 
 #[test]

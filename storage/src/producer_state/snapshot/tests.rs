@@ -3,6 +3,7 @@
 use super::*;
 use crate::disk::RealDisk;
 use crate::producer_state::{BatchKind, ProducerBatch, ProducerSettings};
+use crate::sim::{CrashStyle, SimDisk};
 
 fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
@@ -96,6 +97,33 @@ fn a_lying_count_is_refused() {
     assert_eq!(decode(&with_count(i32::MAX)), Err(SnapshotError::Short { bytes }));
     assert_eq!(decode(&with_count(-1)), Err(SnapshotError::Short { bytes }));
     assert_eq!(decode(&with_count(0)), Err(SnapshotError::Long { bytes }));
+}
+
+/// What was not synced may be damaged by a power loss, but is then seen to be.
+#[test]
+fn a_torn_snapshot_is_none_at_all() {
+    let old = encode(&state(&[batch(1000, 0, BatchKind::Plain)]));
+    let many: Vec<_> = (0..40).map(|n| batch(n, n * 10, BatchKind::Plain)).collect();
+    let new = encode(&state(&many));
+    let disk = SimDisk::new();
+    let dir = Path::new("");
+    write(&disk, dir, 10, &old, Durability::Now).unwrap();
+    write(&disk, dir, 10, &new, Durability::WithSegment).unwrap();
+    let mut refused = 0;
+    for style in CrashStyle::POWER_LOSS {
+        for seed in 0..50 {
+            match read(&disk.crash(seed, style), dir, 10) {
+                Ok(producers) => assert!([1, 40].contains(&producers.unwrap().len())),
+                Err(WholeFileError::Content { .. }) => refused += 1,
+                Err(WholeFileError::Io { error, .. }) => panic!("{error}"),
+            }
+        }
+    }
+    assert!(0 < refused, "no crash has torn the file");
+    sync(&disk, dir, 10).unwrap();
+    for style in CrashStyle::POWER_LOSS {
+        assert_eq!(read(&disk.crash(1, style), dir, 10).unwrap().unwrap().len(), 40);
+    }
 }
 
 #[test]

@@ -27,7 +27,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => (producer.clone(), 1..5, gap)
             .prop_map(|(producer, records, gap)| Step::Send { producer, records, gap }),
-        3 => (producer.clone(), 0usize..8).prop_map(|(producer, age)| Step::Repeat { producer, age }),
+        3 => (producer.clone(), 0usize..8)
+            .prop_map(|(producer, age)| Step::Repeat { producer, age }),
         1 => (producer.clone(), 1i16..3, 0..2)
             .prop_map(|(producer, by, sequence)| Step::Bump { producer, by, sequence }),
         1 => producer.prop_map(|producer| Step::Zombie { producer }),
