@@ -46,6 +46,8 @@ pub struct ReadResult {
     pub region: Option<FileRegion>,
     /// The region ends inside its first batch.
     pub first_batch_incomplete: bool,
+    /// The region ends where its segment does, and there is more in the next one.
+    pub ends_segment: bool,
     /// As they were when the region's end was chosen.
     pub offsets: Offsets,
     /// Aborted transactions whose records may be in the region; `None` unless only committed
@@ -112,6 +114,7 @@ impl PartitionLog {
         let mut result = ReadResult {
             region: None,
             first_batch_incomplete: false,
+            ends_segment: false,
             offsets,
             aborted: committed.then(Vec::new),
         };
@@ -132,6 +135,8 @@ impl PartitionLog {
             result.first_batch_incomplete = found.first_batch_incomplete;
             if found.length > 0 {
                 let (position, length) = (found.position, found.length);
+                result.ends_segment = segment.base_offset() < bound.segment_base_offset
+                    && position + u64::from(length) == end_position;
                 let file = segment.file()?;
                 result.region = Some(FileRegion { file, position, length });
                 if committed {

@@ -1,0 +1,161 @@
+//! The requests that are served: one table, and a file for each.
+//!
+//! The table says which versions are served; dispatch, the ApiVersions answer and the list in the
+//! documentation come from it.
+
+mod answer;
+mod api_versions;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_topic_partitions;
+mod fetch;
+mod find_coordinator;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
+mod produce;
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use ottla_network::{Connection, Reply, Request, Service};
+use ottla_protocol::api::ApiKey;
+use ottla_protocol::header::RequestHeader;
+use ottla_protocol::wire::{Message, ReadError, Reader, WriteError};
+
+use crate::node::Node;
+
+pub use answer::Outcome;
+pub use fetch::FetchKey;
+
+/// A request whose header was read.
+pub struct Call<'a> {
+    /// Which request it is.
+    pub api: ApiKey,
+    /// Its header.
+    pub header: RequestHeader<'a>,
+    /// Where it came from.
+    pub connection: Connection,
+    body: &'a [u8],
+}
+
+impl<'a> Call<'a> {
+    /// The request's version, one that is served.
+    pub fn version(&self) -> i16 {
+        self.header.api_version
+    }
+
+    /// Reads the body. Bytes behind it are ignored, as in Kafka.
+    pub fn body<M: Message<'a>>(&self) -> Result<M, Unanswerable> {
+        let mut reader = Reader::new(self.body);
+        M::decode(&mut reader, self.version()).map_err(Unanswerable::Malformed)
+    }
+}
+
+/// Why a request has no answer and its connection is closed.
+#[derive(Debug)]
+pub enum Unanswerable {
+    /// It is not what its header says.
+    Malformed(ReadError),
+    /// The answer has no form in the request's version: a bug of ours.
+    Unwritable(WriteError),
+    /// There is no such request, or not in this version.
+    Unsupported,
+}
+
+impl fmt::Display for Unanswerable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(error) => write!(f, "malformed request: {error}"),
+            Self::Unwritable(error) => error.fmt(f),
+            Self::Unsupported => f.write_str("not a request, or not in a version, that is served"),
+        }
+    }
+}
+
+impl From<WriteError> for Unanswerable {
+    fn from(error: WriteError) -> Self {
+        Self::Unwritable(error)
+    }
+}
+
+type Handle = fn(&Arc<Node>, &Call<'_>) -> Result<Outcome, Unanswerable>;
+
+struct Api {
+    key: ApiKey,
+    handle: Handle,
+}
+
+/// All that is served. The versions are Kafka 4.3.1's: see [`ApiKey::versions`].
+const APIS: &[Api] = &[
+    Api { key: ApiKey::Produce, handle: produce::handle },
+    Api { key: ApiKey::Fetch, handle: fetch::handle },
+    Api { key: ApiKey::ListOffsets, handle: list_offsets::handle },
+    Api { key: ApiKey::Metadata, handle: metadata::handle },
+    Api { key: ApiKey::FindCoordinator, handle: find_coordinator::handle },
+    Api { key: ApiKey::ApiVersions, handle: api_versions::handle },
+    Api { key: ApiKey::CreateTopics, handle: create_topics::handle },
+    Api { key: ApiKey::DeleteTopics, handle: delete_topics::handle },
+    Api { key: ApiKey::InitProducerId, handle: init_producer_id::handle },
+    Api { key: ApiKey::OffsetForLeaderEpoch, handle: offset_for_leader_epoch::handle },
+    Api { key: ApiKey::DescribeConfigs, handle: describe_configs::handle },
+    Api { key: ApiKey::CreatePartitions, handle: create_partitions::handle },
+    Api { key: ApiKey::DescribeCluster, handle: describe_cluster::handle },
+    Api { key: ApiKey::DescribeTopicPartitions, handle: describe_topic_partitions::handle },
+];
+
+/// What is served: each request with the versions that are told to clients.
+pub fn served() -> impl Iterator<Item = (ApiKey, RangeInclusive<i16>)> {
+    APIS.iter().map(|api| (api.key, api.key.advertised()))
+}
+
+/// The broker as the network sees it.
+pub struct Apis {
+    node: Arc<Node>,
+}
+
+impl Apis {
+    /// Serves `node`.
+    pub fn new(node: Arc<Node>) -> Self {
+        Self { node }
+    }
+
+    fn outcome(&self, request: &Request) -> Result<Outcome, Unanswerable> {
+        let mut reader = Reader::new(&request.frame);
+        let header = RequestHeader::read(&mut reader).map_err(Unanswerable::Malformed)?;
+        let api = APIS
+            .iter()
+            .find(|api| api.key.as_i16() == header.api_key)
+            .ok_or(Unanswerable::Unsupported)?;
+        let call =
+            Call { api: api.key, header, connection: request.connection, body: reader.remaining() };
+        if !api.key.versions().contains(&header.api_version) {
+            // A client that is younger than the broker must learn what the broker speaks.
+            return match api.key {
+                ApiKey::ApiVersions => api_versions::from_the_future(&call),
+                _ => Err(Unanswerable::Unsupported),
+            };
+        }
+        (api.handle)(&self.node, &call)
+    }
+}
+
+impl Service for Apis {
+    fn call(&self, request: Request, reply: Reply) {
+        match self.outcome(&request) {
+            Ok(Outcome::Answer(response)) => reply.send(response),
+            Ok(Outcome::Nothing) => reply.nothing(),
+            Ok(Outcome::Close) => reply.close(),
+            Ok(Outcome::Later(park)) => park(reply),
+            Err(reason) => {
+                self.node.note_refused(&request, &reason);
+                reply.close();
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Answers: a message, its header, and the file regions that belong into it.
+
+use std::io;
+
+use ottla_network::{Chunk, Reply, Response};
+use ottla_protocol::api::ApiKey;
+use ottla_protocol::header::ResponseHeader;
+use ottla_protocol::wire::{Encoded, Message, WriteError, Writer};
+use ottla_storage::log::FileRegion;
+
+use super::{Call, Unanswerable};
+
+/// What a handler makes of a request.
+pub enum Outcome {
+    /// An answer.
+    Answer(Response),
+    /// No answer, and the connection goes on: Produce with acks=0.
+    Nothing,
+    /// No answer, and the connection is closed.
+    Close,
+    /// An answer later: what is to be done with the reply.
+    Later(Box<dyn FnOnce(Reply) + Send>),
+}
+
+/// What an answer repeats of its request.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope {
+    api: ApiKey,
+    version: i16,
+    correlation_id: i32,
+}
+
+impl Call<'_> {
+    /// What the answer needs of this request.
+    pub fn envelope(&self) -> Envelope {
+        Envelope {
+            api: self.api,
+            version: self.version(),
+            correlation_id: self.header.correlation_id,
+        }
+    }
+
+    /// An answer in the request's version.
+    pub fn answer<'m>(&self, message: &impl Message<'m>) -> Result<Outcome, Unanswerable> {
+        Ok(Outcome::Answer(self.envelope().response(message, &[])?))
+    }
+}
+
+impl Envelope {
+    /// The version of the request.
+    pub fn version(self) -> i16 {
+        self.version
+    }
+
+    /// The response that is `message`, whose splices are numbers of `regions`.
+    pub fn response<'m>(
+        self,
+        message: &impl Message<'m>,
+        regions: &[FileRegion],
+    ) -> Result<Response, WriteError> {
+        let mut writer = Writer::new();
+        let header = ResponseHeader { correlation_id: self.correlation_id };
+        header.write(&mut writer, self.api, self.version);
+        message.encode(&mut writer, self.version)?;
+        Ok(Response { chunks: chunks(writer.finish(), regions) })
+    }
+}
+
+/// Cuts a message's bytes where file regions belong.
+fn chunks(encoded: Encoded, regions: &[FileRegion]) -> Vec<Chunk> {
+    if encoded.splices.is_empty() {
+        return vec![Chunk::Bytes(encoded.bytes)];
+    }
+    let mut chunks = Vec::with_capacity(2 * encoded.splices.len() + 1);
+    let mut from = 0;
+    for splice in &encoded.splices {
+        chunks.push(Chunk::Bytes(encoded.bytes[from..splice.at].to_vec()));
+        chunks.push(chunk_of(&regions[splice.token as usize]));
+        from = splice.at;
+    }
+    chunks.push(Chunk::Bytes(encoded.bytes[from..].to_vec()));
+    chunks
+}
+
+fn chunk_of(region: &FileRegion) -> Chunk {
+    match region.file.os_file() {
+        Some(file) => {
+            Chunk::File { file: file.clone(), position: region.position, length: region.length }
+        }
+        None => Chunk::Bytes(read(region).unwrap_or_else(|error| {
+            // The length was promised already: zeros are no batch, and no client takes them for
+            // one.
+            log::error!("a file region could not be read: {error}");
+            vec![0; region.length as usize]
+        })),
+    }
+}
+
+fn read(region: &FileRegion) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; region.length as usize];
+    region.file.read_exact_at(&mut bytes, region.position)?;
+    Ok(bytes)
+}

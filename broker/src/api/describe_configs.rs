@@ -1,0 +1,113 @@
+//! DescribeConfigs: what is set, where, and what holds.
+
+use std::sync::Arc;
+
+use ottla_metadata::controller::check_topic_name;
+use ottla_metadata::image::ConfigResourceType;
+use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::describe_configs::{
+    DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult,
+    DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+
+use super::{Call, Outcome, Unanswerable};
+use crate::config::Overrides;
+use crate::config::describe::{self, Entry};
+use crate::node::Node;
+
+type Described = Result<Vec<Entry>, (ErrorCode, String)>;
+
+pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
+    let request: DescribeConfigsRequest<'_> = call.body()?;
+    let described: Vec<Described> =
+        request.resources.iter().map(|resource| entries(node, resource)).collect();
+    let results = request.resources.iter().zip(&described).map(|(resource, described)| {
+        let (error_code, error_message) = match described {
+            Ok(_) => (ErrorCode::NONE, ""),
+            Err((code, message)) => (*code, &**message),
+        };
+        DescribeConfigsResult {
+            error_code,
+            error_message: Some(error_message),
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name,
+            configs: described
+                .iter()
+                .flatten()
+                .filter(|entry| is_wanted(resource, entry))
+                .map(|entry| told(entry, &request))
+                .collect(),
+        }
+    });
+    call.answer(&DescribeConfigsResponse { results: results.collect(), ..Default::default() })
+}
+
+/// No keys, or a null list, ask for all.
+fn is_wanted(resource: &DescribeConfigsResource<'_>, entry: &Entry) -> bool {
+    match resource.configuration_keys.as_deref() {
+        None | Some([]) => true,
+        Some(keys) => keys.contains(&&*entry.name),
+    }
+}
+
+fn told<'a>(
+    entry: &'a Entry,
+    request: &DescribeConfigsRequest<'_>,
+) -> DescribeConfigsResourceResult<'a> {
+    let synonyms = entry.synonyms.iter().map(|synonym| DescribeConfigsSynonym {
+        name: &synonym.name,
+        value: synonym.value.as_deref(),
+        source: synonym.source.code(),
+    });
+    DescribeConfigsResourceResult {
+        name: &entry.name,
+        value: entry.value.as_deref(),
+        read_only: entry.is_read_only,
+        config_source: entry.source.code(),
+        is_sensitive: entry.is_sensitive,
+        synonyms: if request.include_synonyms { synonyms.collect() } else { Vec::new() },
+        config_type: entry.kind.map_or(0, |kind| kind.code()),
+        documentation: entry.doc.filter(|_| request.include_documentation),
+    }
+}
+
+fn entries(node: &Node, resource: &DescribeConfigsResource<'_>) -> Described {
+    let name = resource.resource_name;
+    match ConfigResourceType::from_code(resource.resource_type) {
+        Some(ConfigResourceType::Topic) => topic(node, name),
+        Some(ConfigResourceType::Broker) => broker(node, name),
+        Some(ConfigResourceType::Group) => {
+            let set = overrides(node, ConfigResourceType::Group, name);
+            Ok(node.with_layers(|layers| describe::group(layers, &set)))
+        }
+        _ => {
+            let message = format!("Unsupported resource type: {}", resource.resource_type);
+            Err((ErrorCode::INVALID_REQUEST, message))
+        }
+    }
+}
+
+fn overrides(node: &Node, kind: ConfigResourceType, name: &str) -> Overrides {
+    node.cluster.image().configs().get(kind, name).cloned().unwrap_or_default()
+}
+
+fn topic(node: &Node, name: &str) -> Described {
+    check_topic_name(name).map_err(|refused| (refused.code, refused.message))?;
+    if node.cluster.image().topics().by_name(name).is_none() {
+        return Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, String::new()));
+    }
+    let set = overrides(node, ConfigResourceType::Topic, name);
+    Ok(node.with_layers(|layers| describe::topic(layers, &set)))
+}
+
+fn broker(node: &Node, name: &str) -> Described {
+    if name.is_empty() {
+        return Ok(describe::broker_default(&overrides(node, ConfigResourceType::Broker, "")));
+    }
+    let id = node.config.node_id;
+    if name.parse() != Ok(id) {
+        let message = format!("Unexpected broker id, expected {id}, but received {name}");
+        return Err((ErrorCode::INVALID_REQUEST, message));
+    }
+    Ok(node.with_layers(describe::broker))
+}

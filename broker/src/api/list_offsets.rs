@@ -1,0 +1,139 @@
+//! ListOffsets: the ends of a log, and offsets by timestamp.
+
+use std::sync::Arc;
+
+use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::list_offsets::{
+    ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
+    ListOffsetsTopic, ListOffsetsTopicResponse,
+};
+use ottla_storage::log::TimestampQuery;
+
+use super::{Call, Outcome, Unanswerable};
+use crate::errors;
+use crate::node::Node;
+use crate::topics::{Partition, Topic};
+
+/// The end, for the reader's isolation.
+const LATEST: i64 = -1;
+/// The log start.
+const EARLIEST: i64 = -2;
+/// The record with the largest timestamp (KIP-734).
+const MAX_TIMESTAMP: i64 = -3;
+/// The first offset that is not only in tiered storage (KIP-405).
+const EARLIEST_LOCAL: i64 = -4;
+/// The last offset in tiered storage (KIP-1005).
+const LATEST_TIERED: i64 = -5;
+/// The first offset that is not in tiered storage yet (KIP-1023).
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+const READ_COMMITTED: i8 = 1;
+/// Tools that look at the log end instead of the high watermark.
+const DEBUG_REPLICA: i32 = -2;
+
+pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
+    let request: ListOffsetsRequest<'_> = call.body()?;
+    let topics = request.topics.iter().map(|topic| {
+        let found = node.topics.by_name(topic.name);
+        let mut partitions: Vec<ListOffsetsPartitionResponse> = Vec::new();
+        for asked in &topic.partitions {
+            let index = asked.partition_index;
+            if partitions.iter().any(|told| told.partition_index == index) {
+                continue;
+            }
+            let result = if is_listed_twice(&request.topics, topic.name, index) {
+                Err(ErrorCode::INVALID_REQUEST)
+            } else {
+                answer(found.as_deref(), asked, &request, call.version())
+            };
+            partitions.push(result.unwrap_or_else(|error_code| ListOffsetsPartitionResponse {
+                partition_index: index,
+                error_code,
+                ..Default::default()
+            }));
+        }
+        ListOffsetsTopicResponse { name: topic.name, partitions }
+    });
+    call.answer(&ListOffsetsResponse { topics: topics.collect(), ..Default::default() })
+}
+
+fn is_listed_twice(topics: &[ListOffsetsTopic<'_>], name: &str, index: i32) -> bool {
+    let same = topics
+        .iter()
+        .filter(|topic| topic.name == name)
+        .flat_map(|topic| &topic.partitions)
+        .filter(|partition| partition.partition_index == index);
+    same.count() > 1
+}
+
+/// The version from which on clients may ask for a special timestamp.
+fn known_from(timestamp: i64) -> Option<i16> {
+    match timestamp {
+        0.. | LATEST | EARLIEST => Some(0),
+        MAX_TIMESTAMP => Some(7),
+        EARLIEST_LOCAL => Some(8),
+        LATEST_TIERED => Some(9),
+        EARLIEST_PENDING_UPLOAD => Some(11),
+        _ => None,
+    }
+}
+
+fn answer(
+    topic: Option<&Topic>,
+    asked: &ListOffsetsPartition,
+    request: &ListOffsetsRequest<'_>,
+    version: i16,
+) -> Result<ListOffsetsPartitionResponse, ErrorCode> {
+    if known_from(asked.timestamp).is_none_or(|first| version < first) {
+        return Err(ErrorCode::UNSUPPORTED_VERSION);
+    }
+    let topic = topic.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    let partition = topic.partition(asked.partition_index)?;
+    partition.check_epoch(asked.current_leader_epoch)?;
+    let (offset, timestamp, leader_epoch) = find(partition, asked.timestamp, request)?;
+    Ok(ListOffsetsPartitionResponse {
+        partition_index: asked.partition_index,
+        error_code: ErrorCode::NONE,
+        timestamp,
+        offset,
+        leader_epoch: if version >= 4 { leader_epoch } else { -1 },
+    })
+}
+
+/// Offset, timestamp and leader epoch; -1 for what there is not.
+fn find(
+    partition: &Partition,
+    timestamp: i64,
+    request: &ListOffsetsRequest<'_>,
+) -> Result<(i64, i64, i32), ErrorCode> {
+    let log = &partition.log;
+    let offsets = log.offsets();
+    let end = match (request.isolation_level, request.replica_id) {
+        (_, DEBUG_REPLICA) => offsets.log_end_offset,
+        (READ_COMMITTED, _) => offsets.last_stable_offset,
+        _ => offsets.high_watermark,
+    };
+    match timestamp {
+        LATEST => Ok((end, -1, partition.leader_epoch)),
+        EARLIEST | EARLIEST_LOCAL => {
+            let start = offsets.log_start_offset;
+            Ok((start, -1, log.epoch_for_offset(start).unwrap_or(-1)))
+        }
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok((-1, -1, -1)),
+        _ => {
+            let query = match timestamp {
+                MAX_TIMESTAMP => TimestampQuery::MaxTimestamp,
+                at_least => TimestampQuery::At(at_least),
+            };
+            let found = log.offset_for_timestamp(query).map_err(|error| {
+                log::error!("offset by timestamp in {}: {error}", log.dir().display());
+                errors::of_storage(&error)
+            })?;
+            // The largest timestamp is told even below a log start that has moved past it.
+            let found = found.filter(|found| timestamp < 0 || found.offset < end);
+            Ok(found.map_or((-1, -1, -1), |found| {
+                (found.offset, found.timestamp_ms, found.leader_epoch.unwrap_or(-1))
+            }))
+        }
+    }
+}

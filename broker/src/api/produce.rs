@@ -1,0 +1,243 @@
+//! Produce: each partition's batch is checked, appended, and answered for.
+
+use std::sync::Arc;
+
+use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::produce::{
+    BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
+    ProduceResponse, TopicProduceData, TopicProduceResponse,
+};
+use ottla_protocol::record::batch::BatchHeader;
+use ottla_protocol::uuid::Uuid;
+use ottla_storage::log::{AppendAsLeader, Appended};
+use ottla_storage::producer_state::{Origin, VerificationGuard};
+use ottla_storage::validate::{InvalidBatch, ValidateRules, validate};
+
+use super::{Call, Outcome, Unanswerable};
+use crate::delayed::Event;
+use crate::errors;
+use crate::node::Node;
+use crate::topics::{Partition, Topic};
+
+/// The client id that Kafka lets write to internal topics.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
+/// Only the leader has to have the records.
+const ACKS_NONE: i16 = 0;
+/// All in-sync replicas have to have them.
+const ACKS_ALL: i16 = -1;
+
+/// Why a partition's records were not appended.
+struct Failure {
+    code: ErrorCode,
+    log_start_offset: i64,
+    message: Option<String>,
+    record_errors: Vec<(i32, String)>,
+}
+
+impl Failure {
+    /// A failure that is found before the log is looked at.
+    fn early(code: ErrorCode) -> Self {
+        Self { code, log_start_offset: -1, message: None, record_errors: Vec::new() }
+    }
+}
+
+type Produced = Result<Appended, Failure>;
+
+/// What holds for the whole request.
+struct Context<'a> {
+    node: &'a Node,
+    version: i16,
+    acks: i16,
+    now_ms: i64,
+    /// An error that every partition gets.
+    refused: Option<ErrorCode>,
+    may_write_internal: bool,
+}
+
+pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
+    let request: ProduceRequest<'_> = call.body()?;
+    let context = Context {
+        node,
+        version: call.version(),
+        acks: request.acks,
+        now_ms: node.clock.now_ms(),
+        refused: refusal(&request),
+        may_write_internal: call.header.client_id == Some(ADMIN_CLIENT_ID),
+    };
+    let mut produced: Vec<(&TopicProduceData<'_>, Vec<(i32, Produced)>)> = Vec::new();
+    for topic in merged(&request.topic_data) {
+        let found = context.find(topic);
+        let mut results: Vec<(i32, Produced)> = Vec::with_capacity(topic.partition_data.len());
+        for data in &topic.partition_data {
+            // Listed twice it is one append, as in Kafka.
+            if !results.iter().any(|(index, _)| *index == data.index) {
+                results.push((data.index, context.produce(&found, data)));
+            }
+        }
+        produced.push((topic, results));
+    }
+    if request.acks == ACKS_NONE {
+        // The one way to tell such a producer of a failure.
+        let failed = produced.iter().any(|(_, results)| results.iter().any(|(_, r)| r.is_err()));
+        return Ok(if failed { Outcome::Close } else { Outcome::Nothing });
+    }
+    let responses = produced.iter().map(|(topic, results)| TopicProduceResponse {
+        name: topic.name,
+        topic_id: topic.topic_id,
+        partition_responses: results.iter().map(|(index, result)| told(*index, result)).collect(),
+    });
+    call.answer(&ProduceResponse { responses: responses.collect(), ..Default::default() })
+}
+
+/// The topics of a request, each once.
+fn merged<'r, 'a>(topics: &'r [TopicProduceData<'a>]) -> Vec<&'r TopicProduceData<'a>> {
+    let mut once: Vec<&TopicProduceData<'_>> = Vec::with_capacity(topics.len());
+    for topic in topics.iter().filter(|topic| !topic.partition_data.is_empty()) {
+        let is_same = |other: &&TopicProduceData<'_>| {
+            other.name == topic.name && other.topic_id == topic.topic_id
+        };
+        if topics.len() == 1 || !once.iter().any(is_same) {
+            once.push(topic);
+        }
+    }
+    once
+}
+
+/// The error that a request as a whole deserves.
+fn refusal(request: &ProduceRequest<'_>) -> Option<ErrorCode> {
+    let is_transactional = |data: &PartitionProduceData<'_>| {
+        data.records
+            .and_then(|records| BatchHeader::new(records.bytes()))
+            .is_some_and(|header| header.attributes().is_transactional())
+    };
+    let any_transactional =
+        || request.topic_data.iter().any(|topic| topic.partition_data.iter().any(is_transactional));
+    if request.transactional_id.is_none() && any_transactional() {
+        return Some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+    }
+    (!(-1..=1).contains(&request.acks)).then_some(ErrorCode::INVALID_REQUIRED_ACKS)
+}
+
+impl Context<'_> {
+    fn find(&self, topic: &TopicProduceData<'_>) -> Result<Arc<Topic>, ErrorCode> {
+        if self.version >= 13 {
+            let known = (topic.topic_id != Uuid::ZERO)
+                .then(|| self.node.topics.by_id(topic.topic_id))
+                .flatten();
+            return known.ok_or(ErrorCode::UNKNOWN_TOPIC_ID);
+        }
+        self.node.topics.by_name(topic.name).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    }
+
+    fn produce(
+        &self,
+        topic: &Result<Arc<Topic>, ErrorCode>,
+        data: &PartitionProduceData<'_>,
+    ) -> Produced {
+        let topic = topic.as_ref().map_err(|code| Failure::early(*code))?;
+        let partition = topic.partition(data.index).map_err(Failure::early)?;
+        // Kafka leaves a request with null records unanswered; a client is better off with this.
+        let records =
+            data.records.ok_or_else(|| Failure::early(ErrorCode::INVALID_RECORD))?.bytes();
+        if let Some(code) = self.refused {
+            return Err(Failure::early(code));
+        }
+        if topic.is_internal() && !self.may_write_internal {
+            return Err(Failure::early(ErrorCode::INVALID_TOPIC_EXCEPTION));
+        }
+        self.append(partition, records)
+    }
+
+    fn append(&self, partition: &Partition, records: &[u8]) -> Produced {
+        let settings = partition.settings.load();
+        if self.acks == ACKS_ALL && partition.isr_count < settings.min_insync_replicas {
+            return Err(Failure::early(ErrorCode::NOT_ENOUGH_REPLICAS));
+        }
+        let rules = settings.rules(self.version, self.now_ms);
+        let validated =
+            validate(records, &rules).map_err(|invalid| refused(partition, &invalid, &rules))?;
+        let how = AppendAsLeader {
+            leader_epoch: partition.leader_epoch,
+            now_ms: self.now_ms,
+            origin: Origin::Client,
+            guard: VerificationGuard::NONE,
+        };
+        let appended = partition.log.append_as_leader(&validated, how).map_err(|error| {
+            let code = errors::of_append(&error);
+            if code == ErrorCode::KAFKA_STORAGE_ERROR {
+                self.node.failures.say(log::Level::Error, format_args!("append: {error}"));
+            }
+            Failure { log_start_offset: log_start_offset(partition), ..Failure::early(code) }
+        })?;
+        if !appended.duplicate {
+            partition.fetches.signal(Event::Appended(validated.size_bytes()));
+        }
+        Ok(appended)
+    }
+}
+
+fn log_start_offset(partition: &Partition) -> i64 {
+    partition.log.offsets().log_start_offset
+}
+
+/// A refused batch, as the producer is told of it.
+fn refused(partition: &Partition, invalid: &InvalidBatch, rules: &ValidateRules) -> Failure {
+    let code = errors::of_refusal(invalid.class());
+    let record_errors = match invalid {
+        InvalidBatch::Records(errors) => {
+            errors.iter().map(|error| (error.batch_index, error.message(rules))).collect()
+        }
+        _ => Vec::new(),
+    };
+    // Kafka has a text for broken records and unknown formats, and none for the rest.
+    let message = match invalid {
+        InvalidBatch::Records(_) => Some(
+            "One or more records have been rejected due to record errors: see recordErrors"
+                .to_owned(),
+        ),
+        InvalidBatch::Corrupt(ottla_protocol::record::set::BatchError::Magic { magic, .. }) => {
+            Some(format!("Invalid magic found in record: {magic}"))
+        }
+        _ => None,
+    };
+    // Where the log's own checks begin, the answer carries the log's start.
+    let is_early = matches!(
+        invalid,
+        InvalidBatch::NoBatch
+            | InvalidBatch::OldMagic { .. }
+            | InvalidBatch::SeveralBatches
+            | InvalidBatch::ZstdBeforeVersion7
+            | InvalidBatch::Corrupt(_)
+            | InvalidBatch::TooLarge { .. }
+    );
+    let log_start_offset = if is_early { -1 } else { log_start_offset(partition) };
+    Failure { code, log_start_offset, message, record_errors }
+}
+
+fn told(index: i32, result: &Produced) -> PartitionProduceResponse<'_> {
+    match result {
+        Ok(appended) => PartitionProduceResponse {
+            index,
+            base_offset: appended.base_offset,
+            log_append_time_ms: appended.log_append_time_ms,
+            log_start_offset: appended.log_start_offset,
+            ..Default::default()
+        },
+        Err(failure) => PartitionProduceResponse {
+            index,
+            error_code: failure.code,
+            base_offset: -1,
+            log_start_offset: failure.log_start_offset,
+            record_errors: failure
+                .record_errors
+                .iter()
+                .map(|(batch_index, message)| BatchIndexAndErrorMessage {
+                    batch_index: *batch_index,
+                    batch_index_error_message: Some(message),
+                })
+                .collect(),
+            error_message: failure.message.as_deref(),
+            ..Default::default()
+        },
+    }
+}

@@ -1,0 +1,340 @@
+//! Starting and stopping: the order in which a broker's parts come and go.
+//!
+//! Start: addresses, locks, identity, metadata log, logs, registration, connections. Stop: the
+//! other way round, so that nothing is answered that is not yet, or no longer, on the disk.
+
+use std::error::Error;
+use std::fmt;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ottla_metadata::controller::{
+    self, BrokerRegistration, ControllerRegistration, NodeStart, Records,
+};
+use ottla_metadata::features::FEATURES;
+use ottla_metadata::image::{self, FeatureRange, Image};
+use ottla_metadata::replay::Replay;
+use ottla_network::{Server, ServerConfig, Stopped};
+use ottla_protocol::uuid::Uuid;
+use ottla_storage::disk::{Disk, RealDisk};
+use ottla_storage::log::LogRole;
+use ottla_storage::log_dir::LogDir;
+use ottla_storage::manager::{FoundLog, Known, LockedDirs, ManagerConfig};
+use ottla_storage::partition_metadata;
+use ottla_storage::producer_state::ProducerSettings;
+
+use crate::api::Apis;
+use crate::cli::Start;
+use crate::clock::{Clock, Entropy};
+use crate::cluster::Cluster;
+use crate::config::{self, BrokerConfig, Endpoint, Layers, Overrides, StaticConfig, TopicConfig};
+use crate::delayed::Timer;
+use crate::fetch_session::FetchSessions;
+use crate::format::{self, Identity, Newcomer};
+use crate::metadata_log::{MetadataLog, MetadataLogError, OpenMetadataLog};
+use crate::node::Node;
+use crate::noise::Noise;
+use crate::scheduler::Scheduler;
+use crate::serving::settings_of;
+use crate::topic_settings::TopicSettings;
+use crate::topics::Topics;
+
+/// How long requests in flight get to be answered when the broker stops.
+const DRAIN: Duration = Duration::from_millis(700);
+/// Sealed segments that may be open at a time: two maps and a descriptor each, of some 65,000 maps
+/// and 20,000 descriptors that a stock machine grants a process.
+const OPEN_SEGMENTS_MAX: usize = 4096;
+
+/// Why a broker could not start or stop.
+#[derive(Debug)]
+pub struct BrokerError(String);
+
+impl fmt::Display for BrokerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for BrokerError {}
+
+fn failed(doing: &'static str) -> impl FnOnce(&dyn fmt::Display) -> BrokerError {
+    move |error| BrokerError(format!("{doing}: {error}"))
+}
+
+/// A running broker.
+pub struct Broker {
+    node: Arc<Node>,
+    server: Server,
+    scheduler: Scheduler,
+}
+
+/// Runs a broker until it is to stop: what the `ottla` command does.
+///
+/// # Errors
+/// Why it could not start, or not stop cleanly.
+pub fn run(start: Start) -> Result<(), Box<dyn Error>> {
+    let begun = Instant::now();
+    let stop = start.stop.clone();
+    let broker = Broker::start(start)?;
+    broker.greet(begun.elapsed());
+    stop.wait();
+    broker.stop()?;
+    Ok(())
+}
+
+impl Broker {
+    /// Starts a broker and returns when it serves.
+    ///
+    /// # Errors
+    /// One message that says what stands in the way, and where.
+    pub fn start(start: Start) -> Result<Self, BrokerError> {
+        let Start { config, statics, stop } = start;
+        let (server_config, endpoints) = addresses(&config, &statics)?;
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let locked = LockedDirs::lock(manager_config(&config), Arc::clone(&disk))
+            .map_err(|error| failed("cannot use the log directories")(&error))?;
+        let Metadata { identity, bootstrap, log, replay } =
+            Metadata::open(&config, &*disk, &locked)?;
+        let known = |found: &FoundLog| known(&config, &statics, &*disk, replay.image(), found);
+        let logs = locked
+            .load(Clock.now_ms(), &known)
+            .map_err(|error| failed("cannot open the logs")(&error))?;
+        let timer = Timer::start().map_err(|error| failed("cannot start the timer")(&error))?;
+        let slots = config.requests.max_incremental_fetch_session_cache_slots;
+        let node = Arc::new(Node {
+            cluster_id: identity.cluster_id,
+            endpoints,
+            cluster: Cluster::new(log, replay),
+            topics: Topics::default(),
+            logs,
+            timer,
+            clock: Clock,
+            entropy: Entropy,
+            refused: Noise::default(),
+            failures: Noise::default(),
+            sessions: Mutex::new(FetchSessions::new(slots)),
+            producer_ids: Mutex::new(None),
+            config,
+            statics,
+        });
+        register(&node, identity.directories, &bootstrap)?;
+        node.serve_all(&node.cluster.image());
+        let server = Server::start(server_config, Arc::new(Apis::new(Arc::clone(&node))))
+            .map_err(|error| failed("cannot listen")(&error))?;
+        let scheduler = Scheduler::start(Arc::clone(&node), move || stop.request())
+            .map_err(|error| failed("cannot start the scheduler")(&error))?;
+        Ok(Self { node, server, scheduler })
+    }
+
+    /// Where it listens, in the order of its listeners.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.server.local_addrs()
+    }
+
+    /// Says what one wants to know at a start.
+    fn greet(&self, took: Duration) {
+        let node = &self.node;
+        let dirs: Vec<String> =
+            node.config.log_dirs.iter().map(|dir| dir.display().to_string()).collect();
+        let endpoint = &node.endpoints[0];
+        println!("data      {}", dirs.join(", "));
+        println!("clients   {}:{}", endpoint.host, endpoint.port);
+        println!("cluster   {}", node.cluster_id);
+        println!("try       kcat -b {}:{} -L", endpoint.host, endpoint.port);
+        log::info!("ready in {} ms", took.as_millis());
+    }
+
+    /// Stops in order: connections first, then what they wrote is made durable and marked as whole.
+    ///
+    /// # Errors
+    /// When something could not be written; a start will then recover it.
+    pub fn stop(self) -> Result<(), BrokerError> {
+        let Self { node, server, scheduler } = self;
+        log::info!("stopping");
+        // Who waits for records is answered with what there is.
+        node.timer.stop();
+        if server.stop(DRAIN) != Stopped::Drained {
+            log::warn!("some connections were cut");
+        }
+        scheduler.stop();
+        let node_id = node.config.node_id;
+        let now_ms = node.clock.now_ms();
+        let left = node.cluster.write(now_ms, |replay, next_offset| {
+            controller::stop(replay.image(), node_id, next_offset).map_err(Refusal::from)
+        });
+        let image = node.cluster.image();
+        let broker_epoch = image.brokers().get(&node_id).map_or(-1, |broker| broker.epoch);
+        let closed = node.cluster.close().map_err(Refusal::from);
+        let marked = node.logs.close(broker_epoch);
+        left.and(closed).map_err(|error| failed("stopping")(&error.0))?;
+        marked.map_err(|error| failed("closing the logs")(&error))?;
+        log::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Who this node is and what its cluster's log says.
+struct Metadata {
+    identity: Identity,
+    bootstrap: Records,
+    log: MetadataLog,
+    replay: Replay,
+}
+
+impl Metadata {
+    fn open(
+        config: &BrokerConfig,
+        disk: &dyn Disk,
+        locked: &LockedDirs,
+    ) -> Result<Self, BrokerError> {
+        let dirs: Vec<Arc<LogDir>> =
+            locked.log_dirs().filter(|dir| dir.is_online()).map(Arc::clone).collect();
+        let home = dirs.iter().find(|dir| dir.path() == config.metadata_log_dir);
+        let home = home.ok_or_else(|| {
+            let dir = config.metadata_log_dir.display();
+            BrokerError(format!(
+                "the metadata log's directory {dir} is not one of log.dirs, or cannot be used; \
+                 without it there is no cluster"
+            ))
+        })?;
+        let newcomer =
+            Newcomer { node_id: config.node_id, now_ms: Clock.now_ms(), entropy: Entropy };
+        let identity =
+            format::identify(disk, &dirs, newcomer).map_err(|error| BrokerError(error.0))?;
+        let bootstrap = format::bootstrap_records(disk, home.path(), Clock)
+            .map_err(|error| BrokerError(error.0))?;
+        let (log, replay) = MetadataLog::open(OpenMetadataLog {
+            environment: locked.environment(home),
+            node_id: config.node_id,
+            now_ms: Clock.now_ms(),
+        })
+        .map_err(|error| failed("cannot open the metadata log")(&error))?;
+        Ok(Self { identity, bootstrap, log, replay })
+    }
+}
+
+/// Whether a partition that was found on the disk is one of the cluster's topics, and its settings.
+fn known(
+    config: &BrokerConfig,
+    statics: &StaticConfig,
+    disk: &dyn Disk,
+    image: &Image,
+    found: &FoundLog,
+) -> Known {
+    let (name, index) = (&*found.topic_partition.topic, found.topic_partition.partition);
+    let Some(topic) = image.topics().by_name(name) else { return Known::Stray };
+    let is_here = topic
+        .partitions
+        .get(&index)
+        .is_some_and(|partition| partition.replicas.contains(&config.node_id));
+    // A topic of the same name may have been deleted and made again meanwhile.
+    let id = partition_metadata::read(disk, &found.dir).ok().flatten();
+    if !is_here || id != Some(topic.id) {
+        return Known::Stray;
+    }
+    let none = Overrides::new();
+    let layers = Layers {
+        broker: image.configs().broker(config.node_id).unwrap_or(&none),
+        broker_default: image.configs().default_broker().unwrap_or(&none),
+        statics,
+    };
+    let settings = settings_of(image, name, |overrides| TopicConfig::effective(layers, overrides));
+    Known::Here(settings.log)
+}
+
+fn manager_config(config: &BrokerConfig) -> ManagerConfig {
+    ManagerConfig {
+        dirs: config.log_dirs.clone(),
+        recovery_threads_per_dir: config.logs.num_recovery_threads_per_data_dir,
+        open_segments_max: OPEN_SEGMENTS_MAX,
+        default_log_config: TopicSettings::new(&config.topic_defaults).log,
+        producer_settings: ProducerSettings {
+            producer_id_expiration_ms: config.logs.producer_id_expiration_ms,
+            verification_enabled: true,
+        },
+        role: LogRole::SoleReplica,
+    }
+}
+
+/// The network's settings and what to tell clients. A port that is taken is found out here, before
+/// any directory is touched, and a port of 0 becomes a free one.
+fn addresses(
+    config: &BrokerConfig,
+    statics: &StaticConfig,
+) -> Result<(ServerConfig, Vec<Endpoint>), BrokerError> {
+    let mut server =
+        config::server_config(config, statics).map_err(|error| BrokerError(error.to_string()))?;
+    let mut endpoints = config.listeners.advertised.clone();
+    for (address, endpoint) in server.listeners.iter_mut().zip(&mut endpoints) {
+        *address = probe(*address)?;
+        if endpoint.port == 0 {
+            endpoint.port = address.port();
+        }
+    }
+    Ok((server, endpoints))
+}
+
+fn probe(address: SocketAddr) -> Result<SocketAddr, BrokerError> {
+    let probe = TcpListener::bind(address).and_then(|listener| listener.local_addr());
+    probe.map_err(|error| {
+        BrokerError(format!(
+            "cannot listen on {address}: {error}; choose another address by listeners, or stop \
+             what is listening there"
+        ))
+    })
+}
+
+/// An error of the controller or of its log, on the way to a message.
+struct Refusal(String);
+
+impl From<MetadataLogError> for Refusal {
+    fn from(error: MetadataLogError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<controller::Refused> for Refusal {
+    fn from(refused: controller::Refused) -> Self {
+        Self(refused.message)
+    }
+}
+
+/// Writes into the metadata log that this node is here, by which it leads its partitions again.
+fn register(node: &Node, directories: Vec<Uuid>, bootstrap: &Records) -> Result<(), BrokerError> {
+    let endpoint = |endpoint: &Endpoint| image::Endpoint {
+        name: (&*endpoint.listener).into(),
+        host: (&*endpoint.host).into(),
+        port: endpoint.port,
+        security_protocol: 0,
+    };
+    let endpoints: Vec<image::Endpoint> = node.endpoints.iter().map(endpoint).collect();
+    let features: Vec<FeatureRange> = FEATURES
+        .iter()
+        .map(|known| FeatureRange { name: known.name.into(), min: known.min, max: known.max })
+        .collect();
+    let id = node.config.node_id;
+    let start = NodeStart {
+        controller: ControllerRegistration {
+            id,
+            incarnation_id: format::fresh_id(node.entropy),
+            endpoints: endpoints.clone(),
+            features: features.clone(),
+        },
+        broker: BrokerRegistration {
+            id,
+            incarnation_id: format::fresh_id(node.entropy),
+            endpoints,
+            features,
+            rack: node.config.rack.clone(),
+            directories,
+            previous_broker_epoch: -1,
+        },
+    };
+    node.cluster
+        .write(node.clock.now_ms(), |replay, next_offset| {
+            controller::start(replay, &start, bootstrap, next_offset)
+                .map_err(|error| Refusal(error.to_string()))
+        })
+        .map_err(|Refusal(error)| failed("cannot register in the metadata log")(&error))
+}

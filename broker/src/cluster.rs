@@ -1,0 +1,113 @@
+//! The cluster as this node knows it: the image that every request reads, and the one place where
+//! it changes.
+//!
+//! A change is decided by the pure controller, written to the metadata log, synced, replayed,
+//! carried out on the disk, and only then shown: whoever sees a topic in the image can use it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use ottla_metadata::controller::Records;
+use ottla_metadata::image::Image;
+use ottla_metadata::replay::Replay;
+
+use crate::metadata_log::{MetadataLog, MetadataLogError};
+
+/// The image, and the controller's lock.
+pub struct Cluster {
+    image: ArcSwap<Image>,
+    controller: Mutex<Controller>,
+}
+
+struct Controller {
+    log: MetadataLog,
+    replay: Replay,
+}
+
+impl Cluster {
+    /// The cluster after what was replayed.
+    pub fn new(log: MetadataLog, replay: Replay) -> Self {
+        Self {
+            image: ArcSwap::from_pointee(replay.image().clone()),
+            controller: Mutex::new(Controller { log, replay }),
+        }
+    }
+
+    /// The cluster's state, as of the last change that is carried out.
+    pub fn image(&self) -> Arc<Image> {
+        self.image.load_full()
+    }
+
+    fn controller(&self) -> MutexGuard<'_, Controller> {
+        self.controller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes one change: `decide` says which records it takes and what to answer, `carry_out` is
+    /// given the image before and after. Nothing happens when there are no records.
+    ///
+    /// # Errors
+    /// When the metadata log cannot be written: nothing has changed then.
+    pub fn change<T>(
+        &self,
+        now_ms: i64,
+        decide: impl FnOnce(&Image) -> (Records, T),
+        carry_out: impl FnOnce(&Image, &Image),
+    ) -> Result<T, MetadataLogError> {
+        let mut controller = self.controller();
+        let before = controller.replay.image().clone();
+        let (records, answer) = decide(&before);
+        if records.is_empty() {
+            return Ok(answer);
+        }
+        controller.append(&records, now_ms)?;
+        let after = controller.replay.image().clone();
+        carry_out(&before, &after);
+        self.image.store(Arc::new(after));
+        Ok(answer)
+    }
+
+    /// Writes batches one behind the other, as at a node's start and stop.
+    ///
+    /// # Errors
+    /// As [`Cluster::change`], and when the batches cannot be decided on.
+    pub fn write<E: From<MetadataLogError>>(
+        &self,
+        now_ms: i64,
+        decide: impl FnOnce(&Replay, i64) -> Result<Vec<Records>, E>,
+    ) -> Result<(), E> {
+        let mut controller = self.controller();
+        let next_offset = controller.log.next_offset();
+        for records in decide(&controller.replay, next_offset)? {
+            controller.append(&records, now_ms)?;
+        }
+        self.image.store(Arc::new(controller.replay.image().clone()));
+        Ok(())
+    }
+
+    /// Writes a snapshot if the log has grown enough since the last one.
+    ///
+    /// # Errors
+    /// When it cannot be written; the log itself is whole.
+    pub fn snapshot_if_due(&self, now_ms: i64) -> Result<(), MetadataLogError> {
+        let controller = &mut *self.controller();
+        controller.log.snapshot_if_due(&controller.replay, now_ms)
+    }
+
+    /// Closes the metadata log.
+    ///
+    /// # Errors
+    /// When it cannot be synced.
+    pub fn close(&self) -> Result<(), MetadataLogError> {
+        self.controller().log.close()
+    }
+}
+
+impl Controller {
+    fn append(&mut self, records: &Records, now_ms: i64) -> Result<(), MetadataLogError> {
+        let base_offset = self.log.append(records, now_ms)?;
+        for (value, offset) in records.iter().zip(base_offset..) {
+            self.replay.apply_value(value, offset).map_err(MetadataLogError::Replay)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,272 @@
+//! The files of `__cluster_metadata-0`: the log, its snapshots, and `quorum-state`.
+//!
+//! What the records mean is [`ottla_metadata`]'s; here they are written, synced and read back. This
+//! node is the quorum's only voter, so that each start begins a new epoch and what is synced is
+//! committed.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ottla_metadata::controller::Records;
+use ottla_metadata::image::Image;
+use ottla_metadata::log_codec::{self, BatchPlace};
+use ottla_metadata::quorum_state::{self, QuorumState};
+use ottla_metadata::replay::{LogError, Replay};
+use ottla_metadata::snapshot::{self, SnapshotId};
+use ottla_protocol::record::builder::BuildError;
+use ottla_protocol::record::set::BatchError;
+use ottla_protocol::uuid::Uuid;
+use ottla_storage::config::LogConfig;
+use ottla_storage::disk::Disk;
+use ottla_storage::log::{
+    AppendAsLeader, AppendError, Isolation, LogEnvironment, LogRole, OpenLog, OpenLogError,
+    PartitionLog, Read, ReadError,
+};
+use ottla_storage::partition_dir::TopicPartition;
+use ottla_storage::producer_state::snapshots::Shutdown;
+use ottla_storage::producer_state::{Origin, ProducerSettings, VerificationGuard};
+use ottla_storage::validate::Validated;
+use ottla_storage::{partition_metadata, whole_file};
+
+/// The directory's name, which no topic can have.
+pub const DIR_NAME: &str = "__cluster_metadata-0";
+
+/// The log grows by so much before the next snapshot
+/// (`metadata.log.max.record.bytes.between.snapshots`).
+const SNAPSHOT_EVERY_BYTES: u64 = 20 << 20;
+/// How much of the log is read at a time when it is replayed.
+const READ_BYTES: u32 = 8 << 20;
+
+/// Why the metadata log cannot be used.
+#[derive(Debug)]
+pub enum MetadataLogError {
+    /// The disk failed.
+    Io(PathBuf, std::io::Error),
+    /// The log cannot be opened.
+    Open(OpenLogError),
+    /// It cannot be read.
+    Read(ReadError),
+    /// It cannot be appended to.
+    Append(AppendError),
+    /// It cannot be synced.
+    Storage(ottla_storage::error::StorageError),
+    /// Its records make no sense.
+    Replay(LogError),
+    /// A batch could not be built.
+    Build(BuildError),
+    /// A batch that was built is none.
+    Batch(BatchError),
+    /// A file beside it is damaged.
+    Damaged(PathBuf, String),
+}
+
+impl fmt::Display for MetadataLogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Open(error) => error.fmt(f),
+            Self::Read(error) => error.fmt(f),
+            Self::Append(error) => error.fmt(f),
+            Self::Storage(error) => error.fmt(f),
+            Self::Replay(error) => error.fmt(f),
+            Self::Build(error) => error.fmt(f),
+            Self::Batch(error) => error.fmt(f),
+            Self::Damaged(path, problem) => write!(f, "{}: {problem}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for MetadataLogError {}
+
+/// The log and what is beside it.
+pub struct MetadataLog {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    log: Arc<PartitionLog>,
+    epoch: i32,
+    /// The log's size when the last snapshot was written.
+    snapshot_size_bytes: u64,
+}
+
+/// What the log is opened with.
+pub struct OpenMetadataLog {
+    /// What it shares with the logs of its directory.
+    pub environment: LogEnvironment,
+    /// `node.id`.
+    pub node_id: i32,
+    /// The time, ms.
+    pub now_ms: i64,
+}
+
+impl MetadataLog {
+    /// Opens the log, replays it, and begins this node's next epoch in it. A missing one is made.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or does not hold what it should.
+    pub fn open(open: OpenMetadataLog) -> Result<(Self, Replay), MetadataLogError> {
+        let disk = Arc::clone(&open.environment.disk);
+        let root = open.environment.log_dir.path().to_owned();
+        let dir = root.join(DIR_NAME);
+        if !disk.exists(&dir).map_err(io(&dir))? {
+            disk.create_dir_all(&dir).map_err(io(&dir))?;
+            disk.sync_dir(&root).map_err(io(&root))?;
+            partition_metadata::write(&*disk, &dir, Uuid::METADATA_TOPIC).map_err(io(&dir))?;
+        }
+        let mut replay = newest_snapshot(&*disk, &dir)?;
+        let log = PartitionLog::open(OpenLog {
+            environment: open.environment,
+            dir: dir.clone(),
+            topic_partition: TopicPartition::new("__cluster_metadata", 0),
+            config: LogConfig::default(),
+            role: LogRole::SoleReplica,
+            producer_settings: ProducerSettings::default(),
+            // Every change is synced before it counts, but how far was not noted: all is checked.
+            recovery_point: 0,
+            log_start_offset: 0,
+            after: Shutdown::Unclean,
+            now_ms: open.now_ms,
+        })
+        .map_err(MetadataLogError::Open)?;
+        let snapshot_end = replay.offset() + 1;
+        if log.offsets().log_end_offset < snapshot_end {
+            log.truncate_fully_and_start_at(snapshot_end, open.now_ms)
+                .map_err(MetadataLogError::Storage)?;
+        }
+        let epoch = next_epoch(&*disk, &dir, open.node_id, log.latest_epoch().unwrap_or(0))?;
+        let this = Self { disk, dir, log, epoch, snapshot_size_bytes: 0 };
+        this.replay(&mut replay)?;
+        let place = this.place(open.now_ms);
+        let batch = log_codec::leader_change_batch(open.node_id, &[open.node_id], place);
+        this.append_batch(batch, open.now_ms)?;
+        this.replay(&mut replay)?;
+        Ok((this, replay))
+    }
+
+    /// The offset of the next record.
+    pub fn next_offset(&self) -> i64 {
+        self.log.offsets().log_end_offset
+    }
+
+    fn place(&self, now_ms: i64) -> BatchPlace {
+        BatchPlace { base_offset: self.next_offset(), epoch: self.epoch, now_ms }
+    }
+
+    /// Appends records as one batch and syncs it; answers the first one's offset.
+    ///
+    /// # Errors
+    /// When the batch is not surely on the disk.
+    pub fn append(&self, records: &Records, now_ms: i64) -> Result<i64, MetadataLogError> {
+        let batch = log_codec::records_batch(records, self.place(now_ms));
+        self.append_batch(batch.map_err(MetadataLogError::Build)?, now_ms)
+    }
+
+    fn append_batch(&self, batch: Vec<u8>, now_ms: i64) -> Result<i64, MetadataLogError> {
+        let validated = Validated::from_built(batch).map_err(MetadataLogError::Batch)?;
+        let how = AppendAsLeader {
+            leader_epoch: self.epoch,
+            now_ms,
+            origin: Origin::RaftLeader,
+            guard: VerificationGuard::NONE,
+        };
+        let appended =
+            self.log.append_as_leader(&validated, how).map_err(MetadataLogError::Append)?;
+        self.log.flush().map_err(MetadataLogError::Storage)?;
+        Ok(appended.base_offset)
+    }
+
+    /// Applies what is in the log and not yet in the replay.
+    fn replay(&self, replay: &mut Replay) -> Result<(), MetadataLogError> {
+        let mut next_offset = (replay.offset() + 1).max(self.log.offsets().log_start_offset);
+        loop {
+            let read = self
+                .log
+                .read(Read {
+                    start_offset: next_offset,
+                    bytes_max: READ_BYTES,
+                    isolation: Isolation::LogEnd,
+                    min_one_batch: true,
+                })
+                .map_err(MetadataLogError::Read)?;
+            let Some(region) = read.region else { return Ok(()) };
+            let mut bytes = vec![0; region.length as usize];
+            region.file.read_exact_at(&mut bytes, region.position).map_err(io(&self.dir))?;
+            replay.apply_batches(&bytes).map_err(MetadataLogError::Replay)?;
+            if replay.offset() < next_offset {
+                let problem = format!("no whole batch at offset {next_offset}");
+                return Err(MetadataLogError::Damaged(self.dir.clone(), problem));
+            }
+            next_offset = replay.offset() + 1;
+        }
+    }
+
+    /// Writes a snapshot when the log has grown by some 20 MiB since the last one.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn snapshot_if_due(
+        &mut self,
+        replay: &Replay,
+        now_ms: i64,
+    ) -> Result<(), MetadataLogError> {
+        let size_bytes = self.log.size_bytes();
+        if size_bytes < self.snapshot_size_bytes + SNAPSHOT_EVERY_BYTES {
+            return Ok(());
+        }
+        if let Some((id, bytes)) = snapshot::of_replay(replay, now_ms) {
+            let path = self.dir.join(id.to_string());
+            whole_file::replace(&*self.disk, &path, &bytes).map_err(io(&path))?;
+            self.snapshot_size_bytes = size_bytes;
+        }
+        Ok(())
+    }
+
+    /// Closes the log.
+    ///
+    /// # Errors
+    /// When it cannot be synced.
+    pub fn close(&self) -> Result<(), MetadataLogError> {
+        self.log.close().map_err(MetadataLogError::Storage)
+    }
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> MetadataLogError {
+    let path = path.to_owned();
+    |error| MetadataLogError::Io(path, error)
+}
+
+/// The epoch after the last one, written down before anything is done in it. `in_log` is the last
+/// one that the log knows, should the file be gone.
+fn next_epoch(
+    disk: &dyn Disk,
+    dir: &Path,
+    node_id: i32,
+    in_log: i32,
+) -> Result<i32, MetadataLogError> {
+    let path = dir.join(quorum_state::FILE_NAME);
+    let damaged = |problem: String| MetadataLogError::Damaged(path.clone(), problem);
+    let mut state = match whole_file::read(disk, &path).map_err(io(&path))? {
+        None => QuorumState::sole_voter(node_id, 0),
+        Some(bytes) => {
+            let text = String::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
+            QuorumState::parse(&text).map_err(|error| damaged(error.to_string()))?
+        }
+    };
+    let last = state.leader_epoch.max(in_log);
+    state.leader_epoch =
+        last.checked_add(1).ok_or_else(|| damaged("the epochs are used up".to_owned()))?;
+    state.leader_id = node_id;
+    state.voted_id = -1;
+    whole_file::replace(disk, &path, state.to_json().as_bytes()).map_err(io(&path))?;
+    Ok(state.leader_epoch)
+}
+
+/// What the newest snapshot holds; without one, nothing.
+fn newest_snapshot(disk: &dyn Disk, dir: &Path) -> Result<Replay, MetadataLogError> {
+    let entries = disk.list(dir).map_err(io(dir))?;
+    let newest = entries.iter().filter_map(|entry| SnapshotId::from_file_name(&entry.name)).max();
+    let Some(id) = newest else { return Ok(Replay::new(Image::empty())) };
+    let path = dir.join(id.to_string());
+    let bytes = whole_file::read(disk, &path).map_err(io(&path))?.unwrap_or_default();
+    snapshot::read(&bytes, id).map_err(|error| MetadataLogError::Damaged(path, error.to_string()))
+}

@@ -1,0 +1,294 @@
+//! What all requests share: the cluster, the topics, the logs, and the few rules that need several
+//! of them at once.
+
+use std::ops::RangeInclusive;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ottla_metadata::controller::{
+    self, CreateTopics, CreatedTopic, DeletedTopic, MorePartitions, NewTopic, ProducerIdBlock,
+    Refused, TopicDefaults, TopicToDelete,
+};
+use ottla_metadata::image::{Image, Partition};
+use ottla_network::Request;
+use ottla_protocol::error_code::ErrorCode;
+use ottla_storage::manager::LogManager;
+use ottla_storage::partition_dir::TopicPartition;
+
+use crate::api::{FetchKey, Unanswerable};
+use crate::clock::{Clock, Entropy};
+use crate::cluster::Cluster;
+use crate::config::{BrokerConfig, Endpoint, Layers, Overrides, StaticConfig};
+use crate::config_rules::Rules;
+use crate::delayed::Timer;
+use crate::fetch_session::FetchSessions;
+use crate::metadata_log::MetadataLogError;
+use crate::noise::Noise;
+use crate::topics::Topics;
+
+/// What a client may do with a topic where nobody is refused anything: a bit for each operation
+/// (READ 3, WRITE 4, CREATE 5, DELETE 6, ALTER 7, DESCRIBE 8, DESCRIBE_CONFIGS 10,
+/// ALTER_CONFIGS 11), as KIP-430 numbers them.
+pub const TOPIC_OPERATIONS: i32 = 0x0df8;
+/// The same for the cluster: CREATE, ALTER, DESCRIBE, CLUSTER_ACTION 9, DESCRIBE_CONFIGS,
+/// ALTER_CONFIGS, IDEMPOTENT_WRITE 12.
+pub const CLUSTER_OPERATIONS: i32 = 0x1fa0;
+
+/// The features that are told to clients, with the levels that are served. The metadata log may
+/// have higher ones, since Kafka must be able to go on from it.
+pub const SERVED_FEATURES: &[(&str, RangeInclusive<i16>)] = &[
+    ("eligible.leader.replicas.version", 0..=1),
+    ("group.version", 0..=0),
+    ("kraft.version", 0..=1),
+    ("metadata.version", 7..=30),
+    ("share.version", 0..=0),
+    ("streams.version", 0..=0),
+    ("transaction.version", 0..=0),
+];
+
+/// The state of a running broker.
+pub struct Node {
+    /// The settings obeyed.
+    pub config: BrokerConfig,
+    /// The settings as they were written.
+    pub statics: StaticConfig,
+    /// The cluster's id, the same for ever.
+    pub cluster_id: String,
+    /// Where clients of each listener are told to connect, with real ports.
+    pub endpoints: Vec<Endpoint>,
+    /// The cluster image and the controller.
+    pub cluster: Cluster,
+    /// The topics served.
+    pub topics: Topics,
+    /// All logs.
+    pub logs: LogManager,
+    /// Deadlines of requests that wait.
+    pub timer: Timer,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Random bytes.
+    pub entropy: Entropy,
+    /// Messages about requests that have no answer.
+    pub(crate) refused: Noise,
+    /// Messages about disks that fail.
+    pub(crate) failures: Noise,
+    /// Fetch sessions.
+    pub sessions: Mutex<FetchSessions<FetchKey>>,
+    /// What is left of the block of producer ids.
+    pub producer_ids: Mutex<Option<ProducerIdBlock>>,
+}
+
+impl Node {
+    /// The fetch sessions, to be held shortly.
+    pub fn fetch_sessions(&self) -> MutexGuard<'_, FetchSessions<FetchKey>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What clients of a listener are told to connect to.
+    pub fn endpoint_for(&self, listener: usize) -> &Endpoint {
+        self.endpoints.get(listener).unwrap_or(&self.endpoints[0])
+    }
+
+    /// Calls `look` with the settings of this broker in their layers.
+    pub fn with_layers<T>(&self, look: impl FnOnce(Layers<'_>) -> T) -> T {
+        self.with_layers_of(&self.cluster.image(), look)
+    }
+
+    /// [`Node::with_layers`], of an image that may not be shown yet.
+    pub fn with_layers_of<T>(&self, image: &Image, look: impl FnOnce(Layers<'_>) -> T) -> T {
+        let none = Overrides::new();
+        look(Layers {
+            broker: image.configs().broker(self.config.node_id).unwrap_or(&none),
+            broker_default: image.configs().default_broker().unwrap_or(&none),
+            statics: &self.statics,
+        })
+    }
+
+    /// The replicas of a partition that nobody can reach: of brokers that are gone, or in a log
+    /// directory of this one that has failed.
+    pub fn offline_replicas(
+        &self,
+        image: &Image,
+        topic: &str,
+        index: i32,
+        partition: &Partition,
+    ) -> Vec<i32> {
+        let is_offline = |replica: &&i32| {
+            if **replica != self.config.node_id {
+                return !image.is_broker_active(**replica);
+            }
+            let log = self.logs.get(&TopicPartition::new(topic, index));
+            log.is_none_or(|log| !log.log_dir().is_online())
+        };
+        partition.replicas.iter().filter(is_offline).copied().collect()
+    }
+
+    /// Notes why a connection is closed.
+    pub fn note_refused(&self, request: &Request, reason: &Unanswerable) {
+        let peer = request.connection.peer;
+        match reason {
+            Unanswerable::Unwritable(error) => {
+                self.failures.say(log::Level::Error, format_args!("no answer to {peer}: {error}"));
+            }
+            reason => {
+                self.refused.say(log::Level::Info, format_args!("closing {peer}: {reason}"));
+            }
+        }
+    }
+
+    /// Creates topics; each is ready when this returns.
+    pub fn create_topics<'a>(
+        &self,
+        asked: &CreateTopics<'a>,
+    ) -> Vec<(&'a str, Result<CreatedTopic, Refused>)> {
+        let defaults = TopicDefaults {
+            num_partitions: self.config.topics.num_partitions,
+            replication_factor: i16::try_from(self.config.topics.default_replication_factor)
+                .unwrap_or(i16::MAX),
+        };
+        let decided = self.cluster.change(
+            self.clock.now_ms(),
+            |image| {
+                self.with_layers_of(image, |layers| {
+                    let mut random = || self.entropy.bytes();
+                    controller::create_topics(
+                        image,
+                        asked,
+                        defaults,
+                        &Rules { layers },
+                        &mut random,
+                    )
+                })
+            },
+            |before, after| {
+                let names = asked.topics.iter().map(|topic| topic.name);
+                self.carry_out(before, after, names);
+            },
+        );
+        decided.unwrap_or_else(|error| {
+            let refused = self.not_written(&error);
+            asked.topics.iter().map(|topic| (topic.name, Err(refused.clone()))).collect()
+        })
+    }
+
+    /// Creates topics that a client asked about, with default settings. What cannot be created is
+    /// told by their absence.
+    pub fn auto_create(&self, names: &[&str]) {
+        if names.is_empty() {
+            return;
+        }
+        let new_topic = |name| NewTopic {
+            name,
+            num_partitions: -1,
+            replication_factor: -1,
+            assignments: Vec::new(),
+            configs: Vec::new(),
+        };
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        // The broker's own topics are made by the coordinators that need them.
+        names.retain(|name| !crate::topics::is_internal(name));
+        let topics = names.into_iter().map(new_topic).collect();
+        let created = self.create_topics(&CreateTopics { topics, validate_only: false });
+        for (name, result) in created {
+            match result {
+                Ok(_) => log::info!("created topic {name}, which a client asked about"),
+                Err(refused) => {
+                    let name = name.escape_debug();
+                    self.refused.say(
+                        log::Level::Info,
+                        format_args!("did not create topic \"{name}\": {refused}"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Deletes topics; they are gone for clients when this returns.
+    pub fn delete_topics(&self, asked: &[TopicToDelete<'_>]) -> Vec<DeletedTopic> {
+        let names = std::cell::RefCell::new(Vec::new());
+        let decided = self.cluster.change(
+            self.clock.now_ms(),
+            |image| {
+                let (records, deleted) = controller::delete_topics(image, asked);
+                *names.borrow_mut() =
+                    deleted.iter().filter_map(|topic| topic.name.clone()).collect();
+                (records, deleted)
+            },
+            |before, after| {
+                let names = names.borrow();
+                self.carry_out(before, after, names.iter().map(|name| &**name));
+            },
+        );
+        decided.unwrap_or_else(|error| {
+            let refused = self.not_written(&error);
+            let answer = |topic: &TopicToDelete<'_>| DeletedTopic {
+                name: topic.name.map(str::to_owned),
+                id: topic.id,
+                result: Err(refused.clone()),
+            };
+            asked.iter().map(answer).collect()
+        })
+    }
+
+    /// Adds partitions to topics; they are ready when this returns.
+    pub fn create_partitions<'a>(
+        &self,
+        asked: &[MorePartitions<'a>],
+        validate_only: bool,
+    ) -> Vec<(&'a str, Result<(), Refused>)> {
+        let decided = self.cluster.change(
+            self.clock.now_ms(),
+            |image| {
+                let mut random = || self.entropy.bytes();
+                controller::create_partitions(image, asked, validate_only, &mut random)
+            },
+            |before, after| {
+                self.carry_out(before, after, asked.iter().map(|topic| topic.name));
+            },
+        );
+        decided.unwrap_or_else(|error| {
+            let refused = self.not_written(&error);
+            asked.iter().map(|topic| (topic.name, Err(refused.clone()))).collect()
+        })
+    }
+
+    /// A producer id that nobody has had.
+    ///
+    /// # Errors
+    /// When a new block of ids cannot be written down.
+    pub fn next_producer_id(&self) -> Result<i64, Refused> {
+        let mut block = self.producer_ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = match block.take() {
+            Some(left) if left.len > 0 => left,
+            _ => self.allocate_producer_ids()?,
+        };
+        let id = left.first;
+        left.first += 1;
+        left.len -= 1;
+        *block = Some(left);
+        Ok(id)
+    }
+
+    fn allocate_producer_ids(&self) -> Result<ProducerIdBlock, Refused> {
+        let node_id = self.config.node_id;
+        let decided = self.cluster.change(
+            self.clock.now_ms(),
+            |image| {
+                let epoch = image.brokers().get(&node_id).map_or(-1, |broker| broker.epoch);
+                match controller::allocate_producer_ids(image, node_id, epoch) {
+                    Ok((records, block)) => (records, Ok(block)),
+                    Err(refused) => (controller::Records::new(), Err(refused)),
+                }
+            },
+            |_, _| {},
+        );
+        decided.unwrap_or_else(|error| Err(self.not_written(&error)))
+    }
+
+    /// What a client is told when the metadata log cannot be written.
+    fn not_written(&self, error: &MetadataLogError) -> Refused {
+        self.failures.say(log::Level::Error, format_args!("the metadata log: {error}"));
+        Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "The metadata log cannot be written.")
+    }
+}

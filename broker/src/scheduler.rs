@@ -1,0 +1,117 @@
+//! Work that comes round: flushes, checkpoints, expiry, removal of what was deleted.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::node::Node;
+use crate::stop::Stop;
+
+type Work = fn(&Node);
+
+struct Task {
+    work: Work,
+    interval: Duration,
+    due: Instant,
+}
+
+/// The thread that does it.
+pub(crate) struct Scheduler {
+    stop: Stop,
+    thread: JoinHandle<()>,
+}
+
+impl Scheduler {
+    /// Starts the thread. `failed` is called once when no log directory is left.
+    ///
+    /// # Errors
+    /// When the system grants no thread.
+    pub(crate) fn start(
+        node: Arc<Node>,
+        failed: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let stop = Stop::new();
+        let stopping = stop.clone();
+        let thread = std::thread::Builder::new().name("scheduler".into()).spawn(move || {
+            run(&node, &stopping, failed);
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Ends the thread, when the work at hand is done.
+    pub(crate) fn stop(self) {
+        self.stop.request();
+        // A panic there was reported when it happened.
+        let _ = self.thread.join();
+    }
+}
+
+/// How often files that are due are removed, sealed segments flushed, and directories looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// No interval is longer: a clock that is waited on must not overflow.
+const INTERVAL_MS_MAX: i64 = 365 * 24 * 3600 * 1000;
+
+fn tasks(node: &Node) -> Vec<Task> {
+    let logs = &node.config.logs;
+    let now = Instant::now();
+    let every = |interval_ms: i64, work: Work| {
+        let interval_ms = u64::try_from(interval_ms.clamp(1, INTERVAL_MS_MAX)).unwrap_or(1);
+        let interval = Duration::from_millis(interval_ms);
+        Task { work, interval, due: now + interval }
+    };
+    vec![
+        Task { work: housekeeping, interval: HOUSEKEEPING, due: now + HOUSEKEEPING },
+        every(logs.log_flush_scheduler_interval_ms, |node| {
+            let flushed = node.logs.flush_due(node.clock.now_ms());
+            said(node, flushed);
+        }),
+        every(logs.log_flush_offset_checkpoint_interval_ms, |node| {
+            said(node, node.logs.checkpoint_recovery_points());
+        }),
+        every(logs.log_flush_start_offset_checkpoint_interval_ms, |node| {
+            said(node, node.logs.checkpoint_log_start_offsets());
+        }),
+        every(logs.replica_high_watermark_checkpoint_interval_ms, |node| {
+            said(node, node.logs.checkpoint_high_watermarks());
+        }),
+        every(logs.producer_id_expiration_check_interval_ms, |node| {
+            node.logs.expire_producers(node.clock.now_ms());
+        }),
+    ]
+}
+
+fn housekeeping(node: &Node) {
+    let now_ms = node.clock.now_ms();
+    said(node, node.logs.flush_due(now_ms));
+    node.logs.remove_due_files(now_ms);
+    if let Err(error) = node.cluster.snapshot_if_due(now_ms) {
+        node.failures.say(log::Level::Error, format_args!("metadata snapshot: {error}"));
+    }
+}
+
+fn said(node: &Node, outcome: Result<(), ottla_storage::error::StorageError>) {
+    if let Err(error) = outcome {
+        node.failures.say(log::Level::Error, error);
+    }
+}
+
+fn run(node: &Node, stop: &Stop, failed: impl FnOnce()) {
+    let mut tasks = tasks(node);
+    loop {
+        let now = Instant::now();
+        let next = tasks.iter().map(|task| task.due).min().unwrap_or(now + HOUSEKEEPING);
+        if stop.wait_timeout(next.saturating_duration_since(now)) {
+            return;
+        }
+        let now = Instant::now();
+        for task in tasks.iter_mut().filter(|task| task.due <= now) {
+            (task.work)(node);
+            task.due = now + task.interval;
+        }
+        if node.logs.is_all_offline() {
+            log::error!("no log directory is left; stopping");
+            failed();
+            return;
+        }
+    }
+}

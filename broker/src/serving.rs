@@ -1,0 +1,118 @@
+//! From the image to what is served: opening, making and removing logs as topics come and go.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use ottla_metadata::image::{Image, Topic as TopicImage};
+use ottla_storage::manager::NewPartition;
+use ottla_storage::partition_dir::TopicPartition;
+
+use crate::config::{Overrides, TopicConfig};
+use crate::delayed::{Event, WaitList};
+use crate::node::Node;
+use crate::topic_settings::TopicSettings;
+use crate::topics::{Partition, Topic};
+
+impl Node {
+    /// The settings of a topic.
+    pub(crate) fn topic_settings(&self, image: &Image, name: &str) -> TopicSettings {
+        settings_of(image, name, |overrides| {
+            self.with_layers_of(image, |layers| TopicConfig::effective(layers, overrides))
+        })
+    }
+
+    /// Serves every topic of the image, as at a start.
+    pub(crate) fn serve_all(&self, image: &Image) {
+        let topics: Vec<Topic> =
+            image.topics().iter().map(|topic| self.serve(image, topic, None)).collect();
+        self.topics.put(topics);
+    }
+
+    /// Brings what is served, of topics of these names, to what the image says.
+    pub(crate) fn carry_out<'a>(
+        &self,
+        before: &Image,
+        after: &Image,
+        names: impl Iterator<Item = &'a str>,
+    ) {
+        let mut served = Vec::new();
+        for name in names {
+            let (old, new) = (before.topics().by_name(name), after.topics().by_name(name));
+            let is_replaced = old.is_some_and(|old| new.is_none_or(|new| new.id != old.id));
+            if is_replaced && let Some(old) = old {
+                self.remove(old);
+            }
+            let is_changed = old.is_none_or(|old| new.is_some_and(|new| !Arc::ptr_eq(old, new)));
+            if is_changed && let Some(new) = new {
+                let known = self.topics.by_name(name).filter(|known| known.id == new.id);
+                served.push(self.serve(after, new, known.as_deref()));
+            }
+        }
+        if !served.is_empty() {
+            self.topics.put(served);
+        }
+    }
+
+    /// A topic with its logs open. Partitions that are served already go on as they are.
+    fn serve(&self, image: &Image, topic: &TopicImage, known: Option<&Topic>) -> Topic {
+        let settings = self.topic_settings(image, &topic.name);
+        let shared = match known.and_then(|known| known.partitions().next()) {
+            Some(partition) => Arc::clone(&partition.settings),
+            None => Arc::new(ArcSwap::from_pointee(settings.clone())),
+        };
+        let mut partitions = Vec::new();
+        for (index, partition) in topic.partitions.iter() {
+            if let Some(served) = known.and_then(|known| known.partition(*index).ok()) {
+                partitions.push(Some(Arc::clone(served)));
+                continue;
+            }
+            let new = NewPartition {
+                topic_partition: TopicPartition::new(&topic.name, *index),
+                topic_id: topic.id,
+                config: settings.log.clone(),
+            };
+            let opened = self.logs.create(new, self.clock.now_ms());
+            let led = opened.map_err(|error| error.to_string()).and_then(|log| {
+                let begun = log.begin_leader_epoch(partition.leader_epoch);
+                begun.map_err(|error| error.to_string()).map(|()| log)
+            });
+            if let Err(error) = &led {
+                log::error!("partition {}-{index} is not served: {error}", topic.name);
+            }
+            let partition = led.ok().map(|log| Partition {
+                log,
+                leader_epoch: partition.leader_epoch,
+                isr_count: partition.isr.len(),
+                settings: Arc::clone(&shared),
+                fetches: WaitList::default(),
+            });
+            partitions.push(partition.map(Arc::new));
+        }
+        Topic::new(Arc::clone(&topic.name), topic.id, partitions)
+    }
+
+    fn remove(&self, topic: &TopicImage) {
+        let served = self.topics.remove(&topic.name);
+        for (index, _) in topic.partitions.iter() {
+            let topic_partition = TopicPartition::new(&topic.name, *index);
+            let unique = u128::from_ne_bytes(self.entropy.bytes());
+            if let Err(error) = self.logs.delete(&topic_partition, unique, self.clock.now_ms()) {
+                log::error!("partition {topic_partition} is not removed: {error}");
+            }
+        }
+        // Who waits for records learns at once that there will be none.
+        if let Some(topic) = served {
+            topic.partitions().for_each(|partition| partition.fetches.signal(Event::Gone));
+        }
+    }
+}
+
+/// The settings of a topic, by a rule that makes the effective ones from those it sets itself.
+pub(crate) fn settings_of(
+    image: &Image,
+    name: &str,
+    effective: impl FnOnce(&Overrides) -> TopicConfig,
+) -> TopicSettings {
+    let none = Overrides::new();
+    TopicSettings::new(&effective(image.configs().topic(name).unwrap_or(&none)))
+}

@@ -1,0 +1,173 @@
+//! The topics that this broker serves: which log stands behind a name, an id and a number.
+//!
+//! Every request looks here, so that looking takes no lock: the table is replaced, never changed. A
+//! topic is put in after its logs are open and taken out before they are closed; who holds a
+//! [`Partition`] of a topic that is gone gets errors from its log.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::uuid::Uuid;
+use ottla_storage::log::PartitionLog;
+
+use crate::delayed::WaitList;
+use crate::topic_settings::TopicSettings;
+
+/// A topic and its partitions on this broker.
+pub struct Topic {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its id, never zero.
+    pub id: Uuid,
+    partitions: Vec<Option<Arc<Partition>>>,
+}
+
+impl Topic {
+    /// A topic whose partitions are numbered as they are listed; `None` for one that could not be
+    /// opened.
+    pub fn new(name: Arc<str>, id: Uuid, partitions: Vec<Option<Arc<Partition>>>) -> Self {
+        Self { name, id, partitions }
+    }
+
+    /// All partitions that can be used, in the order of their numbers.
+    pub fn partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
+        self.partitions.iter().flatten()
+    }
+
+    /// The partition with this number.
+    ///
+    /// # Errors
+    /// UNKNOWN_TOPIC_OR_PARTITION; KAFKA_STORAGE_ERROR for one that could not be opened.
+    pub fn partition(&self, index: i32) -> Result<&Arc<Partition>, ErrorCode> {
+        let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        let place = usize::try_from(index).map_err(|_| unknown)?;
+        let partition = self.partitions.get(place).ok_or(unknown)?;
+        partition.as_ref().ok_or(ErrorCode::KAFKA_STORAGE_ERROR)
+    }
+
+    /// Whether only the broker itself may write to it.
+    pub fn is_internal(&self) -> bool {
+        is_internal(&self.name)
+    }
+}
+
+/// Whether a topic of this name is one of the broker's own (Kafka: Topic.INTERNAL_TOPICS).
+pub fn is_internal(name: &str) -> bool {
+    matches!(name, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
+}
+
+/// A partition that this broker leads.
+pub struct Partition {
+    /// Its log.
+    pub log: Arc<PartitionLog>,
+    /// The epoch in which this broker leads it, counted up by each election.
+    pub leader_epoch: i32,
+    /// The in-sync replicas.
+    pub isr_count: usize,
+    /// Its topic's settings in force, shared with the topic's other partitions.
+    pub settings: Arc<ArcSwap<TopicSettings>>,
+    /// Fetches that wait for records.
+    pub fetches: WaitList,
+}
+
+impl Partition {
+    /// Compares the epoch that a client knows with the one in force; -1 is not compared (KIP-320).
+    pub fn check_epoch(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
+        match current_leader_epoch {
+            -1 => Ok(()),
+            known if known < self.leader_epoch => Err(ErrorCode::FENCED_LEADER_EPOCH),
+            known if known > self.leader_epoch => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How a client names a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TopicRef {
+    /// By its name.
+    Name(Arc<str>),
+    /// By its id.
+    Id(Uuid),
+}
+
+#[derive(Clone, Default)]
+struct Tables {
+    by_name: HashMap<Arc<str>, Arc<Topic>>,
+    by_id: HashMap<Uuid, Arc<Topic>>,
+}
+
+/// All topics.
+#[derive(Default)]
+pub struct Topics {
+    tables: ArcSwap<Tables>,
+    /// Held while the table is replaced.
+    changing: Mutex<()>,
+}
+
+impl Topics {
+    /// The topic of this name.
+    pub fn by_name(&self, name: &str) -> Option<Arc<Topic>> {
+        self.tables.load().by_name.get(name).cloned()
+    }
+
+    /// The topic with this id.
+    pub fn by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
+        self.tables.load().by_id.get(&id).cloned()
+    }
+
+    /// The topic that a client names.
+    pub fn find(&self, topic: &TopicRef) -> Option<Arc<Topic>> {
+        match topic {
+            TopicRef::Name(name) => self.by_name(name),
+            TopicRef::Id(id) => self.by_id(*id),
+        }
+    }
+
+    /// A partition, or the error for a client that names it wrongly.
+    pub fn partition(&self, topic: &TopicRef, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+        let unknown = match topic {
+            TopicRef::Name(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            TopicRef::Id(_) => ErrorCode::UNKNOWN_TOPIC_ID,
+        };
+        let topic = self.find(topic).ok_or(unknown)?;
+        topic.partition(index).cloned()
+    }
+
+    /// All topics, in no order.
+    pub fn all(&self) -> Vec<Arc<Topic>> {
+        self.tables.load().by_name.values().cloned().collect()
+    }
+
+    /// Puts topics in, in place of those of the same name.
+    pub fn put(&self, topics: impl IntoIterator<Item = Topic>) {
+        self.change(|tables| {
+            for topic in topics {
+                let topic = Arc::new(topic);
+                if let Some(old) = tables.by_name.insert(Arc::clone(&topic.name), topic.clone()) {
+                    tables.by_id.remove(&old.id);
+                }
+                tables.by_id.insert(topic.id, topic);
+            }
+        });
+    }
+
+    /// Takes a topic out.
+    pub fn remove(&self, name: &str) -> Option<Arc<Topic>> {
+        self.change(|tables| {
+            let topic = tables.by_name.remove(name)?;
+            tables.by_id.remove(&topic.id);
+            Some(topic)
+        })
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Tables) -> T) -> T {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = Tables::clone(&self.tables.load());
+        let result = change(&mut tables);
+        self.tables.store(Arc::new(tables));
+        result
+    }
+}
