@@ -103,6 +103,8 @@
 //! No limit on the rate of new connections. A `sendfile` of pages that are not in the page cache
 //! waits for the disk on the Processor's thread, as in Kafka.
 
+#![forbid(unsafe_code)]
+
 pub use config::{InlinePolicy, ServerConfig};
 pub use counters::{CloseReason, Counter, Counters};
 pub use frame::{FrameError, FrameReader};
