@@ -122,33 +122,4 @@ pub fn parent(path: &Path) -> &Path {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::disk::RealDisk;
-
-    #[test]
-    fn a_file_is_replaced_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        assert!(read(&RealDisk, &path).unwrap().is_none());
-        replace(&RealDisk, &path, b"a longer content").unwrap();
-        replace(&RealDisk, &path, b"short").unwrap();
-        assert_eq!(read(&RealDisk, &path).unwrap().unwrap(), b"short");
-        assert!(!temporary_path(&path).exists());
-    }
-
-    #[test]
-    fn a_claimed_size_is_not_allocated() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("f");
-        let file = RealDisk.open(&path, Open::Create).unwrap();
-        file.set_len(WHOLE_FILE_BYTES_MAX + 1).unwrap();
-        assert_eq!(read(&RealDisk, &path).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
-    }
-
-    #[test]
-    fn parents() {
-        assert_eq!(parent(Path::new("a/b")), Path::new("a"));
-        assert_eq!(parent(Path::new("b")), Path::new("."));
-    }
-}
+mod tests;
