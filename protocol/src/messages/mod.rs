@@ -189,4 +189,4 @@ pairs! {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

@@ -1,16 +1,9 @@
 //! Frames as Kafka 4.3.1 writes them, and every record at every version.
 
 use super::*;
-use crate::messages::tests::check_round_trips;
 use crate::record::control::ControlType;
 use crate::uuid::Uuid;
 use control::MetadataControl;
-
-#[test]
-fn all_records_survive_the_log() {
-    check_round_trips(&registry());
-    check_round_trips(&control::registry());
-}
 
 /// Values made from the format: frame 1, api key, version, fields, count of tags.
 fn golden() -> Vec<(&'static [u8], MetadataRecord<'static>, i16)> {

@@ -214,15 +214,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Puts `bytes` of heap on the account.
+    /// Puts `bytes` of heap on the account, if they and `for_now` more, which are given back at
+    /// once, do not exceed it.
     #[inline]
-    pub(super) fn charge(&mut self, bytes: usize) -> Result<(), ReadError> {
+    pub(super) fn charge(&mut self, bytes: usize, for_now: usize) -> Result<(), ReadError> {
         match self.heap_left.checked_sub(bytes) {
-            Some(left) => {
+            Some(left) if for_now <= left => {
                 self.heap_left = left;
                 Ok(())
             }
-            None => Err(self.error(ReadErrorKind::HeapExceeded)),
+            _ => Err(self.error(ReadErrorKind::HeapExceeded)),
         }
     }
 

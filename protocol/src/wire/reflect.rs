@@ -61,6 +61,8 @@ pub struct MessageSchema {
     pub ty: TypeSchema,
     /// Bytes of a message of this version whose fields are filled from the seed.
     pub sample: fn(&mut Seed, i16) -> Vec<u8>,
+    /// Reads bytes, and says only whether they could be read.
+    pub reads: fn(&[u8], i16) -> bool,
     /// Reads bytes and writes what was read; and how many bytes reading left over.
     pub recode: fn(&[u8], i16) -> Recoded,
     /// Writes a filled message and reads it back; says what differs.
@@ -159,8 +161,9 @@ pub(crate) fn struct_default(is_default: bool) -> String {
     if is_default { String::new() } else { "not the default".to_owned() }
 }
 
-/// The registry line of `T`, given the three functions that need its lifetime.
+/// The registry line of `T`, given the four functions that need its lifetime.
 pub fn message_schema<'a, T: Message<'a> + Reflect>(
+    reads: fn(&[u8], i16) -> bool,
     sample: fn(&mut Seed, i16) -> Vec<u8>,
     recode: fn(&[u8], i16) -> Recoded,
     round_trip: fn(&mut Seed, i16) -> Result<(), String>,
@@ -170,6 +173,7 @@ pub fn message_schema<'a, T: Message<'a> + Reflect>(
         versions: T::VERSIONS,
         flexible_from: T::FLEXIBLE_FROM,
         ty: T::type_schema(),
+        reads,
         sample,
         recode,
         round_trip,
@@ -212,6 +216,7 @@ macro_rules! registry {
             use $crate::wire::reflect;
             use $path as Listed;
             reflect::message_schema::<Listed>(
+                |bytes, version| reflect::read::<Listed>(bytes, version).is_ok(),
                 |seed, version| {
                     reflect::written(&reflect::sample::<Listed>(seed, version), version)
                 },

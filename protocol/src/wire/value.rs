@@ -2,7 +2,7 @@
 
 use super::{Nullable, ReadError, ReadErrorKind, Reader, Ver, Wire, WriteError, Writer};
 
-/// A vector's first reserve, whatever count is claimed; from there on it doubles.
+/// A vector's first reserve, whatever count is claimed; when it is full it grows fourfold.
 const FIRST_RESERVE_BYTES: usize = 512;
 
 macro_rules! integers {
@@ -205,9 +205,10 @@ fn elements<'a, T: Wire<'a>>(
     let mut items: Vec<T> = Vec::new();
     while items.len() < count {
         if items.len() == items.capacity() {
-            let step = items.len().max(FIRST_RESERVE_BYTES / element_bytes).max(1);
-            let more = step.min(count - items.len());
-            reader.charge(more.saturating_mul(element_bytes))?;
+            let step = items.len().saturating_mul(3).max(FIRST_RESERVE_BYTES / element_bytes);
+            let more = step.max(1).min(count - items.len());
+            // To grow may be to move: old and new are there at once for a moment.
+            reader.charge(more.saturating_mul(element_bytes), items.len() * element_bytes)?;
             items.reserve_exact(more);
         }
         items.push(T::read(reader, ver)?);
