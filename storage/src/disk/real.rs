@@ -175,20 +175,29 @@ impl RealFile {
             return self.file.write_all_at(only, position);
         }
         let offset = file_offset(position)?;
-        let mut written = retrying(|| pwritev(&*self.file, slices, offset))?;
+        let written = retrying(|| pwritev(&*self.file, slices, offset))?;
         // A short write is rare (a signal, a nearly full disk): finish slice by slice rather than
         // build a new list of slices.
-        let mut at = position;
-        for slice in slices {
-            let skip = written.min(slice.len());
-            written -= skip;
-            if skip < slice.len() {
-                self.file.write_all_at(&slice[skip..], at + skip as u64)?;
-            }
-            at += slice.len() as u64;
+        for (start, bytes) in unwritten(slices, written) {
+            self.file.write_all_at(bytes, position + start as u64)?;
         }
         Ok(())
     }
+}
+
+/// What is left of `slices` when their first `written` bytes are done, each part with its place
+/// behind the first byte of all.
+fn unwritten<'a>(
+    slices: &'a [IoSlice<'_>],
+    written: usize,
+) -> impl Iterator<Item = (usize, &'a [u8])> {
+    let mut start = 0;
+    slices.iter().filter_map(move |slice| {
+        let skipped = written.saturating_sub(start).min(slice.len());
+        let part = (start + skipped, &slice[skipped..]);
+        start += slice.len();
+        (!part.1.is_empty()).then_some(part)
+    })
 }
 
 impl DiskFile for RealFile {

@@ -64,6 +64,21 @@ fn many_slices_are_written_whole() {
 }
 
 #[test]
+fn a_short_write_goes_on_where_it_ended() {
+    let slices = [&b"ab"[..], b"", b"cde", b"f"].map(IoSlice::new);
+    let all = *b"abcdef";
+    for written in 0..=all.len() {
+        let mut file = [b'.'; 6];
+        file[..written].copy_from_slice(&all[..written]);
+        for (start, bytes) in unwritten(&slices, written) {
+            assert!(written <= start, "nothing is written twice");
+            file[start..start + bytes.len()].copy_from_slice(bytes);
+        }
+        assert_eq!(file, all, "{written} bytes were written at first");
+    }
+}
+
+#[test]
 fn allocate_takes_blocks_and_set_len_does_not() {
     let dir = temp();
     let file = RealDisk.open(&dir.path().join("f"), Open::Create).unwrap();
