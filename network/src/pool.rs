@@ -115,6 +115,11 @@ impl FramePool {
         lock(&self.shared.wakers).push(wake);
     }
 
+    /// Calls all that have subscribed.
+    pub(crate) fn wake_all(&self) {
+        lock(&self.shared.wakers).iter().for_each(|wake| wake());
+    }
+
     /// Drops the subscriptions, and with them whatever they hold.
     pub(crate) fn unsubscribe_all(&self) {
         lock(&self.shared.wakers).clear();

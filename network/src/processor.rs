@@ -393,8 +393,12 @@ impl Processor {
                 self.mid_frame.push(address);
             }
         }
-        if self.starved.is_empty() {
+        if !self.shared.pool.starved() {
             return;
+        }
+        if !self.starved.is_empty() {
+            // Who holds the memory may belong to another Processor, which sleeps.
+            self.shared.pool.wake_all();
         }
         for slot in 0..self.peers.len() {
             let holds = |peer: &Peer| {

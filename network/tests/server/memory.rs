@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
-use ottla_network::ServerConfig;
+use ottla_network::{CloseReason, ServerConfig};
 
 use crate::client::{Client, eventually, framed};
 use crate::script::{config, start};
@@ -94,4 +94,22 @@ fn a_waiting_half_frame_is_moved_into_a_small_buffer() {
     eventually("it was moved", || server.pool().used_bytes() <= 2048);
     client.send_raw(&framed(&[b'e'; 500])[100..]);
     assert_eq!(client.receive(), [b'e'; 500]);
+}
+
+/// Takes the ten seconds that a holder of memory has; the other tests run meanwhile.
+#[test]
+fn who_sits_on_memory_is_closed_when_others_need_it() {
+    const FRAME: usize = 60_000;
+    let (server, _) = start(ServerConfig { request_bytes_max: 220_000, ..config() });
+    // They do not read their answer, and have the next frame ahead: budget and overdraft are gone.
+    let mut deaf: Vec<Client> = (0..4).map(|_| Client::new(&server)).collect();
+    for client in &mut deaf {
+        client.send(b"z\0\xff\0\0");
+        client.send(&[b'e'; FRAME]);
+    }
+    eventually("the memory is taken", || server.pool().used_bytes() >= 4 * FRAME as u64);
+    let mut starving = Client::new(&server);
+    starving.send(&[b'e'; FRAME]);
+    assert_eq!(starving.receive().len(), FRAME);
+    assert!(server.counters().closed(CloseReason::Memory) > 0);
 }
