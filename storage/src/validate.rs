@@ -149,8 +149,13 @@ fn only_batch<'a>(records: &'a [u8], rules: &ValidateRules) -> Result<Batch<'a>,
         Some(Err(error)) => return Err(InvalidBatch::Corrupt(error)),
         Some(Ok(batch)) => batch,
     };
-    if !rules.zstd_allowed && batch.codec() == Some(Codec::Zstd) {
-        return Err(InvalidBatch::ZstdBeforeVersion7);
+    if !rules.zstd_allowed {
+        // Only these versions look at the codec so early.
+        match batch.codec() {
+            None => return Err(unknown_codec(&batch)),
+            Some(Codec::Zstd) => return Err(InvalidBatch::ZstdBeforeVersion7),
+            Some(_) => {}
+        }
     }
     match batches.next() {
         None => Ok(batch),
@@ -159,6 +164,10 @@ fn only_batch<'a>(records: &'a [u8], rules: &ValidateRules) -> Result<Batch<'a>,
         }
         Some(_) => Err(InvalidBatch::SeveralBatches),
     }
+}
+
+fn unknown_codec(batch: &Batch<'_>) -> InvalidBatch {
+    InvalidBatch::UnknownCodec { codec_id: batch.header().attributes().codec_id() }
 }
 
 /// Checks everything about the batch but its records; answers its codec.
@@ -174,8 +183,7 @@ fn check_batch(batch: &Batch<'_>, rules: &ValidateRules) -> Result<Codec, Invali
         return Err(InvalidBatch::TooLarge { size_bytes, bytes_max });
     }
     batch.check_crc().map_err(InvalidBatch::Corrupt)?;
-    let codec_id = header.attributes().codec_id();
-    let codec = batch.codec().ok_or(InvalidBatch::UnknownCodec { codec_id })?;
+    let codec = batch.codec().ok_or_else(|| unknown_codec(batch))?;
     if !from_client {
         return Ok(codec);
     }

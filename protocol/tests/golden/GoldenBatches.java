@@ -44,7 +44,8 @@ public class GoldenBatches {
                         || magic == 0 && type == TimestampType.LOG_APPEND_TIME;
                     if (!skip) {
                         String hex = build(magic, Compression.of(codec).build(), type, 100);
-                        System.out.println("v" + magic + " " + codec.name + " " + type.name + " " + hex);
+                        String name = "v" + magic + " " + codec.name + " " + type.name;
+                        System.out.println(name + " " + hex);
                     }
                 }
             }

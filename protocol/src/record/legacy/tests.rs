@@ -155,7 +155,9 @@ fn lengths_that_do_not_fit() {
 proptest! {
     #[test]
     fn any_bytes_never_panic(
-        bytes in prop::collection::vec(any::<u8>(), 0..90), magic in 0_u8..2, attributes in 0_u8..16,
+        bytes in prop::collection::vec(any::<u8>(), 0..90),
+        magic in 0_u8..2,
+        attributes in 0_u8..16,
     ) {
         let mut bytes = bytes;
         if bytes.len() > AFTER_ATTRIBUTES {
