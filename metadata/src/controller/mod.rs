@@ -20,6 +20,9 @@ mod producer_ids;
 mod registration;
 mod topic_name;
 
+#[cfg(test)]
+mod tests;
+
 pub use configs::{
     ConfigChange, ConfigKey, ConfigOperation, ConfigRules, ConfigValidation, alter_configs,
     incremental_alter_configs,
