@@ -70,9 +70,10 @@ pub struct RecordVersions {
 }
 
 impl RecordVersions {
-    /// For a level of metadata.version, and whether eligible leaders are tracked.
+    /// For a level of metadata.version, and whether the feature of tracking eligible leaders is on;
+    /// below a level that has fields for them it counts as off.
     pub fn new(metadata_version: i16, elr: bool) -> Self {
-        RecordVersions { metadata_version, elr }
+        RecordVersions { metadata_version, elr: elr && metadata_version >= ELR_FROM }
     }
 
     /// Whether a batch of records can be made a transaction.

@@ -39,6 +39,9 @@ impl BatchPlace {
 ///
 /// # Errors
 /// When they take more than 2^31 - 1 bytes.
+///
+/// # Panics
+/// If there are none: a batch without records would have no offset.
 pub fn data_batch<'r>(
     values: impl IntoIterator<Item = &'r [u8]>,
     place: BatchPlace,

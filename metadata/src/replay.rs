@@ -201,3 +201,6 @@ impl Replay {
         Ok(consumed)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,9 @@ pub const FILE_SUFFIX: &str = ".checkpoint";
 /// Records in one data batch at most, as in Kafka, so that a reader's buffer stays small.
 const BATCH_RECORDS_MAX: usize = 1024;
 
+/// Bytes of values after which a data batch gets no further one. Kafka's bound for a batch.
+const BATCH_BYTES_MAX: usize = 8 << 20;
+
 /// Which part of the log a snapshot stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SnapshotId {
@@ -204,7 +207,7 @@ fn push_kept(image: &Image, wanted: impl Fn(&KeptKey) -> bool, records: &mut Rec
 /// The bytes of a snapshot file with those records. `place.base_offset` must be 0.
 ///
 /// # Panics
-/// If 1,024 records take 2 GiB, which names and values of at most 32 KiB each cannot.
+/// If one record takes nearly 2 GiB, which none that came out of a batch does.
 pub fn file(records: &Records, header: &Header, place: BatchPlace) -> Vec<u8> {
     let small = "batches of a snapshot are far smaller than 2 GiB";
     let control = |control: MetadataControl<'_>| control.to_bytes().expect("version 0 has it all");
@@ -221,12 +224,18 @@ pub fn file(records: &Records, header: &Header, place: BatchPlace) -> Vec<u8> {
     let mut next = BatchPlace { base_offset: controls.len() as i64, ..place };
     let mut bytes = log_codec::control_batch(controls, place).expect(small);
 
-    let mut values = records.iter();
-    while values.len() > 0 {
-        let count = values.len().min(BATCH_RECORDS_MAX);
-        let batch = log_codec::data_batch(values.by_ref().take(count), next);
-        bytes.extend_from_slice(&batch.expect(small));
-        next.base_offset += count as i64;
+    let mut values = records.iter().peekable();
+    while values.peek().is_some() {
+        let mut size_bytes = 0;
+        let mut batch: Vec<&[u8]> = vec![];
+        while batch.len() < BATCH_RECORDS_MAX && size_bytes < BATCH_BYTES_MAX {
+            let Some(value) = values.next() else { break };
+            size_bytes += value.len();
+            batch.push(value);
+        }
+        let count = batch.len() as i64;
+        bytes.extend_from_slice(&log_codec::data_batch(batch, next).expect(small));
+        next.base_offset += count;
     }
     let footer = [(ControlType::SnapshotFooter, &*last)];
     bytes.extend_from_slice(&log_codec::control_batch(footer, next).expect(small));

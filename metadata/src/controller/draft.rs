@@ -1,6 +1,7 @@
 //! Records that are decided on but not yet in the log.
 
-use crate::image::{Image, ReplayError};
+use crate::image::Image;
+use crate::replay::LogError;
 use ottla_protocol::metadata::MetadataRecord;
 
 /// The values of records to append as one batch, in their order and as they are stored.
@@ -63,11 +64,14 @@ impl Records {
     /// Applies the records to an image as if they had been appended at `base_offset`.
     ///
     /// # Errors
-    /// When the image is not the one that the records were made from.
-    pub fn apply_to(&self, image: &mut Image, base_offset: i64) -> Result<(), ReplayError> {
+    /// When the image is not the one that the records were made from, or one of its epochs has no
+    /// next.
+    pub fn apply_to(&self, image: &mut Image, base_offset: i64) -> Result<(), LogError> {
         for (value, offset) in self.iter().zip(base_offset..) {
-            let (record, _) = MetadataRecord::read(value).expect("drafts hold what was encoded");
-            image.apply(&record, offset)?;
+            let read = MetadataRecord::read(value);
+            let (record, _) = read.map_err(|error| LogError::Frame { offset, error })?;
+            let applied = image.apply(&record, offset);
+            applied.map_err(|error| LogError::Record { offset, error })?;
         }
         Ok(())
     }

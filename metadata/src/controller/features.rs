@@ -1,7 +1,9 @@
 //! Changing the finalized levels of features.
 
 use super::{Records, Refused};
-use crate::features::{FEATURES, METADATA_VERSION};
+use crate::features::{
+    ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, METADATA_VERSION, RecordVersions,
+};
 use crate::image::Image;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::metadata::MetadataRecord;
@@ -73,6 +75,12 @@ fn problem(image: &Image, update: &FeatureUpdate<'_>) -> Option<String> {
     };
     if level < feature.min || feature.max < level {
         return Some(format!("This controller knows versions {}-{}.", feature.min, feature.max));
+    }
+    if name == ELIGIBLE_LEADER_REPLICAS_VERSION
+        && level > 0
+        && !RecordVersions::new(image.metadata_version(), true).has_elr()
+    {
+        return Some("It needs a higher metadata.version.".into());
     }
     let controllers = image.controllers().values().map(|node| (node.id, &node.features));
     let brokers = image.brokers().values().map(|node| (node.id, &node.features));

@@ -183,29 +183,36 @@ pub struct NodeStart {
     pub broker: BrokerRegistration,
 }
 
-/// Why a node cannot start.
+/// Why a node cannot start, or stop in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StartError {
+pub enum NodeError {
     /// The registration was refused.
     Refused(Refused),
-    /// The records of `bootstrap.checkpoint` cannot be applied.
-    Bootstrap(LogError),
+    /// The records to write could not be replayed: those of `bootstrap.checkpoint` contradict each
+    /// other, or an epoch has no next.
+    Replay(LogError),
 }
 
-impl fmt::Display for StartError {
+impl fmt::Display for NodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refused) => refused.fmt(f),
-            Self::Bootstrap(error) => write!(f, "{}: {error}", bootstrap::FILE_NAME),
+            Self::Replay(error) => error.fmt(f),
         }
     }
 }
 
-impl std::error::Error for StartError {}
+impl std::error::Error for NodeError {}
 
-impl From<Refused> for StartError {
+impl From<LogError> for NodeError {
+    fn from(error: LogError) -> Self {
+        NodeError::Replay(error)
+    }
+}
+
+impl From<Refused> for NodeError {
     fn from(refused: Refused) -> Self {
-        StartError::Refused(refused)
+        NodeError::Refused(refused)
     }
 }
 
@@ -218,13 +225,14 @@ impl From<Refused> for StartError {
 /// registers, and is unfenced, by which each partition gets a leader and the next leader epoch.
 ///
 /// # Errors
-/// Those of [`register_broker`], and bootstrap records that contradict each other.
+/// Those of [`register_broker`], bootstrap records that contradict each other, a `next_offset` that
+/// is not above the replay's, and an epoch that has no next.
 pub fn start(
     replay: &Replay,
     node: &NodeStart,
     bootstrap: &Records,
     next_offset: i64,
-) -> Result<Vec<Records>, StartError> {
+) -> Result<Vec<Records>, NodeError> {
     let mut plan = Plan { image: replay.image().clone(), next_offset, batches: vec![] };
     if replay.open_transaction().is_some() {
         let mut abort = Records::new();
@@ -234,19 +242,18 @@ pub fn start(
         plan.batches.push(abort);
     }
     if plan.image.feature_level(METADATA_VERSION) == 0 {
-        let (records, image) =
-            bootstrap::first_records(bootstrap, plan.next_offset).map_err(StartError::Bootstrap)?;
+        let (records, image) = bootstrap::first_records(bootstrap, plan.next_offset)?;
         plan.next_offset += records.len() as i64;
         plan.batches.push(records);
         plan.image = image;
     }
-    plan.push(register_controller(&plan.image, &node.controller));
+    plan.push(register_controller(&plan.image, &node.controller))?;
     let id = node.broker.id;
     if plan.image.brokers().contains_key(&id) {
-        plan.push(fence_broker(&plan.image, id)?);
+        plan.push(fence_broker(&plan.image, id)?)?;
     }
-    plan.push(register_broker(&plan.image, &node.broker, plan.next_offset)?);
-    plan.push(unfence_broker(&plan.image, id)?);
+    plan.push(register_broker(&plan.image, &node.broker, plan.next_offset)?)?;
+    plan.push(unfence_broker(&plan.image, id)?)?;
     Ok(plan.batches)
 }
 
@@ -254,8 +261,8 @@ pub fn start(
 /// partitions, then is fenced.
 ///
 /// # Errors
-/// BROKER_ID_NOT_REGISTERED.
-pub fn stop(image: &Image, id: i32, next_offset: i64) -> Result<Vec<Records>, Refused> {
+/// BROKER_ID_NOT_REGISTERED, and an epoch that has no next.
+pub fn stop(image: &Image, id: i32, next_offset: i64) -> Result<Vec<Records>, NodeError> {
     let mut plan = Plan { image: image.clone(), next_offset, batches: vec![] };
     let broker = registered(image, id)?;
     let mut leaving = Records::new();
@@ -263,8 +270,8 @@ pub fn stop(image: &Image, id: i32, next_offset: i64) -> Result<Vec<Records>, Re
         push_change(&mut leaving, broker, 1, |change| change.in_controlled_shutdown = 1);
     }
     elections::push_changes(image, &Event::Leaves(id), &mut leaving);
-    plan.push(leaving);
-    plan.push(fence_broker(&plan.image, id)?);
+    plan.push(leaving)?;
+    plan.push(fence_broker(&plan.image, id)?)?;
     Ok(plan.batches)
 }
 
@@ -276,14 +283,13 @@ struct Plan {
 }
 
 impl Plan {
-    fn push(&mut self, records: Records) {
-        if records.is_empty() {
-            return;
+    fn push(&mut self, records: Records) -> Result<(), LogError> {
+        if !records.is_empty() {
+            records.apply_to(&mut self.image, self.next_offset)?;
+            self.next_offset += records.len() as i64;
+            self.batches.push(records);
         }
-        let applied = records.apply_to(&mut self.image, self.next_offset);
-        applied.expect("records were made from this image");
-        self.next_offset += records.len() as i64;
-        self.batches.push(records);
+        Ok(())
     }
 }
 

@@ -5,8 +5,11 @@ use crate::bootstrap;
 use crate::image::{ConfigEntries, ConfigResourceType, Endpoint, FeatureRange, Partition};
 use crate::replay::Replay;
 use ottla_protocol::metadata::MetadataRecord;
-use ottla_protocol::metadata::cluster::{BeginTransactionRecord, ProducerIdsRecord};
+use ottla_protocol::metadata::cluster::{
+    BeginTransactionRecord, FeatureLevelRecord, ProducerIdsRecord,
+};
 use ottla_protocol::metadata::config::ConfigRecord;
+use ottla_protocol::metadata::topic::PartitionRecord;
 use proptest::prelude::*;
 
 const DIRECTORY: Uuid = Uuid::from_bytes([7; 16]);
@@ -564,7 +567,8 @@ fn a_stop_of_a_stopped_broker_changes_nothing() {
     cluster.stop();
     let batches = stop(cluster.image(), 1, 999).unwrap();
     assert!(batches.is_empty());
-    let refused = stop(cluster.image(), 2, 999).unwrap_err();
+    let error = stop(cluster.image(), 2, 999).unwrap_err();
+    let NodeError::Refused(refused) = error else { panic!("{error}") };
     assert_eq!(refused.code, ErrorCode::BROKER_ID_NOT_REGISTERED);
 }
 
@@ -666,6 +670,68 @@ fn directories_are_assigned_once() {
     assert_eq!(assign(1, Uuid::ONE, 0), ErrorCode::UNKNOWN_TOPIC_ID);
     assert_eq!(assign(1, id, 3), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     assert_eq!(assign(2, id, 0), ErrorCode::NOT_LEADER_OR_FOLLOWER);
+}
+
+#[test]
+fn epochs_at_their_end_are_errors() {
+    let mut cluster = Cluster::with_topics();
+    let topic_id = cluster.image().topics().by_name("orders").unwrap().id;
+    let mut last = Records::new();
+    let record = PartitionRecord {
+        partition_id: 0,
+        topic_id,
+        replicas: vec![1],
+        isr: vec![1],
+        directories: vec![DIRECTORY],
+        leader: 1,
+        leader_epoch: i32::MAX,
+        partition_epoch: 0,
+        ..PartitionRecord::default()
+    };
+    last.push(&MetadataRecord::Partition(record), 2);
+    cluster.write(&last);
+    let next_offset = cluster.replay.offset() + 1;
+    let stopped = stop(cluster.image(), 1, next_offset);
+    assert!(matches!(stopped, Err(NodeError::Replay(_))), "{stopped:?}");
+    let started = start(&cluster.replay, &node_start(1, -1), &bootstrap::records(), next_offset);
+    assert!(matches!(started, Err(NodeError::Replay(_))), "{started:?}");
+    let started = start(&cluster.replay, &node_start(1, -1), &bootstrap::records(), 0);
+    assert!(matches!(started, Err(NodeError::Replay(_))), "{started:?}");
+}
+
+/// Every level from Kafka 3.3 on has a cluster that starts, stops and is written as a snapshot,
+/// with eligible leaders asked for or not.
+#[test]
+fn clusters_of_older_releases_work() {
+    for level in 7..=30 {
+        for elr in [0, 1] {
+            let mut levels = Records::new();
+            for (name, feature_level) in
+                [("metadata.version", level), ("eligible.leader.replicas.version", elr)]
+            {
+                let record = FeatureLevelRecord { name, feature_level };
+                levels.push(&MetadataRecord::FeatureLevel(record), 0);
+            }
+            let mut cluster = Cluster { replay: Replay::new(Image::empty()) };
+            for previous_broker_epoch in [-1, -1] {
+                let next_offset = cluster.replay.offset() + 1;
+                let node = node_start(1, previous_broker_epoch);
+                let batches = start(&cluster.replay, &node, &levels, next_offset).unwrap();
+                batches.iter().for_each(|batch| cluster.write(batch));
+                if cluster.image().topics().is_empty() {
+                    cluster.create(vec![topic("t", 1, 1)]);
+                }
+            }
+            assert_eq!(cluster.partition("t", 0).leader, 1, "level {level}");
+            cluster.stop();
+            assert_eq!(cluster.partition("t", 0).leader, -1, "level {level}");
+            cluster.start(-1);
+            assert_eq!(cluster.partition("t", 0).isr, [1], "level {level}");
+            let (id, bytes) = crate::snapshot::of_replay(&cluster.replay, 5).unwrap();
+            let read = crate::snapshot::read(&bytes, id).unwrap();
+            assert_eq!(read.image(), cluster.image(), "level {level}");
+        }
+    }
 }
 
 /// What can happen to a cluster.

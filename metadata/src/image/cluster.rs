@@ -177,7 +177,7 @@ impl Broker {
         let cordoned = self.cordoned_directories.clone();
         RegisterBrokerRecord {
             broker_id: self.id,
-            is_migrating_zk_broker: self.is_migrating_zk_broker,
+            is_migrating_zk_broker: self.is_migrating_zk_broker && versions.register_broker() >= 2,
             incarnation_id: self.incarnation_id,
             broker_epoch: self.epoch,
             end_points: endpoints.collect(),

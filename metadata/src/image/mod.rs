@@ -11,6 +11,9 @@ mod kept;
 mod shared_map;
 mod topics;
 
+#[cfg(test)]
+mod tests;
+
 pub use cluster::{Broker, Controller, Endpoint, FeatureRange};
 pub use configs::{ConfigEntries, ConfigResourceType, Configs};
 pub use error::ReplayError;
