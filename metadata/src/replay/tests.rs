@@ -103,6 +103,16 @@ fn what_the_log_says_of_the_quorum_goes_into_snapshots() {
 }
 
 #[test]
+fn no_records_are_no_bytes() {
+    let place = BatchPlace { base_offset: 7, epoch: 0, now_ms: 0 };
+    assert!(log_codec::records_batch(&Records::new(), place).unwrap().is_empty());
+    let mut replay = Replay::new(Image::empty());
+    assert_eq!(replay.apply_batches(&[]), Ok(0));
+    let empty = snapshot::file(&Records::new(), &snapshot::Header::default(), place);
+    assert!(snapshot::read_file(&empty).unwrap().0.is_empty());
+}
+
+#[test]
 fn snapshots_are_cut_into_batches() {
     let mut records = Records::new();
     let names: Vec<String> = (0..3000).map(|number| format!("t{number}")).collect();
