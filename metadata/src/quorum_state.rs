@@ -130,9 +130,12 @@ impl QuorumState {
                     }
                     None => "null".to_owned(),
                 };
-                format!(
-                    r#"{{"clusterId":{cluster_id},{elections},"appliedOffset":{applied_offset},"currentVoters":{voters},"data_version":0}}"#
-                )
+                [
+                    &format!(r#"{{"clusterId":{cluster_id},{elections},"#),
+                    &format!(r#""appliedOffset":{applied_offset},"currentVoters":{voters},"#),
+                    r#""data_version":0}"#,
+                ]
+                .concat()
             }
             QuorumStateVersion::DynamicVoters { voted_directory_id } => format!(
                 r#"{{{elections},"votedDirectoryId":"{voted_directory_id}","data_version":1}}"#
@@ -167,9 +170,18 @@ fn voters(json: &Value) -> Result<Option<Vec<i32>>, QuorumStateError> {
 mod tests {
     use super::*;
 
-    const STATIC: &str = r#"{"clusterId":"","leaderId":1,"leaderEpoch":3,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1}],"data_version":0}"#;
-    const DYNAMIC: &str = r#"{"leaderId":3,"leaderEpoch":4,"votedId":-1,"votedDirectoryId":"AAAAAAAAAAAAAAAAAAAAAA","data_version":1}"#;
-    const NO_VOTERS: &str = r#"{"clusterId":"x\"","leaderId":-1,"leaderEpoch":4,"votedId":2,"appliedOffset":0,"currentVoters":null,"data_version":0}"#;
+    const STATIC: &str = concat!(
+        r#"{"clusterId":"","leaderId":1,"leaderEpoch":3,"votedId":-1,"appliedOffset":0,"#,
+        r#""currentVoters":[{"voterId":1}],"data_version":0}"#
+    );
+    const DYNAMIC: &str = concat!(
+        r#"{"leaderId":3,"leaderEpoch":4,"votedId":-1,"#,
+        r#""votedDirectoryId":"AAAAAAAAAAAAAAAAAAAAAA","data_version":1}"#
+    );
+    const NO_VOTERS: &str = concat!(
+        r#"{"clusterId":"x\"","leaderId":-1,"leaderEpoch":4,"votedId":2,"appliedOffset":0,"#,
+        r#""currentVoters":null,"data_version":0}"#
+    );
 
     #[test]
     fn kafkas_files_are_read_and_written_byte_for_byte() {
