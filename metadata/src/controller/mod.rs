@@ -36,7 +36,7 @@ pub use features::{FeatureUpdate, UpgradeType, update_features};
 pub use placement::ReplicaAssignment;
 pub use producer_ids::{PRODUCER_ID_BLOCK_LEN, ProducerIdBlock, allocate_producer_ids};
 pub use registration::{
-    BrokerRegistration, ControllerRegistration, NodeError, NodeStart, fence_broker,
+    BrokerRegistration, ControllerRegistration, NodeStart, StartError, fence_broker,
     register_broker, register_controller, start, stop, unfence_broker,
 };
 pub use topic_name::{TOPIC_NAME_BYTES_MAX, check_topic_name, do_names_collide};

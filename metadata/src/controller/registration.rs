@@ -183,9 +183,9 @@ pub struct NodeStart {
     pub broker: BrokerRegistration,
 }
 
-/// Why a node cannot start, or stop in order.
+/// Why a node cannot start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NodeError {
+pub enum StartError {
     /// The registration was refused.
     Refused(Refused),
     /// The records to write could not be replayed: those of `bootstrap.checkpoint` contradict each
@@ -193,7 +193,7 @@ pub enum NodeError {
     Replay(LogError),
 }
 
-impl fmt::Display for NodeError {
+impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refused) => refused.fmt(f),
@@ -202,17 +202,17 @@ impl fmt::Display for NodeError {
     }
 }
 
-impl std::error::Error for NodeError {}
+impl std::error::Error for StartError {}
 
-impl From<LogError> for NodeError {
+impl From<LogError> for StartError {
     fn from(error: LogError) -> Self {
-        NodeError::Replay(error)
+        StartError::Replay(error)
     }
 }
 
-impl From<Refused> for NodeError {
+impl From<Refused> for StartError {
     fn from(refused: Refused) -> Self {
-        NodeError::Refused(refused)
+        StartError::Refused(refused)
     }
 }
 
@@ -232,7 +232,7 @@ pub fn start(
     node: &NodeStart,
     bootstrap: &Records,
     next_offset: i64,
-) -> Result<Vec<Records>, NodeError> {
+) -> Result<Vec<Records>, StartError> {
     let mut plan = Plan { image: replay.image().clone(), next_offset, batches: vec![] };
     if replay.open_transaction().is_some() {
         let mut abort = Records::new();
@@ -261,8 +261,8 @@ pub fn start(
 /// partitions, then is fenced.
 ///
 /// # Errors
-/// BROKER_ID_NOT_REGISTERED, and an epoch that has no next.
-pub fn stop(image: &Image, id: i32, next_offset: i64) -> Result<Vec<Records>, NodeError> {
+/// BROKER_ID_NOT_REGISTERED; UNKNOWN_SERVER_ERROR when an epoch has no next.
+pub fn stop(image: &Image, id: i32, next_offset: i64) -> Result<Vec<Records>, Refused> {
     let mut plan = Plan { image: image.clone(), next_offset, batches: vec![] };
     let broker = registered(image, id)?;
     let mut leaving = Records::new();
@@ -270,8 +270,9 @@ pub fn stop(image: &Image, id: i32, next_offset: i64) -> Result<Vec<Records>, No
         push_change(&mut leaving, broker, 1, |change| change.in_controlled_shutdown = 1);
     }
     elections::push_changes(image, &Event::Leaves(id), &mut leaving);
-    plan.push(leaving)?;
-    plan.push(fence_broker(&plan.image, id)?)?;
+    let failed = |error: LogError| Refused::new(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string());
+    plan.push(leaving).map_err(failed)?;
+    plan.push(fence_broker(&plan.image, id)?).map_err(failed)?;
     Ok(plan.batches)
 }
 
