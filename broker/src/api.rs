@@ -11,6 +11,7 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_topic_partitions;
+mod document;
 mod fetch;
 mod find_coordinator;
 mod init_producer_id;
@@ -31,6 +32,7 @@ use ottla_protocol::wire::{Message, ReadError, Reader, WriteError};
 use crate::node::Node;
 
 pub use answer::Outcome;
+pub use document::document;
 pub use fetch::FetchKey;
 
 /// A request whose header was read.
@@ -145,7 +147,27 @@ impl Apis {
     }
 }
 
+/// Whether a request is quick enough for the thread that reads the sockets. Changes of the cluster
+/// are not: each syncs the metadata log.
+fn is_quick(frame: &[u8]) -> bool {
+    let key = frame.first_chunk().map(|key| i16::from_be_bytes(*key));
+    !matches!(
+        key.and_then(ApiKey::from_i16),
+        Some(
+            ApiKey::CreateTopics
+                | ApiKey::DeleteTopics
+                | ApiKey::CreatePartitions
+                | ApiKey::DescribeConfigs
+                | ApiKey::DescribeTopicPartitions
+        )
+    )
+}
+
 impl Service for Apis {
+    fn may_run_inline(&self, request: &Request) -> bool {
+        is_quick(&request.frame)
+    }
+
     fn call(&self, request: Request, reply: Reply) {
         match self.outcome(&request) {
             Ok(Outcome::Answer(response)) => reply.send(response),
