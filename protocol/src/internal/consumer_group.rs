@@ -80,7 +80,8 @@ messages! {
     } tagged {
         /// What a member that uses the classic protocol said of itself; null for others, which is
         /// not the default.
-        0 => classic_member_metadata: Option<ClassicMemberMetadata<'a>> [0..] = Some(Default::default());
+        0 => classic_member_metadata: Option<ClassicMemberMetadata<'a>> [0..]
+            = Some(Default::default());
     }
 
     /// What a member said of itself in the classic protocol.

@@ -6,6 +6,7 @@
 
 pub mod classic_group;
 pub mod consumer_group;
+pub mod consumer_protocol;
 pub mod offset;
 pub mod producer_snapshot;
 pub mod transaction;
@@ -15,7 +16,7 @@ use consumer_group::*;
 use offset::*;
 use transaction::*;
 
-use crate::wire::{Message, ReadError, ReadErrorKind, Reader, Ver, Wire, WriteError, Writer};
+use crate::wire::{Message, ReadError, Reader, Ver, Wire, WriteError, Writer};
 
 /// The prefix of keys and values: classic, as all keys are.
 const PREFIX: Ver = Ver { version: 0, flexible: false };
@@ -107,18 +108,14 @@ keys! {
     0 TransactionLog(TransactionLogKey);
 }
 
-/// Reads a value behind its version.
+/// Reads a value behind its version. Bytes after it are ignored, as Kafka does.
 ///
 /// # Errors
 /// When the version is not known or the bytes are not such a value.
 pub fn read_value<'a, T: Message<'a>>(value: &'a [u8]) -> Result<T, ReadError> {
     let mut reader = Reader::new(value);
     let version = i16::read(&mut reader, PREFIX)?;
-    let value = T::decode(&mut reader, version)?;
-    if !reader.remaining().is_empty() {
-        return Err(reader.error(ReadErrorKind::TrailingBytes));
-    }
-    Ok(value)
+    T::decode(&mut reader, version)
 }
 
 /// A value's bytes, with its version in front.
@@ -159,6 +156,8 @@ pub fn registry() -> Vec<crate::wire::reflect::MessageSchema> {
         LegacyOffsetCommitKey,
         LegacyOffsetCommitValue,
         producer_snapshot::ProducerSnapshot,
+        consumer_protocol::ConsumerProtocolSubscription,
+        consumer_protocol::ConsumerProtocolAssignment,
     ]
 }
 

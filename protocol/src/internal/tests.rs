@@ -79,3 +79,22 @@ fn an_empty_transaction_has_null_partitions() {
     assert_eq!(value_bytes(&value, 1).unwrap(), bytes);
     assert_eq!(read_value(&bytes), Ok(value));
 }
+
+#[test]
+fn a_subscription_from_the_future() {
+    use super::consumer_protocol::ConsumerProtocolSubscription;
+    // Version 0 of an old client, version 3, and one that does not exist yet.
+    let old = b"\0\0\0\0\0\x01\0\x01t\xff\xff\xff\xff";
+    let owned = b"\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\x02";
+    let new = [&b"\0\x03"[..], &old[2..], owned, b"\0\0\0\x05\0\x01r"].concat();
+    let future = [b"\0\x09", &new[2..], b"more"].concat();
+    for (bytes, generation_id, rack_id) in
+        [(&old[..], -1, None), (&new, 5, Some("r")), (&future, 5, Some("r"))]
+    {
+        let subscription = ConsumerProtocolSubscription::from_metadata(bytes).unwrap();
+        assert_eq!(subscription.topics, ["t"]);
+        assert_eq!(subscription.generation_id, generation_id);
+        assert_eq!(subscription.rack_id, rack_id);
+    }
+    assert!(ConsumerProtocolSubscription::from_metadata(b"\xff\xff").is_err());
+}

@@ -75,7 +75,8 @@ pub trait Request<'a>: Message<'a> {
 
 macro_rules! pairs {
     ($(
-        $api:ident: $file:ident::$request:ident $(<$a:lifetime>)?, $response:ident $(<$b:lifetime>)?;
+        $api:ident:
+        $file:ident::$request:ident $(<$a:lifetime>)?, $response:ident $(<$b:lifetime>)?;
     )*) => {
         $(
             impl<'a> Request<'a> for $file::$request $(<$a>)? {

@@ -114,3 +114,6 @@ pub trait Nullable<'a>: Wire<'a> {
         Self::write_nullable(value, writer, ver)
     }
 }
+
+#[cfg(test)]
+mod tests;
