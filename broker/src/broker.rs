@@ -89,9 +89,16 @@ impl Broker {
     /// # Errors
     /// One message that says what stands in the way, and where.
     pub fn start(start: Start) -> Result<Self, BrokerError> {
+        Self::start_on(Arc::new(RealDisk), start)
+    }
+
+    /// [`Broker::start`] with the log directories on `disk`, which need not be a real one.
+    ///
+    /// # Errors
+    /// As [`Broker::start`].
+    pub fn start_on(disk: Arc<dyn Disk>, start: Start) -> Result<Self, BrokerError> {
         let Start { config, statics, stop } = start;
         let (server_config, endpoints) = addresses(&config, &statics)?;
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let locked = LockedDirs::lock(manager_config(&config), Arc::clone(&disk))
             .map_err(|error| failed("cannot use the log directories")(&error))?;
         let Metadata { identity, bootstrap, log, replay } =

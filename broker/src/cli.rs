@@ -63,6 +63,19 @@ pub struct Start {
     pub stop: Stop,
 }
 
+impl Start {
+    /// Checks `statics` and makes a start of them, with a [`Stop`] that nobody has raised: all that
+    /// [`Broker::start`](crate::broker::Broker::start) needs to run a broker inside of another
+    /// program.
+    ///
+    /// # Errors
+    /// A setting is wrong; the message says which, and what would be right.
+    pub fn new(statics: StaticConfig) -> Result<Self, ConfigError> {
+        let config = BrokerConfig::new(&statics, &hostname())?;
+        Ok(Self { config, statics, stop: Stop::new() })
+    }
+}
+
 /// Runs the command `arguments`, whose first one is the program's name: reads the settings, starts
 /// logging and the handling of signals, and calls `serve`, which returns when the broker has
 /// stopped.

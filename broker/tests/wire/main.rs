@@ -1,0 +1,8 @@
+//! The broker as its clients meet it: a whole one in this process, spoken to in raw frames.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fetch;
+mod harness;
+mod idempotence;
+mod metadata;
+mod versions;
