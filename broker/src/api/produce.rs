@@ -1,5 +1,7 @@
 //! Produce: each partition's batch is checked, appended, and answered for.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use ottla_protocol::error_code::ErrorCode;
@@ -65,16 +67,10 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
         may_write_internal: call.header.client_id == Some(ADMIN_CLIENT_ID),
     };
     let mut produced: Vec<(&TopicProduceData<'_>, Vec<(i32, Produced)>)> = Vec::new();
-    for topic in merged(&request.topic_data) {
+    for (topic, partitions) in merged(&request.topic_data) {
         let found = context.find(topic);
-        let mut results: Vec<(i32, Produced)> = Vec::with_capacity(topic.partition_data.len());
-        for data in &topic.partition_data {
-            // Listed twice it is one append, as in Kafka.
-            if !results.iter().any(|(index, _)| *index == data.index) {
-                results.push((data.index, context.produce(&found, data)));
-            }
-        }
-        produced.push((topic, results));
+        let results = partitions.iter().map(|data| (data.index, context.produce(&found, data)));
+        produced.push((topic, results.collect()));
     }
     if request.acks == ACKS_NONE {
         // The one way to tell such a producer of a failure.
@@ -89,18 +85,35 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
     call.answer(&ProduceResponse { responses: responses.collect(), ..Default::default() })
 }
 
-/// The topics of a request, each once.
-fn merged<'r, 'a>(topics: &'r [TopicProduceData<'a>]) -> Vec<&'r TopicProduceData<'a>> {
-    let mut once: Vec<&TopicProduceData<'_>> = Vec::with_capacity(topics.len());
+type Merged<'r, 'a> = Vec<(&'r TopicProduceData<'a>, Vec<&'r PartitionProduceData<'a>>)>;
+
+/// The partitions of a request, each once. Of those listed twice the last one counts, as in the map
+/// that Kafka makes of a request.
+fn merged<'r, 'a>(topics: &'r [TopicProduceData<'a>]) -> Merged<'r, 'a> {
+    if let [topic] = topics
+        && let [data] = &*topic.partition_data
+    {
+        return vec![(topic, vec![data])];
+    }
+    let mut merged: Merged<'r, 'a> = Vec::new();
+    let mut places = HashMap::new();
     for topic in topics.iter().filter(|topic| !topic.partition_data.is_empty()) {
-        let is_same = |other: &&TopicProduceData<'_>| {
-            other.name == topic.name && other.topic_id == topic.topic_id
-        };
-        if topics.len() == 1 || !once.iter().any(is_same) {
-            once.push(topic);
+        let (at, seen) = places.entry((topic.name, topic.topic_id)).or_insert_with(|| {
+            merged.push((topic, Vec::new()));
+            (merged.len() - 1, HashMap::new())
+        });
+        let partitions = &mut merged[*at].1;
+        for data in &topic.partition_data {
+            match seen.entry(data.index) {
+                Entry::Occupied(place) => partitions[*place.get()] = data,
+                Entry::Vacant(place) => {
+                    place.insert(partitions.len());
+                    partitions.push(data);
+                }
+            }
         }
     }
-    once
+    merged
 }
 
 /// The error that a request as a whole deserves.

@@ -5,4 +5,5 @@ mod fetch;
 mod harness;
 mod idempotence;
 mod metadata;
+mod produce;
 mod versions;
