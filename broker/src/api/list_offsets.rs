@@ -1,11 +1,12 @@
 //! ListOffsets: the ends of a log, and offsets by timestamp.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse,
-    ListOffsetsTopic, ListOffsetsTopicResponse,
+    ListOffsetsTopicResponse,
 };
 use ottla_storage::log::TimestampQuery;
 
@@ -33,18 +34,22 @@ const DEBUG_REPLICA: i32 = -2;
 
 pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
     let request: ListOffsetsRequest<'_> = call.body()?;
+    let mut times_listed = HashMap::new();
+    for topic in &request.topics {
+        for asked in &topic.partitions {
+            *times_listed.entry((topic.name, asked.partition_index)).or_insert(0_u32) += 1;
+        }
+    }
     let topics = request.topics.iter().map(|topic| {
         let found = node.topics.by_name(topic.name);
         let mut partitions: Vec<ListOffsetsPartitionResponse> = Vec::new();
         for asked in &topic.partitions {
             let index = asked.partition_index;
-            if partitions.iter().any(|told| told.partition_index == index) {
-                continue;
-            }
-            let result = if is_listed_twice(&request.topics, topic.name, index) {
-                Err(ErrorCode::INVALID_REQUEST)
-            } else {
-                answer(found.as_deref(), asked, &request, call.version())
+            // What is listed twice is told once: who comes first takes the count away.
+            let result = match times_listed.remove(&(topic.name, index)) {
+                None => continue,
+                Some(1) => answer(found.as_deref(), asked, &request, call.version()),
+                Some(_) => Err(ErrorCode::INVALID_REQUEST),
             };
             partitions.push(result.unwrap_or_else(|error_code| ListOffsetsPartitionResponse {
                 partition_index: index,
@@ -54,16 +59,8 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
         }
         ListOffsetsTopicResponse { name: topic.name, partitions }
     });
-    call.answer(&ListOffsetsResponse { topics: topics.collect(), ..Default::default() })
-}
-
-fn is_listed_twice(topics: &[ListOffsetsTopic<'_>], name: &str, index: i32) -> bool {
-    let same = topics
-        .iter()
-        .filter(|topic| topic.name == name)
-        .flat_map(|topic| &topic.partitions)
-        .filter(|partition| partition.partition_index == index);
-    same.count() > 1
+    let topics: Vec<_> = topics.collect();
+    call.answer(&ListOffsetsResponse { topics, ..Default::default() })
 }
 
 /// The version from which on clients may ask for a special timestamp.

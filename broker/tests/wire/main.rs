@@ -4,6 +4,7 @@
 mod fetch;
 mod harness;
 mod idempotence;
+mod list_offsets;
 mod metadata;
 mod produce;
 mod versions;
