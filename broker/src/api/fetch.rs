@@ -59,6 +59,7 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
         bytes_max,
         bytes_min: u32::try_from(request.min_bytes).unwrap_or(0).min(bytes_max),
         is_follower: replica_id != NO_REPLICA && request.replica_id != DEBUG_REPLICA,
+        has_waited: false,
     };
     let reading = Reading::of(node, &context, &wanted);
     let may_wait = request.max_wait_ms > 0 && !context.partitions.is_empty();

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod fetch;
+mod fetch_wait;
 mod harness;
 mod idempotence;
 mod list_offsets;

@@ -49,7 +49,7 @@ impl ParkedFetch {
             node: Arc::clone(node),
             id: OperationId::next(),
             envelope,
-            wanted,
+            wanted: Wanted { has_waited: true, ..wanted },
             missing: AtomicI64::new(lacking(&wanted, reading)),
             seen: reading.high_watermarks(),
             partitions,

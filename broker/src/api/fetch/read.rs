@@ -30,6 +30,8 @@ pub(super) struct Wanted {
     pub(super) bytes_min: u32,
     /// Brokers fetch to replicate, and no partition here has another replica.
     pub(super) is_follower: bool,
+    /// It has waited, so that all its topics were known once.
+    pub(super) has_waited: bool,
 }
 
 /// What there is for one partition.
@@ -54,6 +56,11 @@ impl Reading {
         for ((topic, index), fetch) in &context.partitions {
             let found = match node.topics.partition(topic, *index) {
                 Ok(partition) => reading.read(&partition, *fetch, wanted),
+                // Kafka looks an id up when the request comes, and knows the name from then on.
+                Err(ErrorCode::UNKNOWN_TOPIC_ID) if wanted.has_waited => Found::Failed {
+                    code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                    leader_epoch: None,
+                },
                 Err(code) => Found::Failed { code, leader_epoch: None },
             };
             match &found {
