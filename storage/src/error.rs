@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::whole_file::WholeFileError;
+
 /// A failure below the log's rules: the disk, the bytes on it, or a log that is gone.
 #[derive(Debug)]
 pub enum StorageError {
@@ -87,6 +89,17 @@ impl StorageError {
     /// For `map_err`: a failed sync of `path`.
     pub(crate) fn sync(path: &Path) -> impl FnOnce(io::Error) -> Self + use<'_> {
         move |source| Self::Sync { path: path.to_owned(), source }
+    }
+}
+
+impl<E: fmt::Display> From<WholeFileError<E>> for StorageError {
+    fn from(error: WholeFileError<E>) -> Self {
+        match error {
+            WholeFileError::Io { path, error } => Self::io("use", &path)(error),
+            WholeFileError::Content { path, error } => {
+                Self::Corrupt { path, position: 0, problem: error.to_string() }
+            }
+        }
     }
 }
 

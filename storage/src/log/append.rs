@@ -257,7 +257,11 @@ impl PartitionLog {
         let end_offset = last.last_offset + 1;
         let mut producers = self.producers();
         let completed = producers.state.apply(write.update, end_offset);
-        self.index_completed(&segment, &completed)?;
+        if let Err(error) = super::txn::add(&*self.disk, &segment, &completed) {
+            // The marker is written and its producer has moved on: no way back but a recovery.
+            self.log_dir.fail(&error);
+            return Err(AppendError::Storage(error));
+        }
         let first_unstable = producers.state.first_unstable_offset();
         let place = Place { segment_base_offset: segment.base_offset(), position: segment.size() };
         let mut marks = self.marks();

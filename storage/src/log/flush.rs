@@ -5,7 +5,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::PartitionLog;
 use crate::error::StorageError;
+use crate::file_name::FileKind;
 use crate::producer_state::snapshot;
+use crate::txn_index;
 
 /// The recovery point, and who may move it.
 ///
@@ -56,9 +58,11 @@ impl GroupCommit {
         self.state().sealed_from = None;
     }
 
-    /// Lowers it to a log end that moved back. For the holder of the turn.
-    pub(super) fn lower_recovery_point(&self, offset: i64) {
+    /// Lowers it to a log end that moved back into the segment at `active_base_offset`. For the
+    /// holder of the turn.
+    pub(super) fn lower_recovery_point(&self, offset: i64, active_base_offset: i64) {
         self.recovery_point.fetch_min(offset, Ordering::AcqRel);
+        self.state().sealed_from.take_if(|sealed| *sealed >= active_base_offset);
     }
 
     /// The segment at `sealed_base_offset` was sealed.
@@ -130,7 +134,12 @@ impl PartitionLog {
     pub fn flush(&self) -> Result<(), StorageError> {
         self.check_open()?;
         let log_end_offset = self.marks().log_end().offset;
-        self.flush_to(log_end_offset)
+        if self.recovery_point() >= log_end_offset {
+            return Ok(());
+        }
+        let _turn = self.commit.turn();
+        self.log_dir.check()?;
+        self.log_dir.watch(self.flush_in_turn())
     }
 
     /// Makes everything below `offset` durable, and as much more as there is.
@@ -160,7 +169,10 @@ impl PartitionLog {
                 snapshot::sync(&*self.disk, dir, base_offset).map_err(StorageError::sync(dir))?;
             }
             match segments.following_base_offset() {
-                Some(_) => segment.flush()?,
+                Some(_) => {
+                    segment.flush()?;
+                    txn_index::sync(&*self.disk, &segment.path_of(FileKind::TxnIndex))?;
+                }
                 // A recovery always rebuilds the indexes of the segment that holds the recovery
                 // point, so those of the active one need not be durable.
                 None => segment.flush_log()?,

@@ -19,6 +19,7 @@ use super::offsets::{Mark, Marks, Place};
 use super::producers::{Producers, RebuildTo};
 use super::segments::Segments;
 use super::{Appender, LogRole, PartitionLog, Removal};
+use crate::checkpoint;
 use crate::config::LogConfig;
 use crate::disk::Disk;
 use crate::error::StorageError;
@@ -27,9 +28,9 @@ use crate::leader_epoch::{self, EpochEntry, LeaderEpochCache};
 use crate::log_dir::LogDir;
 use crate::partition_dir::TopicPartition;
 use crate::producer_state::ProducerSettings;
-use crate::producer_state::snapshot::Durability;
 use crate::producer_state::snapshots::{LogRange, Shutdown, Snapshots};
 use crate::segment::{NewFiles, OpenBudget, Recovered, Segment, SegmentWriter};
+use crate::txn_index;
 use crate::whole_file::WholeFileError;
 
 /// What logs share that are in one log directory.
@@ -120,8 +121,13 @@ impl PartitionLog {
         active.activate(open.config.segment_index_bytes)?;
         loader.epochs.truncate_from_end(log_end_offset);
         loader.epochs.truncate_from_start(open.log_start_offset);
-        if loader.epochs != epochs_before || !found {
-            write_epochs(&*loader.disk, &open.dir, &loader.epochs)?;
+        let epochs_path = open.dir.join(LEADER_EPOCH_CHECKPOINT);
+        if loader.epochs != epochs_before {
+            let written = leader_epoch::write(&*loader.disk, &epochs_path, &loader.epochs);
+            written.map_err(StorageError::io("write", &epochs_path))?;
+        } else if !found {
+            let made = checkpoint::touch(&*loader.disk, &epochs_path);
+            made.map_err(StorageError::io("create", &epochs_path))?;
         }
         let producers =
             loader.producers_at(LogRange { log_start_offset, end_offset: log_end_offset })?;
@@ -190,7 +196,7 @@ impl Loader<'_> {
             let checked = base_offset >= recovery_base;
             if checked || damaged.contains(&base_offset) {
                 let recovered = self.recover(n)?;
-                if recovered.truncated_bytes > 0 && n + 1 < self.segments.len() {
+                if self.is_broken_off(n, recovered, checked) {
                     self.drop_behind(n, recovered)?;
                 }
             }
@@ -220,6 +226,15 @@ impl Loader<'_> {
                 segment.path().display()
             );
             return Ok(true);
+        }
+        let txn_index = segment.path_of(FileKind::TxnIndex);
+        match txn_index::check(&*self.disk, &txn_index, segment.base_offset()) {
+            Ok(()) => {}
+            Err(WholeFileError::Content { error, .. }) => {
+                log::warn!("{}: {error}; recovering the segment", txn_index.display());
+                return Ok(true);
+            }
+            Err(error) => return Err(error.into()),
         }
         if self.open.after == Shutdown::Unclean && !segment.are_indexes_sane()? {
             log::warn!("{}: the indexes are not as a roll leaves them", segment.path().display());
@@ -255,7 +270,8 @@ impl Loader<'_> {
         )?;
         let epochs = &mut self.epochs;
         let config = &self.open.config;
-        let mut txn_index = super::txn::Rebuilt::new(&*self.disk, &segment)?;
+        let disk = &*self.disk;
+        txn_index::reset(disk, &segment.path_of(FileKind::TxnIndex))?;
         let recovered = segment.recover(
             config.segment_index_bytes,
             config.index_interval_bytes,
@@ -270,15 +286,24 @@ impl Loader<'_> {
                     let _changed = epochs.assign(EpochEntry { epoch, start_offset });
                 }
                 let bytes = found.bytes.unwrap_or_default();
-                producers.replay_batch(&segment, found.batch.view(), bytes, &mut |_, txn| {
-                    txn_index.add(txn)
+                producers.replay_batch(&segment, found.batch.view(), bytes, &mut |segment, txn| {
+                    super::txn::add(disk, segment, &[txn])
                 })
             },
         )?;
-        txn_index.finish()?;
-        producers.take_snapshot(Durability::Now)?;
+        producers.take_snapshot_on_the_way()?;
         self.snapshots = producers.snapshots;
         Ok(recovered)
+    }
+
+    /// Whether segments behind number `n` do not join on to it. Kafka asks only whether it was cut.
+    /// But a power loss may also take a whole number of batches off the end of a segment, or the
+    /// name of a segment, and leave a later one: unless compaction could have made the gap, the
+    /// later ones are then not what followed the record that is now last.
+    fn is_broken_off(&self, n: usize, recovered: Recovered, checked: bool) -> bool {
+        let Some(next) = self.segments.get(n + 1) else { return false };
+        let gap = recovered.next_offset < next.base_offset();
+        recovered.truncated_bytes > 0 || checked && gap && !self.open.config.cleanup_compact
     }
 
     /// Segment `n` was cut: what follows it no longer joins on.
@@ -286,8 +311,8 @@ impl Loader<'_> {
         let dropped = self.segments.split_off(n + 1);
         let last_base_offset = dropped.last().map_or(0, |segment| segment.base_offset());
         log::error!(
-            "{}: {} bytes from offset {} on are damaged and were cut off; {} later segments, the \
-             last with base offset {last_base_offset}, do not join on and are removed",
+            "{}: {} bytes behind offset {} were damaged and cut off; {} later segments, the last \
+             with base offset {last_base_offset}, do not join on and are removed",
             self.segments[n].path().display(),
             recovered.truncated_bytes,
             recovered.next_offset,
@@ -377,21 +402,7 @@ fn snapshots_in(files: &SegmentFiles) -> Snapshots {
 
 fn read_epochs(disk: &dyn Disk, dir: &Path) -> Result<LeaderEpochCache, StorageError> {
     let path = dir.join(LEADER_EPOCH_CHECKPOINT);
-    leader_epoch::read(disk, &path).map_err(|error| match error {
-        WholeFileError::Io { path, error } => StorageError::io("read", &path)(error),
-        WholeFileError::Content { path, error } => {
-            StorageError::Corrupt { path, position: 0, problem: error.to_string() }
-        }
-    })
-}
-
-fn write_epochs(
-    disk: &dyn Disk,
-    dir: &Path,
-    epochs: &LeaderEpochCache,
-) -> Result<(), StorageError> {
-    let path = dir.join(LEADER_EPOCH_CHECKPOINT);
-    leader_epoch::write(disk, &path, epochs).map_err(StorageError::io("write", &path))
+    leader_epoch::read(disk, &path).map_err(StorageError::from)
 }
 
 impl From<StorageError> for OpenLogError {

@@ -11,7 +11,7 @@ use ottla_protocol::record::set::Batch;
 
 use super::PartitionLog;
 use crate::disk::Disk;
-use crate::error::StorageError;
+use crate::error::{StorageError, StorageErrorKind};
 use crate::producer_state::snapshot::{self, Durability};
 use crate::producer_state::snapshots::{LogRange, Rebuild, Shutdown, Snapshots};
 use crate::producer_state::{
@@ -65,6 +65,18 @@ impl Producers {
         Ok(())
     }
 
+    /// Takes a snapshot while the state is rebuilt. If there is no space for it, the next rebuild
+    /// takes longer, which is no reason not to have the log.
+    pub(super) fn take_snapshot_on_the_way(&mut self) -> Result<(), StorageError> {
+        match self.take_snapshot(Durability::Now) {
+            Err(error) if error.kind() == StorageErrorKind::Full => {
+                log::warn!("{error}; going on without the snapshot");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
     /// Removes the files of snapshots that were taken out of the set.
     pub(super) fn remove_files(&self, offsets: &[i64]) -> Result<(), StorageError> {
         let dir = Arc::clone(&self.dir);
@@ -102,7 +114,7 @@ impl Producers {
                 self.state.reset(to.range.log_start_offset);
                 for offset in at.into_iter().chain([end_offset]) {
                     self.state.set_map_end_offset(offset);
-                    self.take_snapshot(Durability::Now)?;
+                    self.take_snapshot_on_the_way()?;
                 }
             }
             Rebuild::Replay { snapshot_at } => {
@@ -111,7 +123,7 @@ impl Producers {
                 if self.state.map_end_offset() < end_offset {
                     self.state.set_map_end_offset(end_offset);
                 }
-                self.take_snapshot(Durability::Now)?;
+                self.take_snapshot_on_the_way()?;
             }
         }
         Ok(())
@@ -162,7 +174,7 @@ impl Producers {
             }
             if snapshot_at.contains(&base_offset) && base_offset >= self.state.map_end_offset() {
                 self.state.set_map_end_offset(base_offset);
-                self.take_snapshot(Durability::Now)?;
+                self.take_snapshot_on_the_way()?;
             }
             let start = base_offset.max(self.state.map_end_offset()).max(range.log_start_offset);
             self.replay_segment(segment, start, range.end_offset, on_completed)?;

@@ -1,13 +1,16 @@
 //! Offsets by time.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use ottla_protocol::record::compression::{Codec, DecompressLimits, decompress};
 use ottla_protocol::record::set::Batch;
 
 use super::PartitionLog;
 use super::offsets::Isolation;
 use crate::error::StorageError;
 use crate::segment::{BatchAt, BatchScanner, Segment};
+use crate::validate::DECOMPRESSED_BYTES_MAX;
 
 /// What offset is asked for, as in ListOffsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +150,8 @@ fn first_wanted(
         let found = TimestampAndOffset { timestamp_ms, offset, leader_epoch };
         return Ok(fits(timestamp_ms, offset).then_some(found));
     };
-    for record in whole.records().map_err(|error| error.to_string())? {
+    let payload = payload(&whole)?;
+    for record in whole.records_in(&payload).map_err(|error| error.to_string())? {
         let record = record.map_err(|error| error.to_string())?;
         if fits(record.timestamp, record.offset) {
             let (timestamp_ms, offset) = (record.timestamp, record.offset);
@@ -155,4 +159,17 @@ fn first_wanted(
         }
     }
     Ok(None)
+}
+
+/// The batch's records, decompressed if need be.
+fn payload<'a>(batch: &Batch<'a>) -> Result<Cow<'a, [u8]>, String> {
+    match batch.codec() {
+        None => Err(format!("codec {} is unknown", batch.header().attributes().codec_id())),
+        Some(Codec::None) => Ok(Cow::Borrowed(batch.payload())),
+        Some(codec) => {
+            let limits = DecompressLimits::of_bytes(DECOMPRESSED_BYTES_MAX);
+            let records = decompress(codec, batch.payload(), limits);
+            records.map(Cow::Owned).map_err(|error| error.to_string())
+        }
+    }
 }

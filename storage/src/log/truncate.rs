@@ -7,9 +7,11 @@ use super::offsets::{Mark, Place};
 use super::producers::RebuildTo;
 use super::{PartitionLog, Removal};
 use crate::error::StorageError;
+use crate::file_name::FileKind;
 use crate::producer_state::snapshot::Durability;
 use crate::producer_state::snapshots::{LogRange, Shutdown};
 use crate::segment::Segment;
+use crate::txn_index;
 
 impl PartitionLog {
     /// Removes all records from `offset` on; a batch that holds `offset` goes whole. The log end is
@@ -50,12 +52,13 @@ impl PartitionLog {
         let place = Place { segment_base_offset: active.base_offset(), position };
         self.marks().truncate_to(Mark { offset, place: Some(place) });
         self.segments.replace(kept.to_vec());
-        self.commit.lower_recovery_point(offset);
+        self.commit.lower_recovery_point(offset, active.base_offset());
         self.remove_segments(dropped, now_ms)?;
         if !dropped.is_empty() {
             active.activate(self.config.load().segment_index_bytes)?;
         }
         active.truncate_to(offset)?;
+        txn_index::truncate(&*self.disk, &active.path_of(FileKind::TxnIndex), offset)?;
         {
             let mut epochs = self.epochs();
             if epochs.truncate_from_end(offset) {
@@ -158,6 +161,7 @@ impl PartitionLog {
         self.producers().take_snapshot(Durability::Now)?;
         let active = self.segments.active();
         active.close()?;
+        txn_index::sync(&*self.disk, &active.path_of(FileKind::TxnIndex))?;
         let dir = self.dir();
         self.disk.sync_dir(dir).map_err(StorageError::sync(dir))?;
         for segment in self.segments.all().iter() {

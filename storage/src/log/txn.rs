@@ -1,4 +1,7 @@
 //! The transaction index of a log: which transactions were aborted.
+//!
+//! An entry stands in the segment that holds the abort marker. It must be there before the log end
+//! passes the marker, or a reader of committed records could be shown what was aborted.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,25 +11,23 @@ use super::read::AbortedTxn;
 use super::segments::SegmentsFrom;
 use crate::disk::Disk;
 use crate::error::StorageError;
+use crate::file_name::FileKind;
 use crate::producer_state::CompletedTxn;
 use crate::segment::Segment;
+use crate::txn_index;
 
-/// A segment's transaction index while the segment is recovered: begun anew, and filled with what
-/// the batches tell.
-pub(super) struct Rebuilt;
-
-impl Rebuilt {
-    pub(super) fn new(_disk: &dyn Disk, _segment: &Segment) -> Result<Self, StorageError> {
-        Ok(Self)
+/// Puts transactions that ended by a batch in `segment` into its index, the aborted ones.
+pub(super) fn add(
+    disk: &dyn Disk,
+    segment: &Segment,
+    completed: &[CompletedTxn],
+) -> Result<(), StorageError> {
+    let aborted: Vec<_> = completed.iter().filter_map(txn_index::AbortedTxn::of).collect();
+    if aborted.is_empty() {
+        return Ok(());
     }
-
-    pub(super) fn add(&mut self, _txn: CompletedTxn) -> Result<(), StorageError> {
-        Ok(())
-    }
-
-    pub(super) fn finish(self) -> Result<(), StorageError> {
-        Ok(())
-    }
+    let path = segment.path_of(FileKind::TxnIndex);
+    txn_index::append(disk, &path, &aborted).map_err(StorageError::from)
 }
 
 impl PartitionLog {
@@ -34,19 +35,22 @@ impl PartitionLog {
     /// `segment` on.
     pub(super) fn aborted_txns(
         &self,
-        _segment: Arc<Segment>,
-        _following: SegmentsFrom,
-        _bounds: Range<i64>,
+        segment: Arc<Segment>,
+        following: SegmentsFrom,
+        bounds: Range<i64>,
     ) -> Result<Vec<AbortedTxn>, StorageError> {
-        Ok(Vec::new())
-    }
-
-    /// Puts transactions that ended by a batch in `segment` into its index.
-    pub(super) fn index_completed(
-        &self,
-        _segment: &Segment,
-        _completed: &[CompletedTxn],
-    ) -> Result<(), StorageError> {
-        Ok(())
+        let mut aborted = Vec::new();
+        for segment in [segment].into_iter().chain(following) {
+            let path = segment.path_of(FileKind::TxnIndex);
+            let found = txn_index::search(&*self.disk, &path, bounds.clone())?;
+            aborted.extend(found.aborted.iter().map(|txn| AbortedTxn {
+                producer_id: txn.producer_id,
+                first_offset: txn.first_offset,
+            }));
+            if found.is_complete {
+                break;
+            }
+        }
+        Ok(aborted)
     }
 }

@@ -3,7 +3,8 @@
 use std::thread;
 
 use super::dirs::Dir;
-use super::{LogManager, clean_shutdown, for_each};
+use super::{LogManager, for_each};
+use crate::clean_shutdown;
 use crate::error::StorageError;
 
 impl LogManager {
@@ -35,6 +36,8 @@ impl LogManager {
         let checkpointed = self.checkpoint_dir(&dir.log_dir);
         closed.and(checkpointed)?;
         dir.log_dir.check()?;
-        clean_shutdown::put(&*self.disk, dir.log_dir.path(), broker_epoch)
+        let root = dir.log_dir.path();
+        clean_shutdown::write(&*self.disk, root, broker_epoch)
+            .map_err(StorageError::io("mark as cleanly stopped", root))
     }
 }

@@ -8,7 +8,8 @@ use crate::disk::{Disk, DiskLock};
 use crate::error::StorageError;
 use crate::log::{LogEnvironment, OpenBudget};
 use crate::log_dir::LogDir;
-use crate::whole_file::parent;
+use crate::meta_properties::{self, MetaProperties};
+use crate::whole_file::{WholeFileError, parent};
 
 /// The file whose lock is held.
 const LOCK_FILE: &str = ".lock";
@@ -28,6 +29,15 @@ pub struct LockedDirs {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dirs: Vec<Dir>,
     pub(super) open_segments: Arc<OpenBudget>,
+}
+
+/// Whose a log directory is.
+#[derive(Clone, Debug)]
+pub struct DirIdentity {
+    /// The directory.
+    pub log_dir: Arc<LogDir>,
+    /// Its `meta.properties`; `None` when it has none yet.
+    pub meta: Option<MetaProperties>,
 }
 
 impl LockedDirs {
@@ -62,6 +72,36 @@ impl LockedDirs {
     /// take it offline with [`LogDir::take_offline`].
     pub fn log_dirs(&self) -> impl Iterator<Item = &Arc<LogDir>> {
         self.dirs.iter().map(|dir| &dir.log_dir)
+    }
+
+    /// The `meta.properties` of every online directory, `None` where there is none yet.
+    ///
+    /// # Errors
+    /// [`ManagerError::MetaProperties`] when one is damaged, and when they do not belong to the node
+    /// `node_id` or to one cluster. Such a directory is not to be written to.
+    pub fn meta_properties(&self, node_id: i32) -> Result<Vec<DirIdentity>, ManagerError> {
+        let mut all = Vec::new();
+        let mut present = Vec::new();
+        for log_dir in self.log_dirs().filter(|log_dir| log_dir.is_online()) {
+            let meta = match meta_properties::read(&*self.disk, log_dir.path()) {
+                Ok(meta) => meta,
+                Err(WholeFileError::Io { path, error }) => {
+                    log_dir.fail(&StorageError::io("read", &path)(error));
+                    continue;
+                }
+                Err(error @ WholeFileError::Content { .. }) => {
+                    return Err(ManagerError::MetaProperties(error.to_string()));
+                }
+            };
+            present.extend(meta.clone().map(|meta| (log_dir.path().to_owned(), meta)));
+            all.push(DirIdentity { log_dir: Arc::clone(log_dir), meta });
+        }
+        meta_properties::verify(&present, node_id)
+            .map_err(|conflict| ManagerError::MetaProperties(conflict.to_string()))?;
+        match self.all_offline() {
+            Some(error) => Err(error),
+            None => Ok(all),
+        }
     }
 
     /// What logs in a directory share; for the metadata log, which is opened before the others.

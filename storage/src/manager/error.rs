@@ -43,6 +43,8 @@ pub enum ManagerError {
         /// Both directories.
         dirs: [PathBuf; 2],
     },
+    /// A `meta.properties` is damaged, or of another node or cluster. What is wrong.
+    MetaProperties(String),
     /// The disk failed.
     Storage(StorageError),
 }
@@ -72,6 +74,7 @@ impl fmt::Display for ManagerError {
                 one.display(),
                 other.display()
             ),
+            Self::MetaProperties(problem) => f.write_str(problem),
             Self::Storage(error) => error.fmt(f),
         }
     }

@@ -6,17 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 
+use ottla_protocol::uuid::Uuid;
+
 use super::dirs::{Dir, LockedDirs};
-use super::{Changes, Deletion, LogManager, ManagerError, clean_shutdown};
+use super::{Changes, Deletion, LogManager, ManagerError};
 use crate::checkpoint::{
     self, LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
 };
+use crate::clean_shutdown;
 use crate::config::LogConfig;
 use crate::error::StorageError;
 use crate::log::{OpenLog, OpenLogError, PartitionLog};
 use crate::partition_dir::{DirState, PartitionDir, TopicPartition};
+use crate::partition_metadata;
 use crate::producer_state::snapshots::Shutdown;
-use crate::whole_file::WholeFileError;
 
 /// Directories in a log directory that are no partitions of the broker's.
 const NOT_PARTITIONS: [&str; 2] = ["remote-log-index-cache", "__cluster_metadata-0"];
@@ -26,6 +29,8 @@ const NOT_PARTITIONS: [&str; 2] = ["remote-log-index-cache", "__cluster_metadata
 pub struct FoundLog {
     /// By its name.
     pub topic_partition: TopicPartition,
+    /// The topic's id; `None` when the log has none, as in Kafka before 2.8.
+    pub topic_id: Option<Uuid>,
     /// Where it is.
     pub dir: PathBuf,
 }
@@ -44,6 +49,15 @@ struct DirContents {
     jobs: Vec<OpenLog>,
     high_watermarks: checkpoint::Offsets,
     deletions: Vec<Deletion>,
+    broker_epoch: Option<i64>,
+}
+
+/// A log directory whose logs are open.
+#[derive(Default)]
+struct LoadedDir {
+    logs: Vec<Arc<PartitionLog>>,
+    deletions: Vec<Deletion>,
+    broker_epoch: Option<i64>,
 }
 
 impl LockedDirs {
@@ -62,6 +76,7 @@ impl LockedDirs {
     ) -> Result<LogManager, ManagerError> {
         let mut logs: HashMap<TopicPartition, Arc<PartitionLog>> = HashMap::new();
         let mut deletions = Vec::new();
+        let mut broker_epochs = Vec::new();
         let loaded: Vec<_> = thread::scope(|scope| {
             let online = self.dirs.iter().filter(|dir| dir.log_dir.is_online());
             let loads: Vec<_> =
@@ -70,8 +85,9 @@ impl LockedDirs {
         });
         for outcome in loaded {
             let dir = outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            deletions.extend(dir.1);
-            for log in dir.0 {
+            deletions.extend(dir.deletions);
+            broker_epochs.push(dir.broker_epoch);
+            for log in dir.logs {
                 let topic_partition = log.topic_partition().clone();
                 if let Some(other) = logs.get(&topic_partition) {
                     let dirs = [other.dir().to_owned(), log.dir().to_owned()];
@@ -85,7 +101,11 @@ impl LockedDirs {
         }
         let changes = Mutex::new(Changes { deletions });
         let Self { config, disk, dirs, open_segments } = self;
-        Ok(LogManager { disk, config, dirs, open_segments, logs: RwLock::new(logs), changes })
+        let agreed = broker_epochs.len() == dirs.len()
+            && broker_epochs.windows(2).all(|pair| pair[0] == pair[1]);
+        let previous_broker_epoch = if agreed { broker_epochs[0] } else { None };
+        let logs = RwLock::new(logs);
+        Ok(LogManager { disk, config, dirs, open_segments, previous_broker_epoch, logs, changes })
     }
 
     fn load_dir(
@@ -93,11 +113,11 @@ impl LockedDirs {
         dir: &Dir,
         now_ms: i64,
         known: &(dyn Fn(&FoundLog) -> Known + Sync),
-    ) -> Result<(Vec<Arc<PartitionLog>>, Vec<Deletion>), ManagerError> {
+    ) -> Result<LoadedDir, ManagerError> {
         let contents = match self.read_dir(dir, now_ms, known) {
             Err(ManagerError::Storage(error)) => {
                 dir.log_dir.fail(&error);
-                return Ok((Vec::new(), Vec::new()));
+                return Ok(LoadedDir::default());
             }
             other => other?,
         };
@@ -119,7 +139,8 @@ impl LockedDirs {
         if !dir.log_dir.is_online() {
             logs.clear();
         }
-        Ok((logs, contents.deletions))
+        let DirContents { deletions, broker_epoch, .. } = contents;
+        Ok(LoadedDir { logs, deletions, broker_epoch })
     }
 
     /// Opens logs on the directory's threads; the results come in no order.
@@ -152,12 +173,19 @@ impl LockedDirs {
     ) -> Result<DirContents, ManagerError> {
         let disk = &*self.disk;
         let root = dir.log_dir.path();
-        let clean = clean_shutdown::take(disk, root)?;
-        let after = if clean { Shutdown::Clean } else { Shutdown::Unclean };
+        let marker = clean_shutdown::read(disk, root).map_err(StorageError::io("read", root))?;
+        // Before anything else: a crash from here on must not find it.
+        clean_shutdown::remove(disk, root).map_err(StorageError::io("unmark", root))?;
+        let after = if marker.is_some() { Shutdown::Clean } else { Shutdown::Unclean };
         let recovery_points = self.read_or_empty(dir, RECOVERY_POINT_CHECKPOINT)?;
         let log_starts = self.read_or_empty(dir, LOG_START_OFFSET_CHECKPOINT)?;
         let high_watermarks = self.read_checkpoint(dir, REPLICATION_OFFSET_CHECKPOINT)?;
-        let mut contents = DirContents { jobs: Vec::new(), high_watermarks, deletions: Vec::new() };
+        let mut contents = DirContents {
+            jobs: Vec::new(),
+            high_watermarks,
+            deletions: Vec::new(),
+            broker_epoch: marker.and_then(|marker| marker.broker_epoch),
+        };
         let entries = disk.list(root).map_err(StorageError::io("list", root))?;
         for entry in entries {
             if !entry.is_dir || NOT_PARTITIONS.contains(&entry.name.as_str()) {
@@ -181,12 +209,13 @@ impl LockedDirs {
                     continue;
                 }
             }
-            let found = FoundLog { topic_partition, dir: path };
+            let topic_id = partition_metadata::read(disk, &path).map_err(StorageError::from)?;
+            let found = FoundLog { topic_partition, topic_id, dir: path };
             let Known::Here(config) = known(&found) else {
                 self.set_aside(dir, &found)?;
                 continue;
             };
-            let FoundLog { topic_partition, dir: path } = found;
+            let FoundLog { topic_partition, dir: path, .. } = found;
             contents.jobs.push(OpenLog {
                 environment: self.environment(&dir.log_dir),
                 recovery_point: recovery_points.get(&topic_partition).copied().unwrap_or(0),
@@ -236,11 +265,6 @@ impl LockedDirs {
 
     fn read_checkpoint(&self, dir: &Dir, name: &str) -> Result<checkpoint::Offsets, StorageError> {
         let path = dir.path_of(name);
-        checkpoint::read_offsets(&*self.disk, &path).map_err(|error| match error {
-            WholeFileError::Io { path, error } => StorageError::io("read", &path)(error),
-            WholeFileError::Content { path, error } => {
-                StorageError::Corrupt { path, position: 0, problem: error.to_string() }
-            }
-        })
+        checkpoint::read_offsets(&*self.disk, &path).map_err(StorageError::from)
     }
 }

@@ -7,7 +7,6 @@
 //!
 //! A directory that fails goes offline: its logs answer errors, those of other directories go on.
 
-mod clean_shutdown;
 mod close;
 mod dirs;
 mod error;
@@ -21,7 +20,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-pub use dirs::LockedDirs;
+pub use dirs::{DirIdentity, LockedDirs};
 pub use error::ManagerError;
 pub use load::{FoundLog, Known};
 pub use partitions::NewPartition;
@@ -59,6 +58,7 @@ pub struct LogManager {
     config: ManagerConfig,
     dirs: Vec<Dir>,
     open_segments: Arc<OpenBudget>,
+    previous_broker_epoch: Option<i64>,
     logs: RwLock<HashMap<TopicPartition, Arc<PartitionLog>>>,
     /// Held while a log is made or deleted, so that two calls for the same one take turns.
     changes: Mutex<Changes>,
@@ -107,6 +107,11 @@ impl LogManager {
     /// The log directories, in the order of the configuration.
     pub fn log_dirs(&self) -> impl Iterator<Item = &Arc<LogDir>> {
         self.dirs.iter().map(|dir| &dir.log_dir)
+    }
+
+    /// The broker epoch at the last stop, if that was in order in every directory, and they agree.
+    pub fn previous_broker_epoch(&self) -> Option<i64> {
+        self.previous_broker_epoch
     }
 
     /// Whether no directory is left: the process has no more use.

@@ -10,12 +10,11 @@ use super::{Changes, Deletion, LogManager, ManagerError};
 use crate::config::LogConfig;
 use crate::disk::Disk;
 use crate::error::StorageError;
-use crate::file_name::PARTITION_METADATA;
 use crate::log::{OpenLog, OpenLogError, PartitionLog};
 use crate::log_dir::LogDir;
 use crate::partition_dir::{DirState, TopicPartition, dir_name};
+use crate::partition_metadata;
 use crate::producer_state::snapshots::Shutdown;
-use crate::whole_file;
 
 /// What partition to make.
 #[derive(Clone, Debug)]
@@ -70,10 +69,8 @@ impl LogManager {
         let path = dir.path_of(&new.topic_partition.to_string());
         self.disk.create_dir_all(&path).map_err(StorageError::io("create", &path))?;
         self.disk.sync_dir(root).map_err(StorageError::sync(root))?;
-        let metadata = path.join(PARTITION_METADATA);
-        let text = format!("version: 0\ntopic_id: {}", new.topic_id);
-        whole_file::replace(&*self.disk, &metadata, text.as_bytes())
-            .map_err(StorageError::io("write", &metadata))?;
+        partition_metadata::write(&*self.disk, &path, new.topic_id)
+            .map_err(StorageError::io("write", &partition_metadata::path(&path)))?;
         PartitionLog::open(OpenLog {
             environment: self.environment(&dir.log_dir),
             dir: path,

@@ -1,7 +1,5 @@
 //! The bytes of a log's files, as Kafka's classes write them for the same records.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::path::Path;
 use std::sync::Arc;
 

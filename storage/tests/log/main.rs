@@ -1,0 +1,12 @@
+//! The log as its users see it, on the real disk and on the simulated one.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod append;
+mod crash;
+mod faults;
+mod fetch;
+mod golden;
+mod harness;
+mod manager;
+mod property;
