@@ -21,8 +21,8 @@ use ottla_storage::disk::{Disk, RealDisk};
 use ottla_storage::log::LogRole;
 use ottla_storage::log_dir::LogDir;
 use ottla_storage::manager::{FoundLog, Known, LockedDirs, ManagerConfig};
-use ottla_storage::partition_metadata;
 use ottla_storage::producer_state::ProducerSettings;
+use ottla_storage::{clean_shutdown, partition_metadata};
 
 use crate::api::Apis;
 use crate::cli::Start;
@@ -103,6 +103,7 @@ impl Broker {
             .map_err(|error| failed("cannot use the log directories")(&error))?;
         let Metadata { identity, bootstrap, log, replay } =
             Metadata::open(&config, &*disk, &locked)?;
+        let previous_broker_epoch = last_broker_epoch(&*disk, &locked);
         let known = |found: &FoundLog| known(&config, &statics, &*disk, replay.image(), found);
         let logs = locked
             .load(Clock.now_ms(), &known)
@@ -125,7 +126,7 @@ impl Broker {
             config,
             statics,
         });
-        register(&node, identity.directories, &bootstrap)?;
+        register(&node, identity.directories, previous_broker_epoch, &bootstrap)?;
         node.serve_all(&node.cluster.image());
         let server = Server::start(server_config, Arc::new(Apis::new(Arc::clone(&node))))
             .map_err(|error| failed("cannot listen")(&error))?;
@@ -221,6 +222,18 @@ impl Metadata {
     }
 }
 
+/// The epoch in which this broker last stopped in order; -1 when it did not, or the directories
+/// disagree. The controller takes a start without it for one after a crash.
+fn last_broker_epoch(disk: &dyn Disk, locked: &LockedDirs) -> i64 {
+    let mut epochs = locked.log_dirs().map(|dir| {
+        let marker = clean_shutdown::read(disk, dir.path()).ok().flatten();
+        marker.and_then(|marker| marker.broker_epoch)
+    });
+    let first = epochs.next().flatten();
+    let do_agree = epochs.all(|epoch| epoch == first);
+    first.filter(|_| do_agree).unwrap_or(-1)
+}
+
 /// Whether a partition that was found on the disk is one of the cluster's topics, and its settings.
 fn known(
     config: &BrokerConfig,
@@ -308,7 +321,12 @@ impl From<controller::Refused> for Refusal {
 }
 
 /// Writes into the metadata log that this node is here, by which it leads its partitions again.
-fn register(node: &Node, directories: Vec<Uuid>, bootstrap: &Records) -> Result<(), BrokerError> {
+fn register(
+    node: &Node,
+    directories: Vec<Uuid>,
+    previous_broker_epoch: i64,
+    bootstrap: &Records,
+) -> Result<(), BrokerError> {
     let endpoint = |endpoint: &Endpoint| image::Endpoint {
         name: (&*endpoint.listener).into(),
         host: (&*endpoint.host).into(),
@@ -335,7 +353,7 @@ fn register(node: &Node, directories: Vec<Uuid>, bootstrap: &Records) -> Result<
             features,
             rack: node.config.rack.clone(),
             directories,
-            previous_broker_epoch: -1,
+            previous_broker_epoch,
         },
     };
     node.cluster

@@ -60,6 +60,7 @@ impl Cluster {
             return Ok(answer);
         }
         controller.append(&records, now_ms)?;
+        controller.log.sync()?;
         let after = controller.replay.image().clone();
         carry_out(&before, &after);
         self.image.store(Arc::new(after));
@@ -80,6 +81,7 @@ impl Cluster {
         for records in decide(&controller.replay, next_offset)? {
             controller.append(&records, now_ms)?;
         }
+        controller.log.sync()?;
         self.image.store(Arc::new(controller.replay.image().clone()));
         Ok(())
     }

@@ -152,10 +152,11 @@ impl MetadataLog {
         BatchPlace { base_offset: self.next_offset(), epoch: self.epoch, now_ms }
     }
 
-    /// Appends records as one batch and syncs it; answers the first one's offset.
+    /// Appends records as one batch; answers the first one's offset. They count after
+    /// [`MetadataLog::sync`].
     ///
     /// # Errors
-    /// When the batch is not surely on the disk.
+    /// When the batch was not written.
     pub fn append(&self, records: &Records, now_ms: i64) -> Result<i64, MetadataLogError> {
         let batch = log_codec::records_batch(records, self.place(now_ms));
         self.append_batch(batch.map_err(MetadataLogError::Build)?, now_ms)
@@ -171,8 +172,15 @@ impl MetadataLog {
         };
         let appended =
             self.log.append_as_leader(&validated, how).map_err(MetadataLogError::Append)?;
-        self.log.flush().map_err(MetadataLogError::Storage)?;
         Ok(appended.base_offset)
+    }
+
+    /// Makes what was appended durable.
+    ///
+    /// # Errors
+    /// When it is not surely on the disk.
+    pub fn sync(&self) -> Result<(), MetadataLogError> {
+        self.log.flush().map_err(MetadataLogError::Storage)
     }
 
     /// Applies what is in the log and not yet in the replay.
