@@ -22,9 +22,10 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use crate::gate::{Outcome, cargo_command};
-use broker::{Kind, Running, Site};
 use clients::Client;
-use toolbox::Toolbox;
+
+pub(crate) use broker::{Kind, Running, Site};
+pub(crate) use toolbox::Toolbox;
 
 /// What to run; by default everything that fits into the gate's time.
 #[derive(clap::Args, Default)]

@@ -2,10 +2,11 @@
 //!
 //! Reading order: [`gate`] (the steps of the gate), [`tidy`] and [`layers`] (checks of the source
 //! itself), [`spec`] (message tables against Kafka's), [`interop`] (real clients and the real
-//! Apache Kafka against a running broker).
+//! Apache Kafka against a running broker), [`bench`] (Ottla beside Apache Kafka and the floor).
 //! Nothing here needs root, and everything it writes is under `target/`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod gate;
 mod interop;
 mod layers;
@@ -48,6 +49,8 @@ enum Command {
     Spec,
     /// Runs real clients and the real Apache Kafka against a release build of the broker.
     Interop(interop::Args),
+    /// Measures the broker beside Apache Kafka and the floor; not part of the gate.
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Doctest => gate::run_one(&root, "doctest"),
         Command::Doc => gate::run_one(&root, "doc"),
         Command::Spec => gate::run_one(&root, "spec"),
+        Command::Bench(args) => bench::run(&root, &args).map(|()| true),
         Command::Interop(args) => gate::run_interop(&root, &args),
     };
     match result {

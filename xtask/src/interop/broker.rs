@@ -73,7 +73,20 @@ impl<'a> Site<'a> {
 
     /// Starts a broker and waits until it answers.
     pub(crate) fn start(&self, kind: Kind) -> Result<Running> {
-        let log = self.toolbox.log(&format!("{}-{kind:?}.log", self.name));
+        let command = self.command(kind)?;
+        self.start_as(kind, command)
+    }
+
+    /// [`Site::start`] on one processor.
+    pub(crate) fn start_on(&self, kind: Kind, cpu: usize) -> Result<Running> {
+        let plain = self.command(kind)?;
+        let mut pinned = Command::new("taskset");
+        pinned.args(["-c", &cpu.to_string()]).arg(plain.get_program()).args(plain.get_args());
+        self.start_as(kind, pinned)
+    }
+
+    /// What starts a broker here, in a directory that is formatted.
+    pub(crate) fn command(&self, kind: Kind) -> Result<Command> {
         let mut command = match kind {
             Kind::Ottla => Command::new(&self.toolbox.ottla),
             Kind::Kafka => {
@@ -81,8 +94,19 @@ impl<'a> Site<'a> {
                 self.kafka()
             }
         };
+        command.arg(self.settings());
+        Ok(command)
+    }
+
+    /// Removes everything.
+    pub(crate) fn remove(self) -> Result<()> {
+        Ok(fs::remove_dir_all(&self.folder)?)
+    }
+
+    fn start_as(&self, kind: Kind, mut command: Command) -> Result<Running> {
+        let log = self.toolbox.log(&format!("{}-{kind:?}.log", self.name));
         let output = OpenOptions::new().create(true).append(true).open(&log)?;
-        command.arg(self.settings()).stdin(Stdio::null());
+        command.stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("start {kind:?}"))?;
         let mut running = Running { kind, child, log };
@@ -132,6 +156,11 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to stop and waits; ours must end with 0, a JVM ends with the signal's 143.
     pub(crate) fn stop(mut self) -> Result<()> {
         let id = self.child.id().to_string();

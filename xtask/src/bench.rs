@@ -1,0 +1,251 @@
+//! `cargo xtask bench`: Ottla beside Apache Kafka and beside the floor, in one run.
+//!
+//! Broker on processor 0, load generator on processor 1. Rounds go floor, Ottla, Kafka, floor and so on, so
+//! that a machine that drifts does so for all; told are medians, their spread and ratios. Kafka is
+//! warmed up before it is measured. As many pages as a measurement appends are written and freed
+//! before it: a virtual machine's untouched pages cost an append more than twice as much.
+
+mod report;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args as ClapArgs;
+use serde_json::Value;
+
+use crate::gate::cargo_command;
+use crate::interop::{Kind, Site, Toolbox};
+use report::Figures;
+
+/// Measures the broker beside Apache Kafka and the floor.
+#[derive(ClapArgs)]
+pub(crate) struct Args {
+    /// How many times each is measured.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Without Apache Kafka.
+    #[arg(long)]
+    no_kafka: bool,
+    /// Even on a machine that has other work.
+    #[arg(long)]
+    force: bool,
+    /// MiB that a produce measurement appends.
+    #[arg(long, default_value_t = 2048)]
+    mib: u64,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Subject {
+    Floor,
+    Ottla,
+    Kafka,
+}
+
+const LOAD_MAX: f64 = 0.7;
+const KAFKA_WARM_UP_MIB: u64 = 6 * 1024;
+
+pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
+    check_idle(args.force)?;
+    let build = ["build", "--release", "--quiet", "-p", "ottla", "-p", "ottla-bench"];
+    ensure!(cargo_command(root, &build).status()?.success(), "the release build failed");
+    let (toolbox, missing) = Toolbox::prepare(root, &[], !args.no_kafka)?;
+    let with_kafka = !args.no_kafka && missing.is_empty();
+    for lane in &missing {
+        println!("NOT RUN: {lane}");
+    }
+    let folder = root.join("target/bench");
+    fs::create_dir_all(&folder)?;
+    let bench = Bench { root, folder: &folder, toolbox: &toolbox, mib: args.mib };
+    let mut figures = Figures::default();
+    for round in 1..=args.rounds {
+        println!("round {round} of {}", args.rounds);
+        bench.floor(&mut figures)?;
+        bench.broker(Subject::Ottla, Kind::Ottla, &mut figures)?;
+        if with_kafka {
+            bench.broker(Subject::Kafka, Kind::Kafka, &mut figures)?;
+        }
+    }
+    let table = figures.table();
+    println!("\n{table}");
+    fs::write(folder.join("result.md"), &table)?;
+    fs::write(folder.join("result.json"), serde_json::to_vec_pretty(&figures.json())?)?;
+    println!("also in {}", folder.display());
+    Ok(())
+}
+
+fn check_idle(force: bool) -> Result<()> {
+    let text = fs::read_to_string("/proc/loadavg")?;
+    let load: f64 = text.split(' ').next().context("an empty loadavg")?.parse()?;
+    if load > LOAD_MAX {
+        let told =
+            format!("the machine has a load of {load}, and at most {LOAD_MAX} gives figures");
+        ensure!(force, "{told}; wait, or say --force");
+        println!("{told}: these are not to be trusted");
+    }
+    Ok(())
+}
+
+struct Bench<'a> {
+    root: &'a Path,
+    folder: &'a Path,
+    toolbox: &'a Toolbox,
+    mib: u64,
+}
+
+impl Bench<'_> {
+    fn generator(&self) -> PathBuf {
+        self.root.join("target/release/ottla-bench")
+    }
+
+    /// Runs the load generator and reads its line of JSON.
+    fn load(&self, args: &[&str]) -> Result<BTreeMap<String, Value>> {
+        let mut command = Command::new(self.generator());
+        command.args(["--cpu", "1"]).args(args).stderr(Stdio::inherit());
+        let output = command.output()?;
+        ensure!(output.status.success(), "{args:?}: {}", output.status);
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// Writes and frees as many pages as will be appended.
+    fn warm_pages(&self, mib: u64) -> Result<()> {
+        let path = self.folder.join("warm");
+        let mut file = fs::File::create(&path)?;
+        let block = vec![1; 1 << 20];
+        for _ in 0..mib {
+            file.write_all(&block)?;
+        }
+        drop(file);
+        fs::remove_file(path)?;
+        Ok(())
+    }
+
+    fn floor(&self, figures: &mut Figures) -> Result<()> {
+        for (command, work) in [("floor-produce", "produce"), ("floor-fetch", "fetch")] {
+            let file = self.folder.join(command);
+            let address = free_address()?;
+            let mut server = Command::new(self.generator());
+            server.args(["--cpu", "0", command, "--listen", &address, "--file"]).arg(&file);
+            let server = Server(server.spawn()?);
+            wait_for(&address)?;
+            let target = Target { address: &address, pid: server.0.id().to_string(), floor: true };
+            if work == "produce" {
+                self.produce(&target, Subject::Floor, figures)?;
+                self.paced(&target, Subject::Floor, figures)?;
+            } else {
+                self.fetch(&target, Subject::Floor, figures)?;
+            }
+            drop(server);
+            fs::remove_file(file)?;
+        }
+        Ok(())
+    }
+
+    fn broker(&self, subject: Subject, kind: Kind, figures: &mut Figures) -> Result<()> {
+        let site = Site::fresh(self.toolbox, &format!("bench-{subject:?}").to_lowercase())?;
+        let running = site.start_on(kind, 0)?;
+        std::thread::sleep(Duration::from_secs(2));
+        let address = site.bootstrap().to_owned();
+        let target = Target { address: &address, pid: running.id().to_string(), floor: false };
+        figures.add("memory idle, MiB", subject, resident_mib(running.id())?);
+        if kind == Kind::Kafka {
+            let mib = KAFKA_WARM_UP_MIB.to_string();
+            self.load(&target.args("produce", &["--topic", "warm-up", "--mib", &mib]))?;
+            self.load(&target.args("fetch", &["--topic", "warm-up", "--mib", &mib]))?;
+        }
+        self.produce(&target, subject, figures)?;
+        self.fetch(&target, subject, figures)?;
+        self.paced(&target, subject, figures)?;
+        figures.add("memory after load, MiB", subject, resident_mib(running.id())?);
+        running.stop()?;
+        let start = site.command(kind)?;
+        let words: Vec<&str> = std::iter::once(start.get_program())
+            .chain(start.get_args())
+            .map(|word| word.to_str().context("a path that is not UTF-8"))
+            .collect::<Result<_>>()?;
+        let mut args = vec!["cold-start", "--address", site.bootstrap(), "--"];
+        args.extend(words);
+        let figure = self.load(&args)?;
+        figures.take("restart to first ack, ms", subject, &figure, "first_ack_ms")?;
+        site.remove()
+    }
+
+    fn produce(&self, target: &Target<'_>, subject: Subject, figures: &mut Figures) -> Result<()> {
+        self.warm_pages(self.mib)?;
+        let mib = self.mib.to_string();
+        let figure = self.load(&target.args("produce", &["--mib", &mib]))?;
+        figures.take("produce 64 KiB batches, CPU s/GiB", subject, &figure, "cpu_s_per_gib")?;
+        figures.take("produce 64 KiB batches, MiB/s", subject, &figure, "mib_per_s")
+    }
+
+    fn fetch(&self, target: &Target<'_>, subject: Subject, figures: &mut Figures) -> Result<()> {
+        let figure = self.load(&target.args("fetch", &["--mib", "8192"]))?;
+        figures.take("fetch from the page cache, CPU s/GiB", subject, &figure, "cpu_s_per_gib")
+    }
+
+    fn paced(&self, target: &Target<'_>, subject: Subject, figures: &mut Figures) -> Result<()> {
+        self.warm_pages(256)?;
+        let figure = self.load(&target.args("paced", &["--topic", "paced"]))?;
+        let paced = "20,000 records/s of 1 KiB";
+        figures.take(&format!("{paced}, CPU us/record"), subject, &figure, "cpu_us_per_record")?;
+        for (name, key) in [("p50", "p50_ms"), ("p99", "p99_ms"), ("p99.9", "p999_ms")] {
+            figures.take(&format!("{paced}, ack {name} ms"), subject, &figure, key)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whom the generator drives.
+struct Target<'a> {
+    address: &'a str,
+    pid: String,
+    floor: bool,
+}
+
+impl Target<'_> {
+    fn args<'s>(&'s self, command: &'s str, more: &[&'s str]) -> Vec<&'s str> {
+        let mut args = vec![command, "--address", self.address, "--pid", &self.pid];
+        args.extend_from_slice(more);
+        if self.floor {
+            args.push("--floor");
+        }
+        args
+    }
+}
+
+/// A floor server; dropping it ends it.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has nothing to save, and may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_address() -> Result<String> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
+fn wait_for(address: &str) -> Result<()> {
+    for _ in 0..6000 {
+        if std::net::TcpStream::connect(address).is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    bail!("nothing listens on {address}")
+}
+
+fn resident_mib(pid: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS line")?;
+    let kib: f64 = line.split_whitespace().nth(1).context("no VmRSS figure")?.parse()?;
+    Ok(kib / 1024.0)
+}
