@@ -86,6 +86,14 @@ impl StorageError {
         move |source| Self::Io { doing, path: path.to_owned(), source }
     }
 
+    /// For `map_err` where time counts: the path is put together only for an error.
+    pub(crate) fn io_at(
+        doing: &'static str,
+        path: impl FnOnce() -> PathBuf,
+    ) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { doing, path: path(), source }
+    }
+
     /// For `map_err`: a failed sync of `path`.
     pub(crate) fn sync(path: &Path) -> impl FnOnce(io::Error) -> Self + use<'_> {
         move |source| Self::Sync { path: path.to_owned(), source }

@@ -89,7 +89,7 @@ fn finish_swap(
 fn next_offset(disk: &dyn Disk, path: &Path, base_offset: i64) -> Result<i64, StorageError> {
     let file = disk.open(path, Open::Read).map_err(StorageError::io("open", path))?;
     let length = file.len().map_err(StorageError::io("stat", path))?;
-    let mut scanner = BatchScanner::new(&*file, path, 0, length);
+    let mut scanner = BatchScanner::new(&*file, &path, 0, length);
     let mut next = base_offset;
     while let Some(batch) = scanner.next()? {
         next = batch.last_offset.saturating_add(1);

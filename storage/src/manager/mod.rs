@@ -13,8 +13,6 @@ mod error;
 mod load;
 mod partitions;
 mod periodic;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

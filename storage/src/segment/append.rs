@@ -84,10 +84,10 @@ impl Segment {
         let entries = (total / (interval + 1) + 1).min(batches.len() as u64) as u32;
         if self.size() > 0 || batches.len() > 1 {
             let reserved = self.offset_index.reserve(entries);
-            reserved.map_err(StorageError::io("allocate", &self.offset_index.path()))?;
+            reserved.map_err(StorageError::io_at("allocate", || self.offset_index.path()))?;
         }
         let reserved = self.time_index.reserve(entries + 1);
-        reserved.map_err(StorageError::io("allocate", &self.time_index.path()))
+        reserved.map_err(StorageError::io_at("allocate", || self.time_index.path()))
     }
 
     pub(super) fn note_appended(
@@ -134,7 +134,7 @@ impl Segment {
         let position = u32::try_from(position).expect("segments are smaller than 2 GiB");
         self.offset_index.append(OffsetPosition { offset, position });
         let appended = self.time_index.maybe_append(max);
-        appended.map_err(StorageError::io("read", &self.time_index.path()))
+        appended.map_err(StorageError::io_at("read", || self.time_index.path()))
     }
 
     /// Cuts off the batch that holds `offset` and all behind it, in the active segment. Returns the
@@ -145,10 +145,10 @@ impl Segment {
         let size = self.size();
         self.offset_index
             .truncate_to(offset)
-            .map_err(StorageError::io("truncate", &self.offset_index.path()))?;
+            .map_err(StorageError::io_at("truncate", || self.offset_index.path()))?;
         self.time_index
             .truncate_to(offset)
-            .map_err(StorageError::io("truncate", &self.time_index.path()))?;
+            .map_err(StorageError::io_at("truncate", || self.time_index.path()))?;
         // Readers must no longer count the bytes when they go.
         self.size.store(first_cut.position, Ordering::Release);
         self.file()?.set_len(first_cut.position).map_err(StorageError::io("truncate", &path))?;
@@ -164,7 +164,7 @@ impl Segment {
         let path = self.path();
         let file = self.file()?;
         let start = self.offset_index.lookup(max.offset);
-        let start = start.map_err(StorageError::io("read", &self.offset_index.path()))?;
+        let start = start.map_err(StorageError::io_at("read", || self.offset_index.path()))?;
         let position = u64::from(start.position);
         let mut scanner = BatchScanner::new(&*file, &path, position, self.size());
         while let Some(batch) = scanner.next()? {

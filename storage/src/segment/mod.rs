@@ -205,8 +205,8 @@ impl Segment {
         if let Some(known) = *self.max_timestamp_slot() {
             return Ok(known);
         }
-        let path = self.time_index.path();
-        let last = self.time_index.last().map_err(StorageError::io("read", &path))?;
+        let last = self.time_index.last();
+        let last = last.map_err(StorageError::io_at("read", || self.time_index.path()))?;
         Ok(*self.max_timestamp_slot().get_or_insert(last))
     }
 
@@ -216,7 +216,7 @@ impl Segment {
         if max >= 0 {
             return Ok(max);
         }
-        self.file()?.modified_ms().map_err(StorageError::io("stat", &self.path()))
+        self.file()?.modified_ms().map_err(StorageError::io_at("stat", || self.path()))
     }
 
     fn max_timestamp_slot(&self) -> MutexGuard<'_, Option<TimestampOffset>> {

@@ -13,6 +13,29 @@ pub(crate) struct Place {
     pub(crate) kind: FileKind,
 }
 
+/// What a file is called, put together when an error asks for it.
+pub(crate) trait Named {
+    fn to_path(&self) -> PathBuf;
+}
+
+impl Named for Place {
+    fn to_path(&self) -> PathBuf {
+        self.path()
+    }
+}
+
+impl Named for &Path {
+    fn to_path(&self) -> PathBuf {
+        self.to_path_buf()
+    }
+}
+
+impl Named for PathBuf {
+    fn to_path(&self) -> PathBuf {
+        self.clone()
+    }
+}
+
 impl Place {
     pub(crate) fn path(&self) -> PathBuf {
         self.dir.join(segment_file_name(self.base_offset, self.kind))

@@ -48,12 +48,12 @@ impl Segment {
         offset: i64,
         end: u64,
     ) -> Result<Option<BatchAt>, StorageError> {
-        let path = self.path();
         let file = self.file()?;
         let entry = self.offset_index.lookup(offset);
-        let entry = entry.map_err(StorageError::io("read", &self.offset_index.path()))?;
+        let entry = entry.map_err(StorageError::io_at("read", || self.offset_index.path()))?;
         if entry.position > 0 {
-            let mut scanner = BatchScanner::new(&*file, &path, u64::from(entry.position), end);
+            let mut scanner =
+                BatchScanner::new(&*file, &self.place, u64::from(entry.position), end);
             match scanner.next() {
                 Ok(Some(first)) if is_indexed_batch(&first, entry) => {
                     if first.last_offset >= offset {
@@ -72,7 +72,7 @@ impl Segment {
                 _ => {}
             }
         }
-        BatchScanner::new(&*file, &path, 0, end).find_offset(offset)
+        BatchScanner::new(&*file, &self.place, 0, end).find_offset(offset)
     }
 
     /// The offset behind the last batch and where that batch ends, found by scanning from the last
@@ -81,7 +81,7 @@ impl Segment {
         let path = self.path();
         let file = self.file()?;
         let last = self.offset_index.last();
-        let last = last.map_err(StorageError::io("read", &self.offset_index.path()))?;
+        let last = last.map_err(StorageError::io_at("read", || self.offset_index.path()))?;
         let start = last.map_or(0, |entry| u64::from(entry.position));
         let mut scanner = BatchScanner::new(&*file, &path, start, self.size());
         let mut next = self.base_offset();
@@ -95,7 +95,7 @@ impl Segment {
     pub(crate) fn offset_after(&self, region: SegmentRegion) -> Result<Option<i64>, StorageError> {
         let end = region.position + u64::from(region.length);
         let found = self.offset_index.first_at_or_after(end);
-        found.map_err(StorageError::io("read", &self.offset_index.path()))
+        found.map_err(StorageError::io_at("read", || self.offset_index.path()))
     }
 
     /// Where a search for records of `timestamp_ms` or later must begin, bytes. Records below
@@ -106,9 +106,10 @@ impl Segment {
         offset_min: i64,
     ) -> Result<u64, StorageError> {
         let entry = self.time_index.lookup(timestamp_ms);
-        let entry = entry.map_err(StorageError::io("read", &self.time_index.path()))?;
+        let entry = entry.map_err(StorageError::io_at("read", || self.time_index.path()))?;
         let position = self.offset_index.lookup(entry.offset.max(offset_min));
-        let position = position.map_err(StorageError::io("read", &self.offset_index.path()))?;
+        let position =
+            position.map_err(StorageError::io_at("read", || self.offset_index.path()))?;
         Ok(u64::from(position.position))
     }
 }

@@ -3,10 +3,9 @@
 //! The rules are Kafka's: less than 18 bytes at the end are not looked at, a batch that reaches
 //! beyond the end is silently the end, a length below 14 is damage.
 
-use std::path::Path;
-
 use ottla_protocol::record::batch::{BATCH_HEADER_BYTES, BatchHeader, LOG_OVERHEAD_BYTES};
 
+use super::place::Named;
 use crate::disk::DiskFile;
 use crate::error::StorageError;
 
@@ -50,7 +49,7 @@ impl BatchAt {
 /// See the module.
 pub(crate) struct BatchScanner<'a> {
     file: &'a dyn DiskFile,
-    path: &'a Path,
+    path: &'a dyn Named,
     position: u64,
     end: u64,
     chunk: [u8; CHUNK_BYTES],
@@ -60,7 +59,12 @@ pub(crate) struct BatchScanner<'a> {
 
 impl<'a> BatchScanner<'a> {
     /// Walks `file` from `position`, where a batch must start, as if it ended at `end`.
-    pub(crate) fn new(file: &'a dyn DiskFile, path: &'a Path, position: u64, end: u64) -> Self {
+    pub(crate) fn new(
+        file: &'a dyn DiskFile,
+        path: &'a dyn Named,
+        position: u64,
+        end: u64,
+    ) -> Self {
         let chunk = [0; CHUNK_BYTES];
         Self { file, path, position, end, chunk, chunk_start: 0, chunk_len: 0 }
     }
@@ -131,7 +135,7 @@ impl<'a> BatchScanner<'a> {
                 let wanted = CHUNK_BYTES.min((self.end - self.position) as usize);
                 self.file
                     .read_exact_at(&mut self.chunk[..wanted], self.position)
-                    .map_err(StorageError::io("read", self.path))?;
+                    .map_err(StorageError::io_at("read", || self.path.to_path()))?;
                 (self.chunk_start, self.chunk_len) = (self.position, wanted);
                 0
             }
@@ -141,7 +145,7 @@ impl<'a> BatchScanner<'a> {
     }
 
     fn corrupt(&self, problem: String) -> StorageError {
-        StorageError::Corrupt { path: self.path.to_owned(), position: self.position, problem }
+        StorageError::Corrupt { path: self.path.to_path(), position: self.position, problem }
     }
 }
 

@@ -1,1 +1,123 @@
+//! The scanner against bad bytes, and the budget of open segments.
 
+use std::io::IoSlice;
+use std::path::Path;
+use std::sync::Arc;
+
+use ottla_protocol::record::builder::{BatchBuilder, BatchOptions, NewRecord};
+
+use super::{BatchFacts, BatchScanner, NewFiles, OpenBudget, Segment, SegmentWriter};
+use crate::disk::{Disk, DiskFile, Open};
+use crate::error::StorageError;
+use crate::sim::SimDisk;
+
+fn batch(base_offset: i64) -> Vec<u8> {
+    let options = BatchOptions { base_offset, ..BatchOptions::default() };
+    let mut builder = BatchBuilder::new(options).unwrap();
+    let record = NewRecord { timestamp: base_offset, value: Some(b"v"), ..Default::default() };
+    builder.append(&record).unwrap();
+    builder.build().unwrap()
+}
+
+fn file_of(disk: &SimDisk, bytes: &[u8]) -> Arc<dyn DiskFile> {
+    let file = disk.open(Path::new("f"), Open::Truncate).unwrap();
+    file.write_all_at(&[IoSlice::new(bytes)], 0).unwrap();
+    file
+}
+
+fn scan(bytes: &[u8]) -> (Vec<i64>, Option<StorageError>) {
+    let disk = SimDisk::new();
+    let file = file_of(&disk, bytes);
+    let path = Path::new("f");
+    let mut scanner = BatchScanner::new(&*file, &path, 0, bytes.len() as u64);
+    let mut offsets = Vec::new();
+    loop {
+        match scanner.next() {
+            Ok(Some(batch)) => {
+                assert_eq!(batch.end(), scanner.position());
+                offsets.push(batch.last_offset);
+            }
+            Ok(None) => return (offsets, None),
+            Err(error) => return (offsets, Some(error)),
+        }
+    }
+}
+
+#[test]
+fn a_cut_file_ends_at_its_last_whole_batch() {
+    let set = [batch(0), batch(1), batch(2)].concat();
+    let size = set.len() / 3;
+    for end in 0..=set.len() {
+        let (offsets, error) = scan(&set[..end]);
+        assert!(error.is_none(), "cut at {end}");
+        assert_eq!(offsets.len(), end / size, "cut at {end}");
+    }
+}
+
+#[test]
+fn damage_is_told_with_its_place() {
+    let good = batch(0);
+    for (length, text) in [(0i32, "length 0"), (13, "length 13"), (-1, "length -1"), (20, "of 32")]
+    {
+        let mut bad = batch(1);
+        bad[8..12].copy_from_slice(&length.to_be_bytes());
+        let (offsets, error) = scan(&[good.clone(), bad].concat());
+        assert_eq!(offsets, [0]);
+        let error = error.unwrap().to_string();
+        assert!(error.starts_with(&format!("f: at byte {}: ", good.len())), "{error}");
+        assert!(error.contains(text), "{error}");
+    }
+    let zeros = [good, vec![0; 100]].concat();
+    assert!(scan(&zeros).1.is_some());
+}
+
+#[test]
+fn old_messages_are_walked_over() {
+    let mut message = vec![0; 34];
+    message[..8].copy_from_slice(&7i64.to_be_bytes());
+    message[8..12].copy_from_slice(&22i32.to_be_bytes());
+    message[16] = 1;
+    message[18..26].copy_from_slice(&99i64.to_be_bytes());
+    let disk = SimDisk::new();
+    let file = file_of(&disk, &[message, batch(8)].concat());
+    let path = Path::new("f");
+    let mut scanner = BatchScanner::new(&*file, &path, 0, file.len().unwrap());
+    let old = scanner.next().unwrap().unwrap();
+    assert_eq!((old.magic, old.last_offset, old.max_timestamp_ms, old.size), (1, 7, 99, 34));
+    assert_eq!(scanner.next().unwrap().unwrap().base_offset, 8);
+}
+
+#[test]
+fn the_longest_unread_segments_are_closed() {
+    let disk = SimDisk::new();
+    disk.create_dir_all(Path::new("p")).unwrap();
+    let dir: Arc<Path> = Arc::from(Path::new("p"));
+    let shared: Arc<dyn Disk> = Arc::new(disk);
+    let budget = OpenBudget::new(3);
+    let files = NewFiles { index_bytes: 120, preallocated_bytes: 0 };
+    let segments: Vec<_> = (0..6)
+        .map(|n| {
+            let bytes = batch(n * 10);
+            let budget = Arc::clone(&budget);
+            let new = Segment::create(Arc::clone(&shared), &dir, n * 10, budget, files).unwrap();
+            let facts =
+                [BatchFacts { size: bytes.len() as u32, last_offset: n * 10, max_timestamp_ms: n }];
+            let mut writer = SegmentWriter::default();
+            new.append(&mut writer, 0, &[IoSlice::new(&bytes)], &facts).unwrap();
+            new
+        })
+        .collect();
+    assert!(segments.iter().all(|segment| segment.is_open()), "active ones stay open");
+    for segment in &segments {
+        segment.seal().unwrap();
+    }
+    let open = || segments.iter().map(|segment| segment.is_open()).collect::<Vec<_>>();
+    assert_eq!(open(), [false, false, false, true, true, true]);
+    let find = |n: usize| {
+        let segment = &segments[n];
+        segment.find_batch(n as i64 * 10, segment.size()).unwrap().unwrap()
+    };
+    assert_eq!(find(3).last_offset, 30);
+    assert_eq!(find(0).last_offset, 0, "it is opened again");
+    assert_eq!(open(), [true, false, false, true, false, true], "4 was unread for longest");
+}
