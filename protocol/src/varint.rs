@@ -4,10 +4,10 @@
 //! Kafka's, it refuses a number of more than 5 (or 10) groups and drops the bits of the last group
 //! that do not fit; it takes a number padded with empty groups.
 //!
-//! Written by hand because its answers are Kafka's: `integer-encoding` does not tell a number that is
-//! cut short from one that is too long, and takes more groups than the JVM. It is as fast (a batch of
-//! small records is four of these for each record, nearly all of one byte), and that crate is the
-//! oracle of the tests.
+//! Written by hand because its answers are Kafka's: `integer-encoding` does not tell a number that
+//! is cut short from one that is too long, and takes more groups than the JVM. It is as fast (a
+//! batch of small records is four of these for each record, nearly all of one byte), and that crate
+//! is the oracle of the tests.
 
 use std::error::Error;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Leader epochs of one log: which epoch began at which offset (KIP-101, KIP-320).
 //!
-//! [`LeaderEpochCache`] is the rule; [`read`] and [`write`] keep it in `leader-epoch-checkpoint`:
+//! [`LeaderEpochCache`] is the rule; [`read`] and [`write()`] keep it in `leader-epoch-checkpoint`:
 //!
 //! ```text
 //! 0

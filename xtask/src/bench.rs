@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: Ottla beside Apache Kafka and beside the floor, in one run.
 //!
-//! Broker on processor 0, load generator on processor 1. Rounds go floor, Ottla, Kafka, floor and so
-//! on: a machine that drifts does so for all. Told are medians, their spread and ratios. Kafka is
-//! warmed up before it is measured. As many pages as a measurement appends are written and freed
+//! Broker on processor 0, load generator on processor 1. Rounds go floor, Ottla, Kafka, floor and
+//! so on: a machine that drifts does so for all. Told are medians, their spread and ratios. Kafka
+//! is warmed up before it is measured. As many pages as a measurement appends are written and freed
 //! before it: a virtual machine's untouched pages cost an append more than twice as much.
 
 mod report;

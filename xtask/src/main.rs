@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`gate`] (the steps of the gate), [`tidy`] and [`layers`] (checks of the source
 //! itself), [`spec`] (message tables against Kafka's), [`interop`] (real clients and the real
-//! Apache Kafka against a running broker), [`bench`] (Ottla beside Apache Kafka and the floor).
+//! Apache Kafka against a running broker), [`mod@bench`] (Ottla beside Apache Kafka and the floor).
 //! Nothing here needs root, and everything it writes is under `target/`.
 #![forbid(unsafe_code)]
 

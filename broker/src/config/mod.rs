@@ -3,7 +3,7 @@
 //! [`keys`], [`topic_keys`] and [`group_keys`] are the tables. From them come the reading and
 //! checking of `server.properties` ([`StaticConfig`], [`BrokerConfig`]), the settings of a topic
 //! ([`TopicConfig`], [`check_topic`]), what DescribeConfigs tells ([`describe`]), what is said at
-//! start ([`notices`]) and `docs/CONFIG.md` ([`document`]).
+//! start ([`notices()`]) and `docs/CONFIG.md` ([`document()`]).
 //!
 //! Nothing here reads a clock or the environment; only [`StaticConfig::read`] opens a file, and
 //! only [`server_config`] asks the system's resolver.

@@ -176,7 +176,7 @@ pub fn path(dir: &Path, offset: i64) -> PathBuf {
 /// When a written snapshot must be on the medium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// Before [`write`] returns.
+    /// Before [`write()`] returns.
     Now,
     /// When the segment is flushed, by [`sync`]. Until then a power loss may leave it damaged,
     /// which its sum shows.

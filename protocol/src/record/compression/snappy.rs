@@ -5,7 +5,7 @@
 //! format. The head's versions are ignored: some producers write them in the wrong byte order.
 //!
 //! A raw block begins with its uncompressed length, and copies in it may reach back to its start,
-//! so all of a block is decompressed at once. [`produced_bytes`] therefore adds up first what a
+//! so all of a block is decompressed at once. `produced_bytes` therefore adds up first what a
 //! block's elements really make.
 
 use std::io::{self, Read, Write};
