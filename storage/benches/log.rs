@@ -245,6 +245,14 @@ fn log_read_near_the_end(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench(max_time = 1)]
+fn log_read_last_append(bencher: Bencher<'_, '_>) {
+    let (_root, log) = filled();
+    let count = Validated::from_built(batch(1 << 10)).unwrap().last_offset_delta() + 1;
+    let offset = log.offsets().log_end_offset - i64::from(count);
+    bencher.bench_local(|| read(&log, offset));
+}
+
+#[divan::bench(max_time = 1)]
 fn log_read_at_the_end(bencher: Bencher<'_, '_>) {
     let (_root, log) = filled();
     let offset = log.offsets().log_end_offset;

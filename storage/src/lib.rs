@@ -62,8 +62,8 @@
 //! After a failed sync nothing is retried: its log directory goes offline. A full disk fails
 //! appends, which work again when there is space.
 //!
-//! What this crate does not do: it knows no replicas, groups, requests or sockets, has no threads of
-//! its own but to load and close directories, and reads no clock.
+//! What this crate does not do: it knows no replicas, groups, requests or sockets, has no threads
+//! of its own but to load and close directories, and reads no clock.
 
 pub mod disk;
 mod mmap;

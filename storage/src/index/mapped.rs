@@ -7,7 +7,8 @@
 //! refuse, which the kernel could only tell by a signal. Trimming cuts the file to its entries.
 //!
 //! Only the map is kept, no descriptor: thousands of partitions have two indexes each. The map of a
-//! sealed segment's index is made when it is first searched, and let go by [`MappedIndex::release`].
+//! sealed segment's index is made when it is first searched, and let go by
+//! [`MappedIndex::release`].
 
 use std::io;
 use std::path::PathBuf;
@@ -142,8 +143,8 @@ impl MappedIndex {
         matches!(*self.read_state(), State::Open { map: Some(_), .. })
     }
 
-    /// Gives the file the length for appending, `bytes_max` rounded down to whole entries, making it
-    /// when missing. With `emptied`, no slot counts as an entry any more. Fails when there is no
+    /// Gives the file the length for appending, `bytes_max` rounded down to whole entries; it is
+    /// made when missing. With `emptied`, no slot counts as an entry any more. Fails when there is no
     /// room for one entry.
     pub(super) fn make_active(&self, bytes_max: u32, emptied: bool) -> io::Result<()> {
         let length = u64::from(bytes_max / self.entry_bytes * self.entry_bytes);

@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use ottla_protocol::record::batch::BatchHeader;
 use ottla_protocol::record::set::{Batch, BatchError, Batches};
 
-use super::offsets::{Mark, Place};
+use super::offsets::{LastAppend, Mark, Place};
 use super::producers::producer_batch;
 use super::{Appender, LogRole, PartitionLog};
 use crate::error::StorageError;
@@ -83,8 +83,8 @@ struct Write<'a> {
 }
 
 impl PartitionLog {
-    /// Appends one batch at the log end. Base offset and leader epoch, which no checksum covers, are
-    /// set in a copy of its header; nothing else is touched or copied.
+    /// Appends one batch at the log end. Base offset and leader epoch, which no checksum covers,
+    /// are set in a copy of its header; nothing else is touched or copied.
     ///
     /// When it returns, what `flush.messages` asks for is durable, and the records are readable if
     /// this is the sole replica.
@@ -263,8 +263,12 @@ impl PartitionLog {
             return Err(AppendError::Storage(error));
         }
         let first_unstable = producers.state.first_unstable_offset();
-        let place = Place { segment_base_offset: segment.base_offset(), position: segment.size() };
+        let segment_base_offset = segment.base_offset();
+        let place = Place { segment_base_offset, position: segment.size() };
+        let start = Place { segment_base_offset, position: place.position - bytes };
+        let (base_offset, size) = (write.first_offset, write.batches[0].size);
         let mut marks = self.marks();
+        marks.set_last_append(LastAppend { base_offset, place: start, size });
         marks.set_first_unstable(first_unstable);
         marks.append_to(Mark { offset: end_offset, place: Some(place) });
         Ok(())

@@ -41,6 +41,15 @@ impl Mark {
     }
 }
 
+/// The first batch of the last append: what a consumer that keeps up asks for next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LastAppend {
+    pub(super) base_offset: i64,
+    pub(super) place: Place,
+    /// Bytes of the batch.
+    pub(super) size: u32,
+}
+
 /// Which end a read stops at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
@@ -61,6 +70,7 @@ pub(super) struct Marks {
     /// The first offset of the first transaction that is undecided, or decided above the high
     /// watermark.
     first_unstable: Option<Mark>,
+    last_append: Option<LastAppend>,
 }
 
 /// A new log start offset above the high watermark.
@@ -77,7 +87,7 @@ impl Marks {
     pub(super) fn new(log_start_offset: i64, log_end: Mark) -> Self {
         assert!(log_start_offset <= log_end.offset);
         let high_watermark = Mark::somewhere(log_start_offset);
-        Self { log_start_offset, high_watermark, log_end, first_unstable: None }
+        Self { log_start_offset, high_watermark, log_end, first_unstable: None, last_append: None }
     }
 
     pub(super) fn offsets(&self) -> Offsets {
@@ -91,6 +101,15 @@ impl Marks {
 
     pub(super) fn log_end(&self) -> Mark {
         self.log_end
+    }
+
+    /// The last append, if its first batch begins with `offset`.
+    pub(super) fn last_append_at(&self, offset: i64) -> Option<LastAppend> {
+        self.last_append.filter(|last| last.base_offset == offset)
+    }
+
+    pub(super) fn set_last_append(&mut self, last: LastAppend) {
+        self.last_append = Some(last);
     }
 
     /// Where a read of this kind ends.
@@ -182,6 +201,7 @@ impl Marks {
     /// with it.
     pub(super) fn truncate_to(&mut self, log_end: Mark) {
         self.log_end = log_end;
+        self.last_append = None;
         self.log_start_offset = self.log_start_offset.min(log_end.offset);
         if self.high_watermark.offset >= log_end.offset {
             self.high_watermark = log_end;
@@ -194,6 +214,7 @@ impl Marks {
         self.log_start_offset = log_end.offset;
         self.high_watermark = log_end;
         self.first_unstable = None;
+        self.last_append = None;
     }
 }
 

@@ -8,7 +8,7 @@ use super::PartitionLog;
 use super::offsets::{Isolation, Mark, Marks, Offsets, Place};
 use crate::disk::DiskFile;
 use crate::error::StorageError;
-use crate::segment::{Segment, SegmentRead};
+use crate::segment::{FirstBatch, Segment, SegmentRead};
 
 /// How often a read is tried that met a truncation or a removal under way.
 const TRIES: usize = 3;
@@ -125,8 +125,13 @@ impl PartitionLog {
         let mut segments = self.segments.from(read.start_offset);
         while let Some(segment) = segments.next() {
             let Some(end_position) = visible_end(&segment, bound) else { break };
+            let known = marks
+                .last_append_at(read.start_offset)
+                .filter(|last| last.place.segment_base_offset == segment.base_offset())
+                .map(|last| FirstBatch { position: last.place.position, size: last.size });
             let wanted = SegmentRead {
                 start_offset: read.start_offset,
+                known,
                 bytes_max: read.bytes_max,
                 end_position,
                 min_one_batch: read.min_one_batch,

@@ -77,8 +77,8 @@ impl LockedDirs {
     /// The `meta.properties` of every online directory, `None` where there is none yet.
     ///
     /// # Errors
-    /// [`ManagerError::MetaProperties`] when one is damaged, and when they do not belong to the node
-    /// `node_id` or to one cluster. Such a directory is not to be written to.
+    /// [`ManagerError::MetaProperties`] when one is damaged, and when they do not belong to the
+    /// node `node_id` or to one cluster. Such a directory is not to be written to.
     pub fn meta_properties(&self, node_id: i32) -> Result<Vec<DirIdentity>, ManagerError> {
         let mut all = Vec::new();
         let mut present = Vec::new();

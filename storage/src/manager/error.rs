@@ -21,8 +21,8 @@ pub enum ManagerError {
         /// What each directory said.
         reasons: Vec<String>,
     },
-    /// A directory stands among the partitions that is none. To guess what it is would be wrong, and
-    /// Kafka would not start either.
+    /// A directory stands among the partitions that is none. To guess what it is would be wrong,
+    /// and Kafka would not start either.
     DirName {
         /// The log directory.
         dir: PathBuf,

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 pub(crate) use append::{BatchFacts, SegmentWriter};
 pub use budget::OpenBudget;
 pub(crate) use place::Place;
-pub(crate) use read::SegmentRead;
+pub(crate) use read::{FirstBatch, SegmentRead};
 pub(crate) use recover::Recovered;
 pub(crate) use scan::{BatchAt, BatchScanner};
 

@@ -10,11 +10,21 @@ use crate::index::OffsetPosition;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SegmentRead {
     pub(crate) start_offset: i64,
+    /// The batch that holds it, where the caller knows it.
+    pub(crate) known: Option<FirstBatch>,
     pub(crate) bytes_max: u32,
     /// Bytes from here on are not to be seen.
     pub(crate) end_position: u64,
     /// Return the first batch whole, even if it is larger than `bytes_max`.
     pub(crate) min_one_batch: bool,
+}
+
+/// Where a read begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FirstBatch {
+    pub(crate) position: u64,
+    /// Bytes.
+    pub(crate) size: u32,
 }
 
 /// What to send.
@@ -34,7 +44,13 @@ impl Segment {
     ) -> Result<Option<SegmentRegion>, StorageError> {
         let end = read.end_position.min(self.size());
         // The batch may begin before `end` and not be found if only bytes up to there counted.
-        let Some(first) = self.find_batch(read.start_offset, self.size())? else { return Ok(None) };
+        let first = match read.known {
+            Some(known) => known,
+            None => match self.find_batch(read.start_offset, self.size())? {
+                Some(BatchAt { position, size, .. }) => FirstBatch { position, size },
+                None => return Ok(None),
+            },
+        };
         let limit =
             if read.min_one_batch { read.bytes_max.max(first.size) } else { read.bytes_max };
         let length = end.saturating_sub(first.position).min(u64::from(limit)) as u32;

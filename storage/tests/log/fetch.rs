@@ -200,3 +200,25 @@ fn readers_of_removed_segments_keep_what_they_hold() {
     append(&log, 7, 1).unwrap();
     assert_eq!(values_from(&log, 50, 100), [7]);
 }
+
+/// A consumer that keeps up asks for what was just appended, which needs no lookup; a roll, a
+/// truncation and another append in between must not mislead it.
+#[test]
+fn the_last_append_is_found_through_rolls_and_truncations() {
+    let log = new_log(&new_sim(), Path::new(DIR), small()).unwrap();
+    let mut value = 0;
+    for round in 0..30u64 {
+        let next = log.offsets().log_end_offset;
+        let count = 1 + round % 3;
+        append(&log, value, count).unwrap();
+        assert_eq!(values_from(&log, next, 70), (value..value + count).collect::<Vec<_>>());
+        value += count;
+        if round % 5 == 4 {
+            log.truncate_to(next, NOW_MS).unwrap();
+            assert!(read_at(&log, next, 100).is_none());
+            append(&log, value, 2).unwrap();
+            assert_eq!(values_from(&log, next, 1 << 20), [value, value + 1]);
+            value += 2;
+        }
+    }
+}

@@ -47,7 +47,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => Just(Op::Flush),
         1 => Just(Op::RemoveFiles),
         2 => any::<bool>().prop_map(|clean| Op::Reopen { clean }),
-        2 => (part, 1u32..700).prop_map(|(thousandths, bytes_max)| Op::Read { thousandths, bytes_max }),
+        2 => (part, 1u32..700)
+            .prop_map(|(thousandths, bytes_max)| Op::Read { thousandths, bytes_max }),
     ];
     proptest::collection::vec(op, 1..40)
 }
