@@ -57,6 +57,11 @@ impl<'a> Site<'a> {
         Ok(Site { toolbox, name: name.to_owned(), folder, bootstrap })
     }
 
+    /// For messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// HOST:PORT for clients.
     pub(crate) fn bootstrap(&self) -> &str {
         &self.bootstrap

@@ -31,6 +31,10 @@ const SLOW: [&str; 5] = ["kafka-python", "aiokafka", "kafkajs", "java", "kcat"];
 
 const MB: usize = 1_000_000;
 
+/// Megabytes of text for the fast clients, and for the others.
+const LARGE: usize = 100;
+const SMALL: usize = 4;
+
 /// A topic that holds a text.
 pub(crate) struct Text {
     /// The topic, of one partition.
@@ -50,10 +54,9 @@ struct Corpus {
 
 /// Sends every text; pushes what is in the broker then on `texts`.
 pub(crate) fn run(shop: &Shop, site: &Site, texts: &mut Vec<Text>) -> Result<Outcome> {
-    let (large, small) = if shop.args.full { (100, 20) } else { (100, 4) };
     let mut outcome = Outcome::default();
-    let large = corpus(&shop.toolbox, large * MB)?;
-    let small = corpus(&shop.toolbox, small * MB)?;
+    let large = corpus(&shop.toolbox, LARGE * MB)?;
+    let small = corpus(&shop.toolbox, if shop.args.full { 5 * SMALL } else { SMALL } * MB)?;
     for (n, codec) in CODECS.into_iter().enumerate() {
         // The gate takes another pair of the ring for each codec, the full run takes all.
         let fast = if shop.args.full { 0..FAST.len() } else { n..n + 1 };
@@ -66,6 +69,18 @@ pub(crate) fn run(shop: &Shop, site: &Site, texts: &mut Vec<Text>) -> Result<Out
         }
     }
     Ok(outcome)
+}
+
+/// One small text from a client to itself.
+pub(crate) fn small(
+    shop: &Shop,
+    site: &Site,
+    codec: &str,
+    client: &str,
+    texts: &mut Vec<Text>,
+) -> Result<Outcome> {
+    let corpus = corpus(&shop.toolbox, SMALL * MB)?;
+    Ok(pass(shop, site, codec, (&[client, client], 0), &corpus, texts))
 }
 
 /// One text from a client of the ring to the next one that is there.
