@@ -35,6 +35,8 @@ pub const DIR_NAME: &str = "__cluster_metadata-0";
 /// The log grows by so much before the next snapshot
 /// (`metadata.log.max.record.bytes.between.snapshots`).
 const SNAPSHOT_EVERY_BYTES: u64 = 20 << 20;
+/// A snapshot that was just written, and the one before it, should the new one turn out damaged.
+const SNAPSHOTS_KEPT: usize = 2;
 /// How much of the log is read at a time when it is replayed.
 const READ_BYTES: u32 = 8 << 20;
 
@@ -221,10 +223,27 @@ impl MetadataLog {
         if size_bytes < self.snapshot_size_bytes + SNAPSHOT_EVERY_BYTES {
             return Ok(());
         }
+        self.snapshot(replay, now_ms)
+    }
+
+    fn snapshot(&mut self, replay: &Replay, now_ms: i64) -> Result<(), MetadataLogError> {
+        let size_bytes = self.log.size_bytes();
         if let Some((id, bytes)) = snapshot::of_replay(replay, now_ms) {
             let path = self.dir.join(id.to_string());
             whole_file::replace(&*self.disk, &path, &bytes).map_err(io(&path))?;
             self.snapshot_size_bytes = size_bytes;
+            self.remove_old_snapshots()?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the newest snapshots and removes the rest: each holds all that those before it did.
+    fn remove_old_snapshots(&self) -> Result<(), MetadataLogError> {
+        let mut ids = snapshots(&*self.disk, &self.dir)?;
+        ids.sort_unstable();
+        for id in ids.iter().rev().skip(SNAPSHOTS_KEPT) {
+            let path = self.dir.join(id.to_string());
+            self.disk.unlink(&path).map_err(io(&path))?;
         }
         Ok(())
     }
@@ -269,12 +288,31 @@ fn next_epoch(
     Ok(state.leader_epoch)
 }
 
-/// What the newest snapshot holds; without one, nothing.
-fn newest_snapshot(disk: &dyn Disk, dir: &Path) -> Result<Replay, MetadataLogError> {
+/// The snapshots in the directory, in no order.
+fn snapshots(disk: &dyn Disk, dir: &Path) -> Result<Vec<SnapshotId>, MetadataLogError> {
     let entries = disk.list(dir).map_err(io(dir))?;
-    let newest = entries.iter().filter_map(|entry| SnapshotId::from_file_name(&entry.name)).max();
-    let Some(id) = newest else { return Ok(Replay::new(Image::empty())) };
-    let path = dir.join(id.to_string());
-    let bytes = whole_file::read(disk, &path).map_err(io(&path))?.unwrap_or_default();
-    snapshot::read(&bytes, id).map_err(|error| MetadataLogError::Damaged(path, error.to_string()))
+    Ok(entries.iter().filter_map(|entry| SnapshotId::from_file_name(&entry.name)).collect())
 }
+
+/// What the newest snapshot holds that can be read; without one, nothing. A damaged one is passed
+/// over, since the log still has what follows the one before it.
+fn newest_snapshot(disk: &dyn Disk, dir: &Path) -> Result<Replay, MetadataLogError> {
+    let mut ids = snapshots(disk, dir)?;
+    ids.sort_unstable();
+    let mut damaged = None;
+    for id in ids.into_iter().rev() {
+        let path = dir.join(id.to_string());
+        let bytes = whole_file::read(disk, &path).map_err(io(&path))?.unwrap_or_default();
+        match snapshot::read(&bytes, id) {
+            Ok(replay) => return Ok(replay),
+            Err(error) => {
+                log::error!("{}: {error}; looking for an older snapshot", path.display());
+                damaged.get_or_insert(MetadataLogError::Damaged(path, error.to_string()));
+            }
+        }
+    }
+    damaged.map_or_else(|| Ok(Replay::new(Image::empty())), Err)
+}
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,6 @@ mod layers;
 mod listeners;
 mod nearest;
 mod notices;
-pub mod properties;
 mod sockets;
 mod statics;
 #[cfg(test)]

@@ -5,10 +5,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use ottla_storage::properties;
+
 use super::def::ConfigDef;
 use super::error::{ConfigError, Problem};
+use super::keys;
 use super::value::Value;
-use super::{keys, properties};
 
 /// Where a setting comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
