@@ -155,11 +155,17 @@ impl PartitionLog {
     /// The holder of the turn syncs every segment with offsets between the recovery point and the
     /// log end, then moves the recovery point there.
     pub(super) fn flush_in_turn(&self) -> Result<(), StorageError> {
+        self.flush_segments(false)
+    }
+
+    /// As [`Self::flush_in_turn`]; when `closing`, the active segment too was brought to its end,
+    /// and it and the snapshot at the log end must be as durable as the others.
+    pub(super) fn flush_segments(&self, closing: bool) -> Result<(), StorageError> {
         let recovery_point = self.commit.recovery_point();
         let start = self.commit.checkpoint();
         let log_end_offset = self.marks().log_end().offset;
         let dir = self.dir();
-        let mut new_names = false;
+        let mut new_names = closing;
         let mut active_base_offset = start;
         let mut segments = self.segments.from(start);
         while let Some(segment) = segments.next() {
@@ -172,6 +178,15 @@ impl PartitionLog {
                 Some(_) => {
                     segment.flush()?;
                     txn_index::sync(&*self.disk, &segment.path_of(FileKind::TxnIndex))?;
+                }
+                None if closing => {
+                    if recovery_point < log_end_offset || self.config.load().preallocate {
+                        segment.flush_log()?;
+                    }
+                    segment.flush_indexes()?;
+                    txn_index::sync(&*self.disk, &segment.path_of(FileKind::TxnIndex))?;
+                    let synced = snapshot::sync(&*self.disk, dir, log_end_offset);
+                    synced.map_err(StorageError::sync(dir))?;
                 }
                 // A recovery always rebuilds the indexes of the segment that holds the recovery
                 // point, so those of the active one need not be durable.

@@ -53,11 +53,13 @@ impl Producers {
     }
 
     /// Takes a snapshot at the end of what the state reflects, if it has changed since the last.
-    pub(super) fn take_snapshot(&mut self, durability: Durability) -> Result<(), StorageError> {
+    /// It is synced with the segments: a power loss before that may damage it, which its sum shows,
+    /// and an older one is used.
+    pub(super) fn take_snapshot(&mut self) -> Result<(), StorageError> {
         let Some(offset) = self.state.snapshot_due() else { return Ok(()) };
         let dir = Arc::clone(&self.dir);
         let bytes = snapshot::encode(&self.state);
-        let written = snapshot::write(&*self.disk, &dir, offset, &bytes, durability);
+        let written = snapshot::write(&*self.disk, &dir, offset, &bytes, Durability::WithSegment);
         let path = snapshot::path(&dir, offset);
         written.map_err(StorageError::io("write", &path))?;
         self.snapshots.insert(offset);
@@ -68,7 +70,7 @@ impl Producers {
     /// Takes a snapshot while the state is rebuilt. If there is no space for it, the next rebuild
     /// takes longer, which is no reason not to have the log.
     pub(super) fn take_snapshot_on_the_way(&mut self) -> Result<(), StorageError> {
-        match self.take_snapshot(Durability::Now) {
+        match self.take_snapshot() {
             Err(error) if error.kind() == StorageErrorKind::Full => {
                 log::warn!("{error}; going on without the snapshot");
                 Ok(())

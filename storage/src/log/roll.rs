@@ -7,7 +7,6 @@ use super::{Appender, PartitionLog};
 use crate::config::LogConfig;
 use crate::error::StorageError;
 use crate::file_name::FileKind;
-use crate::producer_state::snapshot::Durability;
 use crate::segment::{NewFiles, Segment, SegmentWriter};
 
 /// What is about to be appended.
@@ -89,7 +88,7 @@ impl PartitionLog {
         let snapshot = {
             let mut producers = self.producers();
             producers.state.set_map_end_offset(new_base);
-            producers.take_snapshot(Durability::WithSegment)
+            producers.take_snapshot()
         };
         if let Err(error) = self.log_dir.watch(snapshot) {
             self.undo_roll(&old, new_base)?;

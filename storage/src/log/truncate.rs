@@ -8,7 +8,6 @@ use super::producers::RebuildTo;
 use super::{PartitionLog, Removal};
 use crate::error::StorageError;
 use crate::file_name::FileKind;
-use crate::producer_state::snapshot::Durability;
 use crate::producer_state::snapshots::{LogRange, Shutdown};
 use crate::segment::Segment;
 use crate::txn_index;
@@ -157,13 +156,10 @@ impl PartitionLog {
     }
 
     fn close_in_turn(&self) -> Result<(), StorageError> {
-        self.flush_in_turn()?;
-        self.producers().take_snapshot(Durability::Now)?;
-        let active = self.segments.active();
-        active.close()?;
-        txn_index::sync(&*self.disk, &active.path_of(FileKind::TxnIndex))?;
-        let dir = self.dir();
-        self.disk.sync_dir(dir).map_err(StorageError::sync(dir))?;
+        // Everything is written first and synced once.
+        self.producers().take_snapshot()?;
+        self.segments.active().end()?;
+        self.flush_segments(true)?;
         for segment in self.segments.all().iter() {
             segment.release();
         }

@@ -1,11 +1,18 @@
 //! Stopping in order.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use super::dirs::Dir;
 use super::{LogManager, for_each};
 use crate::clean_shutdown;
 use crate::error::StorageError;
+use crate::log::PartitionLog;
+
+/// Logs of a directory that are closed at a time. Closing is waiting for syncs, and syncs that wait
+/// together share a commit of the file system's journal.
+const CLOSE_THREADS: usize = 8;
 
 impl LogManager {
     /// Closes every log, writes the checkpoints, and marks each directory whose logs were all
@@ -32,7 +39,7 @@ impl LogManager {
     }
 
     fn close_dir(&self, dir: &Dir, broker_epoch: i64) -> Result<(), StorageError> {
-        let closed = for_each(self.logs_in(&dir.log_dir), |log| log.close());
+        let closed = close_all(&self.logs_in(&dir.log_dir));
         let checkpointed = self.checkpoint_dir(&dir.log_dir);
         closed.and(checkpointed)?;
         dir.log_dir.check()?;
@@ -40,4 +47,18 @@ impl LogManager {
         clean_shutdown::write(&*self.disk, root, broker_epoch)
             .map_err(StorageError::io("mark as cleanly stopped", root))
     }
+}
+
+fn close_all(logs: &[Arc<PartitionLog>]) -> Result<(), StorageError> {
+    let next = AtomicUsize::new(0);
+    let close_some = || {
+        let more = std::iter::from_fn(|| logs.get(next.fetch_add(1, Ordering::Relaxed)));
+        for_each(more, |log| log.close())
+    };
+    let closed: Vec<_> = thread::scope(|scope| {
+        let threads = CLOSE_THREADS.min(logs.len());
+        let closing: Vec<_> = (0..threads).map(|_| scope.spawn(close_some)).collect();
+        closing.into_iter().map(|closing| closing.join()).collect()
+    });
+    for_each(closed, |outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }

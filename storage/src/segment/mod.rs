@@ -240,14 +240,11 @@ impl Segment {
         Ok(())
     }
 
-    /// Ends it in order: as [`Segment::seal`], then synced, then closed.
-    pub(crate) fn close(self: &Arc<Self>) -> Result<(), StorageError> {
-        if !self.sealed.load(Ordering::Acquire) {
-            self.finish()?;
-            self.sealed.store(true, Ordering::Release);
-        }
-        self.flush()?;
-        self.release();
+    /// As [`Segment::seal`], for a log that is closed: no budget is asked, for it is released at
+    /// once.
+    pub(crate) fn end(self: &Arc<Self>) -> Result<(), StorageError> {
+        self.finish()?;
+        self.sealed.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -311,6 +308,11 @@ impl Segment {
     /// Makes the batches and the indexes durable. A failure is never to be retried.
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
         self.flush_log()?;
+        self.flush_indexes()
+    }
+
+    /// Makes the indexes durable. A failure is never to be retried.
+    pub(crate) fn flush_indexes(&self) -> Result<(), StorageError> {
         self.offset_index.flush().map_err(StorageError::sync(&self.offset_index.path()))?;
         self.time_index.flush().map_err(StorageError::sync(&self.time_index.path()))
     }
