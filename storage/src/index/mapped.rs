@@ -144,8 +144,8 @@ impl MappedIndex {
     }
 
     /// Gives the file the length for appending, `bytes_max` rounded down to whole entries; it is
-    /// made when missing. With `emptied`, no slot counts as an entry any more. Fails when there is no
-    /// room for one entry.
+    /// made when missing. With `emptied`, no slot counts as an entry any more. Fails when there is
+    /// no room for one entry.
     pub(super) fn make_active(&self, bytes_max: u32, emptied: bool) -> io::Result<()> {
         let length = u64::from(bytes_max / self.entry_bytes * self.entry_bytes);
         if length == 0 {

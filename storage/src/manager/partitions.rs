@@ -95,8 +95,8 @@ impl LogManager {
     }
 
     /// Deletes a partition's log: its directory is renamed at once, and removed with its files
-    /// after the broker's `file.delete.delay.ms`, so that readers can finish. `unique` is a random number
-    /// for the name. Returns whether there was such a log.
+    /// after the broker's `file.delete.delay.ms`, so that readers can finish. `unique` is a random
+    /// number for the name. Returns whether there was such a log.
     ///
     /// # Errors
     /// What the disk says. The log can no longer be used then either.
