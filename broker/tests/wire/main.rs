@@ -1,6 +1,8 @@
 //! The broker as its clients meet it: a whole one in this process, spoken to in raw frames.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod admin;
+mod configs;
 mod fetch;
 mod fetch_wait;
 mod harness;
@@ -8,4 +10,5 @@ mod idempotence;
 mod list_offsets;
 mod metadata;
 mod produce;
+mod restart;
 mod versions;
