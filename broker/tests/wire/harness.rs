@@ -46,7 +46,7 @@ pub(crate) fn start(dir: &str, settings: &[String]) -> Start {
 pub(crate) struct TestBroker {
     running: Option<Broker>,
     settings: Vec<String>,
-    dir: TempDir,
+    dir: Option<TempDir>,
 }
 
 impl TestBroker {
@@ -56,15 +56,16 @@ impl TestBroker {
 
     pub(crate) fn with(settings: &[&str]) -> Self {
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let mut broker = Self { running: None, settings, dir: tempfile::tempdir().unwrap() };
+        let mut broker = Self { running: None, settings, dir: tempfile::tempdir().ok() };
         broker.run();
         broker
     }
 
     fn run(&mut self) {
-        let dir = self.dir.path().to_str().unwrap();
+        let dir = self.dir();
+        let start = || start(dir.to_str().unwrap(), &self.settings);
         // The free port that a start has found may be gone again when it listens.
-        let started = (0..5).find_map(|_| Broker::start(start(dir, &self.settings)).ok());
+        let started = (0..5).find_map(|_| Broker::start(start()).ok());
         self.running = Some(started.expect("a broker starts"));
     }
 
@@ -82,7 +83,13 @@ impl TestBroker {
     }
 
     pub(crate) fn dir(&self) -> PathBuf {
-        self.dir.path().to_owned()
+        self.dir.as_ref().unwrap().path().to_owned()
+    }
+
+    /// Stops it and leaves its directory.
+    pub(crate) fn into_dir(mut self) -> TempDir {
+        self.running.take().unwrap().stop().unwrap();
+        self.dir.take().unwrap()
     }
 }
 

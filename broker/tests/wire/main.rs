@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admin;
+mod bad_input;
+mod bystander;
 mod configs;
 mod fetch;
 mod fetch_wait;
@@ -10,5 +12,6 @@ mod idempotence;
 mod list_offsets;
 mod metadata;
 mod produce;
+mod refused_batches;
 mod restart;
 mod versions;
