@@ -20,7 +20,7 @@ use ottla_protocol::uuid::Uuid;
 use ottla_storage::disk::{Disk, RealDisk};
 use ottla_storage::log::LogRole;
 use ottla_storage::log_dir::LogDir;
-use ottla_storage::manager::{FoundLog, Known, LockedDirs, ManagerConfig};
+use ottla_storage::manager::{FoundLog, Known, LockedDirs, ManagerConfig, ManagerError};
 use ottla_storage::producer_state::ProducerSettings;
 use ottla_storage::{clean_shutdown, partition_metadata};
 
@@ -62,6 +62,16 @@ fn failed(doing: &'static str) -> impl FnOnce(&dyn fmt::Display) -> BrokerError 
     move |error| BrokerError(format!("{doing}: {error}"))
 }
 
+fn unusable(error: &ManagerError) -> BrokerError {
+    let next = match error {
+        ManagerError::AllDirsOffline { .. } => {
+            "; correct log.dirs, or the permissions of the directory"
+        }
+        _ => "",
+    };
+    BrokerError(format!("cannot use the log directories: {error}{next}"))
+}
+
 /// A running broker.
 pub struct Broker {
     node: Arc<Node>,
@@ -100,9 +110,15 @@ impl Broker {
         let Start { config, statics, stop } = start;
         let (server_config, endpoints) = addresses(&config, &statics)?;
         let locked = LockedDirs::lock(manager_config(&config), Arc::clone(&disk))
-            .map_err(|error| failed("cannot use the log directories")(&error))?;
+            .map_err(|error| unusable(&error))?;
         let Metadata { identity, bootstrap, log, replay } =
-            Metadata::open(&config, &*disk, &locked)?;
+            match Metadata::open(&config, &*disk, &locked) {
+                Ok(metadata) => metadata,
+                Err(error) => {
+                    locked.release();
+                    return Err(error);
+                }
+            };
         let previous_broker_epoch = last_broker_epoch(&*disk, &locked);
         let known = |found: &FoundLog| known(&config, &statics, &*disk, replay.image(), found);
         let logs = locked
@@ -196,6 +212,8 @@ impl Metadata {
         disk: &dyn Disk,
         locked: &LockedDirs,
     ) -> Result<Self, BrokerError> {
+        // Opening the metadata log changes it, which nobody wants of a start that fails.
+        locked.check_names().map_err(|error| failed("cannot open the logs")(&error))?;
         let dirs: Vec<Arc<LogDir>> =
             locked.log_dirs().filter(|dir| dir.is_online()).map(Arc::clone).collect();
         let home = dirs.iter().find(|dir| dir.path() == config.metadata_log_dir);

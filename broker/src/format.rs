@@ -52,10 +52,12 @@ pub(crate) fn identify(
     let mut known: Vec<(PathBuf, MetaProperties)> = Vec::new();
     for dir in dirs {
         let path = dir.path();
-        match meta_properties::read(disk, path).map_err(|error| FormatError(error.to_string()))? {
+        let read = meta_properties::read(disk, path).map_err(|error| {
+            FormatError(format!("{error}; correct the file, or choose another directory"))
+        })?;
+        match read {
             Some(properties) => known.push((path.to_owned(), properties)),
-            None if has_data(disk, path)? => return Err(not_formatted(path)),
-            None => {}
+            None => is_new(disk, path)?,
         }
     }
     meta_properties::verify(&known, node.node_id).map_err(|conflict| {
@@ -106,20 +108,21 @@ fn identify_new(
     Ok(directory_id)
 }
 
-fn not_formatted(path: &Path) -> FormatError {
-    FormatError(format!(
-        "{} holds directories but no {}: it is not formatted, or the file was lost; restore the \
-         file, or choose an empty directory",
-        path.display(),
-        meta_properties::META_PROPERTIES_FILE,
-    ))
-}
-
-/// Whether partitions lie there.
-fn has_data(disk: &dyn Disk, dir: &Path) -> Result<bool, FormatError> {
+/// Refuses a directory in which others lie: partitions, whose broker nobody knows any more, or what
+/// a file system puts into its root.
+fn is_new(disk: &dyn Disk, dir: &Path) -> Result<(), FormatError> {
     let entries =
         disk.list(dir).map_err(|error| FormatError(format!("{}: {error}", dir.display())))?;
-    Ok(entries.iter().any(|entry| entry.is_dir))
+    match entries.iter().find(|entry| entry.is_dir) {
+        None => Ok(()),
+        Some(entry) => Err(FormatError(format!(
+            "{} holds the directory {:?} but no {}: it is not formatted, or the file was lost; \
+             restore the file, or choose an empty directory",
+            dir.display(),
+            entry.name,
+            meta_properties::META_PROPERTIES_FILE,
+        ))),
+    }
 }
 
 /// A random id. One in 64 is unusable, and then another is drawn.

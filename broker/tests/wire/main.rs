@@ -14,4 +14,5 @@ mod metadata;
 mod produce;
 mod refused_batches;
 mod restart;
+mod start_failures;
 mod versions;

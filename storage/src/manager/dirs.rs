@@ -47,12 +47,15 @@ impl LockedDirs {
     /// [`ManagerError::DirInUse`] if another holds one; [`ManagerError::AllDirsOffline`] if none is
     /// left.
     pub fn lock(config: ManagerConfig, disk: Arc<dyn Disk>) -> Result<Self, ManagerError> {
-        let mut dirs = Vec::new();
+        let mut dirs: Vec<Dir> = Vec::new();
         for path in &config.dirs {
             let log_dir = LogDir::new(path);
             let lock = match take(&*disk, path) {
                 Ok(Some(lock)) => Some(lock),
-                Ok(None) => return Err(ManagerError::DirInUse { dir: path.clone() }),
+                Ok(None) => {
+                    dirs.iter().for_each(|dir| dir.unlock(&*disk));
+                    return Err(ManagerError::DirInUse { dir: path.clone() });
+                }
                 Err(error) => {
                     log_dir.fail(&error);
                     None
@@ -66,6 +69,16 @@ impl LockedDirs {
             Some(error) => Err(error),
             None => Ok(locked),
         }
+    }
+
+    /// Lets the directories go, without the lock files: for a broker that cannot start, and leaves
+    /// what it found.
+    pub fn release(self) {
+        self.unlock();
+    }
+
+    pub(super) fn unlock(&self) {
+        self.dirs.iter().for_each(|dir| dir.unlock(&*self.disk));
     }
 
     /// The directories, in the order of the configuration. A caller that finds one unusable may

@@ -60,13 +60,18 @@ impl fmt::Display for ManagerError {
         match self {
             Self::DirInUse { dir } => write!(
                 f,
-                "log directory {} is in use by another broker, or named twice in log.dirs",
+                "log directory {} is in use by another broker, which holds its .lock, or named \
+                 twice in log.dirs; stop that broker, or choose another directory",
                 dir.display()
             ),
             Self::AllDirsOffline { reasons } => {
                 write!(f, "no log directory can be used: {}", reasons.join("; "))
             }
-            Self::DirName { dir, error } => write!(f, "in {}: {error}", dir.display()),
+            Self::DirName { dir, error } => write!(
+                f,
+                "in {}: {error}; move it away, or choose a directory that only the broker uses",
+                dir.display()
+            ),
             Self::FileName { dir, error } => write!(f, "in {}: {error}", dir.display()),
             Self::Duplicate { topic_partition, dirs: [one, other] } => write!(
                 f,

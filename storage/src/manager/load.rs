@@ -1,7 +1,7 @@
 //! Opening every log of every directory.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
@@ -15,6 +15,7 @@ use crate::checkpoint::{
 };
 use crate::clean_shutdown;
 use crate::config::LogConfig;
+use crate::disk::Entry;
 use crate::error::StorageError;
 use crate::log::{OpenLog, OpenLogError, PartitionLog};
 use crate::partition_dir::{DirState, PartitionDir, TopicPartition};
@@ -52,6 +53,13 @@ struct DirContents {
     broker_epoch: Option<i64>,
 }
 
+/// All log directories, with their logs open.
+struct Loaded {
+    logs: HashMap<TopicPartition, Arc<PartitionLog>>,
+    deletions: Vec<Deletion>,
+    previous_broker_epoch: Option<i64>,
+}
+
 /// A log directory whose logs are open.
 #[derive(Default)]
 struct LoadedDir {
@@ -74,6 +82,33 @@ impl LockedDirs {
         now_ms: i64,
         known: &(dyn Fn(&FoundLog) -> Known + Sync),
     ) -> Result<LogManager, ManagerError> {
+        let Loaded { logs, deletions, previous_broker_epoch } =
+            self.load_all(now_ms, known).inspect_err(|_| self.unlock())?;
+        let (logs, changes) = (RwLock::new(logs), Mutex::new(Changes { deletions }));
+        let Self { config, disk, dirs, open_segments } = self;
+        Ok(LogManager { disk, config, dirs, open_segments, previous_broker_epoch, logs, changes })
+    }
+
+    /// Looks at the names of all directories, which [`LockedDirs::load`] does too, but which who
+    /// is about to change something else may want to know before.
+    ///
+    /// # Errors
+    /// A directory is there that Kafka does not start on either: `lost+found`, say.
+    pub fn check_names(&self) -> Result<(), ManagerError> {
+        for dir in self.dirs.iter().filter(|dir| dir.log_dir.is_online()) {
+            match self.partition_dirs(dir.log_dir.path()) {
+                Err(ManagerError::Storage(error)) => dir.log_dir.fail(&error),
+                other => drop(other?),
+            }
+        }
+        Ok(())
+    }
+
+    fn load_all(
+        &self,
+        now_ms: i64,
+        known: &(dyn Fn(&FoundLog) -> Known + Sync),
+    ) -> Result<Loaded, ManagerError> {
         let mut logs: HashMap<TopicPartition, Arc<PartitionLog>> = HashMap::new();
         let mut deletions = Vec::new();
         let mut broker_epochs = Vec::new();
@@ -99,13 +134,10 @@ impl LockedDirs {
         if let Some(error) = self.all_offline() {
             return Err(error);
         }
-        let changes = Mutex::new(Changes { deletions });
-        let Self { config, disk, dirs, open_segments } = self;
-        let agreed = broker_epochs.len() == dirs.len()
+        let agreed = broker_epochs.len() == self.dirs.len()
             && broker_epochs.windows(2).all(|pair| pair[0] == pair[1]);
         let previous_broker_epoch = if agreed { broker_epochs[0] } else { None };
-        let logs = RwLock::new(logs);
-        Ok(LogManager { disk, config, dirs, open_segments, previous_broker_epoch, logs, changes })
+        Ok(Loaded { logs, deletions, previous_broker_epoch })
     }
 
     fn load_dir(
@@ -173,6 +205,7 @@ impl LockedDirs {
     ) -> Result<DirContents, ManagerError> {
         let disk = &*self.disk;
         let root = dir.log_dir.path();
+        let found = self.partition_dirs(root)?;
         let marker = clean_shutdown::read(disk, root).map_err(StorageError::io("read", root))?;
         // Before anything else: a crash from here on must not find it.
         clean_shutdown::remove(disk, root).map_err(StorageError::io("unmark", root))?;
@@ -186,14 +219,7 @@ impl LockedDirs {
             deletions: Vec::new(),
             broker_epoch: marker.and_then(|marker| marker.broker_epoch),
         };
-        let entries = disk.list(root).map_err(StorageError::io("list", root))?;
-        for entry in entries {
-            if !entry.is_dir || NOT_PARTITIONS.contains(&entry.name.as_str()) {
-                continue;
-            }
-            let path = root.join(&entry.name);
-            let partition_dir = PartitionDir::parse(&entry.name)
-                .map_err(|error| ManagerError::DirName { dir: root.to_owned(), error })?;
+        for (path, partition_dir) in found {
             let topic_partition = partition_dir.topic_partition;
             match partition_dir.state {
                 DirState::Live => {}
@@ -230,6 +256,20 @@ impl LockedDirs {
             });
         }
         Ok(contents)
+    }
+
+    /// The directories with their names taken apart. Who stops at a name that nobody should have
+    /// given has changed nothing yet, so that what was stopped cleanly stays so.
+    fn partition_dirs(&self, root: &Path) -> Result<Vec<(PathBuf, PartitionDir)>, ManagerError> {
+        let entries = self.disk.list(root).map_err(StorageError::io("list", root))?;
+        let is_partition =
+            |entry: &Entry| entry.is_dir && !NOT_PARTITIONS.contains(&entry.name.as_str());
+        let dirs = entries.into_iter().filter(is_partition).map(|entry| {
+            let parsed = PartitionDir::parse(&entry.name)
+                .map_err(|error| ManagerError::DirName { dir: root.to_owned(), error })?;
+            Ok((root.join(&entry.name), parsed))
+        });
+        dirs.collect()
     }
 
     /// Renames a directory that belongs to no topic, and leaves it to the operator.
