@@ -67,6 +67,11 @@ impl Cluster {
         Ok(answer)
     }
 
+    /// Calls `act` with the image while nobody changes it.
+    pub fn hold<T>(&self, act: impl FnOnce(&Image) -> T) -> T {
+        act(self.controller().replay.image())
+    }
+
     /// Writes batches one behind the other, as at a node's start and stop.
     ///
     /// # Errors

@@ -28,6 +28,21 @@ impl Node {
         self.topics.put(topics);
     }
 
+    /// Tries once more to open what could not be opened, on a disk that was full perhaps.
+    pub(crate) fn serve_unopened(&self) {
+        let topics = self.topics.all();
+        for topic in topics.iter().filter(|topic| topic.unopened_count() > 0) {
+            self.cluster.hold(|image| {
+                let Some(new) = image.topics().by_id(topic.id) else { return };
+                let served = self.serve(image, new, Some(topic));
+                if served.unopened_count() < topic.unopened_count() {
+                    log::info!("more partitions of topic {} are served", topic.name);
+                    self.topics.put([served]);
+                }
+            });
+        }
+    }
+
     /// Brings what is served, of topics of these names, to what the image says.
     pub(crate) fn carry_out<'a>(
         &self,
@@ -77,7 +92,8 @@ impl Node {
                 begun.map_err(|error| error.to_string()).map(|()| log)
             });
             if let Err(error) = &led {
-                log::error!("partition {}-{index} is not served: {error}", topic.name);
+                let said = format_args!("partition {}-{index} is not served: {error}", topic.name);
+                self.failures.say(log::Level::Error, said);
             }
             let partition = led.ok().map(|log| Partition {
                 log,

@@ -47,6 +47,11 @@ impl Topic {
         partition.as_ref().ok_or(ErrorCode::KAFKA_STORAGE_ERROR)
     }
 
+    /// How many partitions could not be opened.
+    pub fn unopened_count(&self) -> usize {
+        self.partitions.iter().filter(|partition| partition.is_none()).count()
+    }
+
     /// Whether only the broker itself may write to it.
     pub fn is_internal(&self) -> bool {
         is_internal(&self.name)
