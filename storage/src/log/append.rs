@@ -97,9 +97,8 @@ impl PartitionLog {
             let mut appender = self.appender();
             self.append_in_lock(&mut appender, batch, how)?
         };
-        if !appended.duplicate {
-            self.settle(appended.last_offset + 1)?;
-        }
+        // A duplicate too: the append that it repeats may still wait for its sync.
+        self.settle(appended.last_offset + 1)?;
         Ok(appended)
     }
 

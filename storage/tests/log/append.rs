@@ -42,6 +42,17 @@ fn of_producer(base_sequence: i32) -> BatchOptions {
 }
 
 #[test]
+fn a_duplicate_is_as_durable_as_it_is_said_to_be() {
+    let disk = new_sim();
+    let log = new_log(&disk, Path::new(DIR), small()).unwrap();
+    produce(&log, 0, 2, of_producer(0)).unwrap();
+    assert_eq!(log.recovery_point(), 0, "nobody asked for a sync");
+    log.set_config(LogConfig { flush_messages: 1, ..small() });
+    assert!(produce(&log, 0, 2, of_producer(0)).unwrap().duplicate);
+    assert_eq!(log.recovery_point(), 2);
+}
+
+#[test]
 fn duplicates_are_answered_and_not_written() {
     let disk = new_sim();
     let log = new_log(&disk, Path::new(DIR), small()).unwrap();
