@@ -22,7 +22,6 @@ use ottla_storage::log::LogRole;
 use ottla_storage::log_dir::LogDir;
 use ottla_storage::manager::{FoundLog, Known, LockedDirs, ManagerConfig, ManagerError};
 use ottla_storage::producer_state::ProducerSettings;
-use ottla_storage::{clean_shutdown, partition_metadata};
 
 use crate::api::Apis;
 use crate::cli::Start;
@@ -119,8 +118,7 @@ impl Broker {
                     return Err(error);
                 }
             };
-        let previous_broker_epoch = last_broker_epoch(&*disk, &locked);
-        let known = |found: &FoundLog| known(&config, &statics, &*disk, replay.image(), found);
+        let known = |found: &FoundLog| known(&config, &statics, replay.image(), found);
         let logs = locked
             .load(Clock.now_ms(), &known)
             .map_err(|error| failed("cannot open the logs")(&error))?;
@@ -142,7 +140,7 @@ impl Broker {
             config,
             statics,
         });
-        register(&node, identity.directories, previous_broker_epoch, &bootstrap)?;
+        register(&node, identity.directories, &bootstrap)?;
         node.serve_all(&node.cluster.image());
         let server = Server::start(server_config, Arc::new(Apis::new(Arc::clone(&node))))
             .map_err(|error| failed("cannot listen")(&error))?;
@@ -240,26 +238,8 @@ impl Metadata {
     }
 }
 
-/// The epoch in which this broker last stopped in order; -1 when it did not, or the directories
-/// disagree. The controller takes a start without it for one after a crash.
-fn last_broker_epoch(disk: &dyn Disk, locked: &LockedDirs) -> i64 {
-    let mut epochs = locked.log_dirs().map(|dir| {
-        let marker = clean_shutdown::read(disk, dir.path()).ok().flatten();
-        marker.and_then(|marker| marker.broker_epoch)
-    });
-    let first = epochs.next().flatten();
-    let do_agree = epochs.all(|epoch| epoch == first);
-    first.filter(|_| do_agree).unwrap_or(-1)
-}
-
 /// Whether a partition that was found on the disk is one of the cluster's topics, and its settings.
-fn known(
-    config: &BrokerConfig,
-    statics: &StaticConfig,
-    disk: &dyn Disk,
-    image: &Image,
-    found: &FoundLog,
-) -> Known {
+fn known(config: &BrokerConfig, statics: &StaticConfig, image: &Image, found: &FoundLog) -> Known {
     let (name, index) = (&*found.topic_partition.topic, found.topic_partition.partition);
     let Some(topic) = image.topics().by_name(name) else { return Known::Stray };
     let is_here = topic
@@ -267,8 +247,7 @@ fn known(
         .get(&index)
         .is_some_and(|partition| partition.replicas.contains(&config.node_id));
     // A topic of the same name may have been deleted and made again meanwhile.
-    let id = partition_metadata::read(disk, &found.dir).ok().flatten();
-    if !is_here || id != Some(topic.id) {
+    if !is_here || found.topic_id != Some(topic.id) {
         return Known::Stray;
     }
     let none = Overrides::new();
@@ -339,12 +318,7 @@ impl From<controller::Refused> for Refusal {
 }
 
 /// Writes into the metadata log that this node is here, by which it leads its partitions again.
-fn register(
-    node: &Node,
-    directories: Vec<Uuid>,
-    previous_broker_epoch: i64,
-    bootstrap: &Records,
-) -> Result<(), BrokerError> {
+fn register(node: &Node, directories: Vec<Uuid>, bootstrap: &Records) -> Result<(), BrokerError> {
     let endpoint = |endpoint: &Endpoint| image::Endpoint {
         name: (&*endpoint.listener).into(),
         host: (&*endpoint.host).into(),
@@ -371,7 +345,8 @@ fn register(
             features,
             rack: node.config.rack.clone(),
             directories,
-            previous_broker_epoch,
+            // Without it the controller takes this start for one after a crash.
+            previous_broker_epoch: node.logs.previous_broker_epoch().unwrap_or(-1),
         },
     };
     node.cluster
