@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use ottla_protocol::api::ApiKey;
@@ -22,8 +22,12 @@ use crate::refused_batches;
 /// 100 MiB, bombs of 64 MiB, blocks of 4 GiB.
 const GROWTH_MAX: u64 = 32 << 20;
 
-/// Held by who measures memory.
+/// Held by who measures memory, and by who takes much of it.
 static ALONE: Mutex<()> = Mutex::new(());
+
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Panics on threads of the broker: they end a connection too, but are no way to do so.
 static PANICS: AtomicUsize = AtomicUsize::new(0);
@@ -107,7 +111,7 @@ fn files(dir: &Path) -> BTreeMap<String, u64> {
 
 /// Runs `misbehave` against a broker that also has a bystander, and looks at what it has left.
 fn beside_a_bystander(misbehave: impl FnOnce(&TestBroker)) {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     count_panics();
     let broker = TestBroker::start();
     let mut client = broker.client();

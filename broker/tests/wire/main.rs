@@ -11,6 +11,7 @@ mod fetch_wait;
 mod harness;
 mod idempotence;
 mod list_offsets;
+mod long_lists;
 mod metadata;
 mod produce;
 mod refused_batches;
