@@ -86,6 +86,8 @@ struct Loader<'a> {
     dir: Arc<Path>,
     epochs: LeaderEpochCache,
     snapshots: Snapshots,
+    /// Producer state as the last recovered segment left it.
+    recovered_producers: Option<Producers>,
     segments: Vec<Arc<Segment>>,
     removals: Vec<Removal>,
     /// The log start as far as known: the checkpoint's, or the first segment's base.
@@ -104,6 +106,7 @@ impl PartitionLog {
             dir: Arc::from(open.dir.as_path()),
             epochs,
             snapshots: snapshots_in(&files),
+            recovered_producers: None,
             segments: Vec::new(),
             removals: Vec::new(),
             log_start_offset: open.log_start_offset,
@@ -129,13 +132,14 @@ impl PartitionLog {
             let made = checkpoint::touch(&*loader.disk, &epochs_path);
             made.map_err(StorageError::io("create", &epochs_path))?;
         }
-        let producers =
+        let mut producers =
             loader.producers_at(LogRange { log_start_offset, end_offset: log_end_offset })?;
         let place = Place { segment_base_offset: active.base_offset(), position: active.size() };
         let mut marks =
             Marks::new(log_start_offset, Mark { offset: log_end_offset, place: Some(place) });
         if open.role == LogRole::SoleReplica {
             marks.advance_high_watermark(log_end_offset);
+            producers.state.on_high_watermark(log_end_offset);
         }
         marks.set_first_unstable(producers.state.first_unstable_offset());
         let (segments, removals, epochs) = (loader.segments, loader.removals, loader.epochs);
@@ -258,16 +262,22 @@ impl Loader<'_> {
         log::info!("{}: recovering", segment.path().display());
         let base_offset = segment.base_offset();
         let log_start_offset = self.log_start_offset.min(base_offset);
-        let mut producers = self.producers();
-        producers.rebuild(
-            &self.segments[..n],
-            RebuildTo {
-                range: LogRange { log_start_offset, end_offset: base_offset },
-                after: Shutdown::Unclean,
-                now_ms: self.open.now_ms,
-            },
-            &mut |_, _| Ok(()),
-        )?;
+        let mut producers = match self.recovered_up_to(base_offset) {
+            Some(producers) => producers,
+            None => {
+                let mut producers = self.producers();
+                producers.rebuild(
+                    &self.segments[..n],
+                    RebuildTo {
+                        range: LogRange { log_start_offset, end_offset: base_offset },
+                        after: Shutdown::Unclean,
+                        now_ms: self.open.now_ms,
+                    },
+                    &mut |_, _| Ok(()),
+                )?;
+                producers
+            }
+        };
         let epochs = &mut self.epochs;
         let config = &self.open.config;
         let disk = &*self.disk;
@@ -292,7 +302,8 @@ impl Loader<'_> {
             },
         )?;
         producers.take_snapshot_on_the_way()?;
-        self.snapshots = producers.snapshots;
+        self.snapshots = producers.snapshots.clone();
+        self.recovered_producers = Some(producers);
         Ok(recovered)
     }
 
@@ -373,7 +384,19 @@ impl Loader<'_> {
         )
     }
 
-    fn producers_at(&self, range: LogRange) -> Result<Producers, StorageError> {
+    /// Producer state as recovery left it, if that was exactly there. A snapshot knows one batch of
+    /// each producer, what was just replayed knows the last five: a producer that had several on
+    /// the way when the broker died sends all of them again.
+    fn recovered_up_to(&mut self, offset: i64) -> Option<Producers> {
+        let mut producers = self.recovered_producers.take()?;
+        producers.snapshots = self.snapshots.clone();
+        (producers.state.map_end_offset() == offset).then_some(producers)
+    }
+
+    fn producers_at(&mut self, range: LogRange) -> Result<Producers, StorageError> {
+        if let Some(producers) = self.recovered_up_to(range.end_offset) {
+            return Ok(producers);
+        }
         let mut producers = self.producers();
         if range.log_start_offset == range.end_offset && self.snapshots.is_empty() {
             // A new or emptied log has nobody in it, which needs no file to say so.

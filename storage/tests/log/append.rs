@@ -95,6 +95,26 @@ fn end_txn(log: &PartitionLog, producer_id: i64, committed: bool) -> Appended {
     log.append_as_leader(&Validated::from_built(bytes).unwrap(), coordinator()).unwrap()
 }
 
+/// A producer may have five batches on the way when the broker dies; it sends them all again.
+#[test]
+fn five_batches_are_remembered_through_two_kills() {
+    let disk = new_sim();
+    let open = opening(&disk, Path::new(DIR), small());
+    disk.create_dir_all(Path::new(DIR)).unwrap();
+    let log = PartitionLog::open(open.clone()).unwrap();
+    for n in 0..6 {
+        produce(&log, n, 1, of_producer(i32::try_from(n).unwrap())).unwrap();
+    }
+    drop(log);
+    for _ in 0..2 {
+        let log = PartitionLog::open(open.clone()).unwrap();
+        for n in 1..6 {
+            let again = produce(&log, n, 1, of_producer(i32::try_from(n).unwrap())).unwrap();
+            assert_eq!((again.base_offset, again.duplicate), (n.cast_signed(), true));
+        }
+    }
+}
+
 fn transactional(producer_id: i64, base_sequence: i32) -> BatchOptions {
     let transactional = true;
     BatchOptions { producer_id, transactional, ..of_producer(base_sequence) }
