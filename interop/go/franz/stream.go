@@ -49,9 +49,10 @@ func stream(bootstrap, topic string) {
 			}
 			acked.Add(1)
 		})
-		// Fast enough to be always in mid-produce, slow enough to keep the log readable.
-		if sent%50 == 0 {
-			time.Sleep(time.Millisecond)
+		// Bursts that fill the pipeline: a broker that dies then has several batches of which the
+		// producer heard nothing. Pauses between them, to keep the log short.
+		if sent%2_000 == 0 {
+			time.Sleep(20 * time.Millisecond)
 		}
 	}
 	if err := check(producer, c, topic, sent); err != nil {
