@@ -68,6 +68,13 @@ pub enum Unanswerable {
     Unwritable(WriteError),
     /// There is no such request, or not in this version.
     Unsupported,
+    /// It asks for more items than one answer may have.
+    TooMuch {
+        /// How many it asks for.
+        asked: usize,
+        /// How many it may.
+        max: usize,
+    },
 }
 
 impl fmt::Display for Unanswerable {
@@ -76,8 +83,17 @@ impl fmt::Display for Unanswerable {
             Self::Malformed(error) => write!(f, "malformed request: {error}"),
             Self::Unwritable(error) => error.fmt(f),
             Self::Unsupported => f.write_str("not a request, or not in a version, that is served"),
+            Self::TooMuch { asked, max } => {
+                write!(f, "{asked} items asked for, at most {max} told")
+            }
         }
     }
+}
+
+/// Refuses a request whose answer would be many times its own size: a few bytes a name ask for some
+/// hundred. Kafka has no such limit; no tool comes near it.
+fn check_count(asked: usize, max: usize) -> Result<(), Unanswerable> {
+    if asked > max { Err(Unanswerable::TooMuch { asked, max }) } else { Ok(()) }
 }
 
 impl From<WriteError> for Unanswerable {

@@ -2,11 +2,11 @@
 //!
 //! | module | what it is | worth using alone for |
 //! |---|---|---|
-//! | [`record`] | batches of records, as they are sent and stored, and their codecs | reading `.log` files |
+//! | [`record`] | batches of records as sent and stored, codecs | reading `.log` files |
 //! | [`messages`] | every API message, a table a file | clients, proxies, tests |
 //! | [`wire`] | the primitives, and the macro behind the tables | |
 //! | [`metadata`], [`internal`] | records of the metadata log and of Kafka's own topics | tools |
-//! | [`api`], [`header`], [`error_code`], [`uuid`], [`varint`] | what all of them share | |
+//! | [`api`], [`header`], [`error_code`], [`uuid`], [`varint`] | what all share | |
 //!
 //! Reading borrows from the bytes it is given. Every length is checked against the bytes that are
 //! there, so that no input makes it panic or take memory out of proportion.

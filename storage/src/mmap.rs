@@ -16,7 +16,7 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 
 use crate::disk::DiskMap;
 
@@ -42,6 +42,9 @@ impl FileMap {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let map = MmapOptions::new().len(len).map_raw(file)?;
+        // A search touches single pages. Read-ahead would make the kernel fill a sparse index with
+        // zeros around each of them.
+        map.advise(Advice::Random)?;
         assert!(map.as_mut_ptr().addr().is_multiple_of(WORD_BYTES), "maps are page aligned");
         Ok(Self { map })
     }

@@ -10,15 +10,19 @@ use ottla_protocol::messages::describe_configs::{
     DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 
-use super::{Call, Outcome, Unanswerable};
+use super::{Call, Outcome, Unanswerable, check_count};
 use crate::config::Overrides;
 use crate::config::describe::{self, Entry};
 use crate::node::Node;
+
+/// One resource takes some 30 KiB to describe with synonyms and documentation.
+const RESOURCES_MAX: usize = 10_000;
 
 type Described = Result<Vec<Entry>, (ErrorCode, String)>;
 
 pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
     let request: DescribeConfigsRequest<'_> = call.body()?;
+    check_count(request.resources.len(), RESOURCES_MAX)?;
     let described: Vec<Described> =
         request.resources.iter().map(|resource| entries(node, resource)).collect();
     let results = request.resources.iter().zip(&described).map(|(resource, described)| {

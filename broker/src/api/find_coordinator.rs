@@ -8,18 +8,22 @@ use ottla_protocol::messages::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
 };
 
-use super::{Call, Outcome, Unanswerable};
+use super::{Call, Outcome, Unanswerable, check_count};
 use crate::node::Node;
 
 /// From this version on a request has a list of keys.
 const LISTS_FROM: i16 = 4;
 const MESSAGE: &str = "this broker coordinates no groups and no transactions yet";
 
+/// An answer repeats each key with some 80 bytes more.
+const KEYS_MAX: usize = 100_000;
+
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
 
 pub(super) fn handle(_: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
     let request: FindCoordinatorRequest<'_> = call.body()?;
+    check_count(request.coordinator_keys.len(), KEYS_MAX)?;
     let error_code = match request.key_type {
         GROUP | TRANSACTION => ErrorCode::COORDINATOR_NOT_AVAILABLE,
         _ => ErrorCode::INVALID_REQUEST,

@@ -6,10 +6,12 @@ use ottla_protocol::api::ApiKey;
 use ottla_protocol::messages::create_partitions::{CreatePartitionsRequest, CreatePartitionsTopic};
 use ottla_protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use ottla_protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
+use ottla_protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use ottla_protocol::messages::describe_topic_partitions::{
     DescribeTopicPartitionsRequest, TopicRequest,
 };
 use ottla_protocol::messages::fetch::FetchPartition;
+use ottla_protocol::messages::find_coordinator::FindCoordinatorRequest;
 use ottla_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
@@ -96,4 +98,23 @@ fn topics() {
     let describe = DescribeTopicPartitionsRequest { topics, ..Default::default() };
     quick(&mut client, ApiKey::DescribeTopicPartitions, 0, &describe);
     bystander.finish();
+}
+
+#[test]
+fn answers_many_times_as_long_as_their_request_are_not_given() {
+    let broker = TestBroker::start();
+    let mut bystander = broker.client();
+    let resource =
+        DescribeConfigsResource { resource_type: 4, resource_name: "1", configuration_keys: None };
+    let resources = vec![resource; 10_001];
+    let configs = DescribeConfigsRequest { resources, ..Default::default() };
+    let mut client = broker.client();
+    client.send(ApiKey::DescribeConfigs, 4, &configs);
+    client.assert_closed("10,001 resources");
+    let find =
+        FindCoordinatorRequest { coordinator_keys: vec!["g"; 100_001], ..Default::default() };
+    let mut client = broker.client();
+    client.send(ApiKey::FindCoordinator, 4, &find);
+    client.assert_closed("100,001 keys");
+    bystander.create_topic("t", 1, &[]);
 }
