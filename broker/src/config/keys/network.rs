@@ -30,9 +30,9 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
     Int "socket.request.max.bytes" = "104857600", AtLeast(1), ReadOnly, Acts,
         "The largest request; a longer one closes its connection.";
     Int "socket.send.buffer.bytes" = "102400", Any, ReadOnly, Acts,
-        "The sockets' SO_SNDBUF; -1 leaves the system's default.";
+        "The sockets' SO_SNDBUF. Where it is not set, or -1, the system sizes it as needed.";
     Int "socket.receive.buffer.bytes" = "102400", Any, ReadOnly, Acts,
-        "The sockets' SO_RCVBUF; -1 leaves the system's default.";
+        "The sockets' SO_RCVBUF. Where it is not set, or -1, the system sizes it as needed.";
     Int "socket.listen.backlog.size" = "50", AtLeast(1), ReadOnly, Acts,
         "Connections that may wait to be accepted.";
     Long "socket.connection.setup.timeout.ms" = "10000", Any, ReadOnly, NoEffect,
