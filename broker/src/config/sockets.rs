@@ -61,8 +61,8 @@ fn with_addresses(
     }
     let network = &config.network;
     let defaults = ServerConfig::default();
-    // A buffer that nobody asked for is left to the kernel, which makes it as large as a fast reader
-    // needs: with Kafka's 100 KiB a fetch of 1 MiB takes five calls and a third more CPU.
+    // A buffer that nobody asked for is left to the kernel, which makes it as large as a fast
+    // reader needs: with Kafka's 100 KiB a fetch of 1 MiB takes five calls and a third more CPU.
     let asked_for =
         |key: &str, bytes: i32| statics.get(key).and_then(|_| usize::try_from(bytes).ok());
     Ok(ServerConfig {
