@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -154,16 +155,20 @@ impl Broker {
         self.server.local_addrs()
     }
 
-    /// Says what one wants to know at a start.
+    /// Says what one wants to know at a start. Nobody has to listen.
     fn greet(&self, took: Duration) {
         let node = &self.node;
         let dirs: Vec<String> =
             node.config.log_dirs.iter().map(|dir| dir.display().to_string()).collect();
-        let endpoint = &node.endpoints[0];
-        println!("data      {}", dirs.join(", "));
-        println!("clients   {}:{}", endpoint.host, endpoint.port);
-        println!("cluster   {}", node.cluster_id);
-        println!("try       kcat -b {}:{} -L", endpoint.host, endpoint.port);
+        let Endpoint { host, port, .. } = &node.endpoints[0];
+        let text = format!(
+            "data      {}\nclients   {host}:{port}\ncluster   {}\n\
+             try       kcat -b {host}:{port} -L\n",
+            dirs.join(", "),
+            node.cluster_id
+        );
+        // A closed output is no reason to end: a service may well have none.
+        let _ = std::io::stdout().write_all(text.as_bytes());
         log::info!("ready in {} ms", took.as_millis());
     }
 

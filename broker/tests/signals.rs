@@ -105,3 +105,26 @@ fn a_failing_broker_is_told_by_the_exit_code() {
     broker.signal(Signal::SIGTERM);
     assert_eq!(broker.exit_code(), Some(1));
 }
+
+/// The real program, whose output nobody reads, serves and stops in order.
+#[test]
+fn nobody_has_to_listen() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ottla"))
+        .arg("--data")
+        .arg(dir.path())
+        .args(["--override", &format!("listeners=PLAINTEXT://{address}")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    let begun = std::time::Instant::now();
+    while std::net::TcpStream::connect(address).is_err() {
+        assert!(begun.elapsed().as_secs() < 30, "it does not serve: {:?}", child.try_wait());
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
