@@ -17,7 +17,6 @@ use ottla_metadata::features::FEATURES;
 use ottla_metadata::image::{self, FeatureRange, Image};
 use ottla_metadata::replay::Replay;
 use ottla_network::{Server, ServerConfig, Stopped};
-use ottla_protocol::uuid::Uuid;
 use ottla_storage::disk::{Disk, RealDisk};
 use ottla_storage::log::LogRole;
 use ottla_storage::log_dir::LogDir;
@@ -131,6 +130,7 @@ impl Broker {
             cluster: Cluster::new(log, replay),
             topics: Topics::default(),
             logs,
+            directories: identity.directories,
             timer,
             clock: Clock,
             entropy: Entropy,
@@ -141,8 +141,10 @@ impl Broker {
             config,
             statics,
         });
-        register(&node, identity.directories, &bootstrap)?;
-        node.serve_all(&node.cluster.image());
+        register(&node, &bootstrap)?;
+        let image = node.cluster.image();
+        node.serve_all(&image);
+        node.note_directories(image.topics().iter().map(|topic| &*topic.name));
         let server = Server::start(server_config, Arc::new(Apis::new(Arc::clone(&node))))
             .map_err(|error| failed("cannot listen")(&error))?;
         let scheduler = Scheduler::start(Arc::clone(&node), move || stop.request())
@@ -323,7 +325,7 @@ impl From<controller::Refused> for Refusal {
 }
 
 /// Writes into the metadata log that this node is here, by which it leads its partitions again.
-fn register(node: &Node, directories: Vec<Uuid>, bootstrap: &Records) -> Result<(), BrokerError> {
+fn register(node: &Node, bootstrap: &Records) -> Result<(), BrokerError> {
     let endpoint = |endpoint: &Endpoint| image::Endpoint {
         name: (&*endpoint.listener).into(),
         host: (&*endpoint.host).into(),
@@ -349,7 +351,7 @@ fn register(node: &Node, directories: Vec<Uuid>, bootstrap: &Records) -> Result<
             endpoints,
             features,
             rack: node.config.rack.clone(),
-            directories,
+            directories: node.directories.iter().map(|directory| directory.id).collect(),
             // Without it the controller takes this start for one after a crash.
             previous_broker_epoch: node.logs.previous_broker_epoch().unwrap_or(-1),
         },

@@ -15,6 +15,7 @@ use ottla_storage::meta_properties::{self, MetaProperties};
 use ottla_storage::whole_file;
 
 use crate::clock::{Clock, Entropy};
+use crate::directories::Directory;
 use crate::metadata_log;
 
 /// Who the log directories say they are.
@@ -22,8 +23,8 @@ use crate::metadata_log;
 pub(crate) struct Identity {
     /// The cluster's id.
     pub(crate) cluster_id: String,
-    /// The ids of the online directories, in the order of the configuration.
-    pub(crate) directories: Vec<Uuid>,
+    /// The online directories, in the order of the configuration.
+    pub(crate) directories: Vec<Directory>,
 }
 
 /// Why directories cannot be used by this node.
@@ -72,10 +73,11 @@ pub(crate) fn identify(
         let path = dir.path();
         let properties = known.iter().find(|(known, _)| known == path);
         let directory_id = properties.and_then(|(_, properties)| properties.directory_id);
-        directories.push(match directory_id {
+        let id = match directory_id {
             Some(directory_id) => directory_id,
             None => identify_new(disk, path, &cluster_id, node)?,
-        });
+        };
+        directories.push(Directory { path: path.to_owned(), id });
     }
     Ok(Identity { cluster_id, directories })
 }

@@ -35,6 +35,7 @@ pub mod topics;
 // The cluster:
 pub mod cluster;
 mod config_rules;
+pub mod directories;
 mod format;
 pub mod metadata_log;
 

@@ -20,6 +20,7 @@ use crate::cluster::Cluster;
 use crate::config::{BrokerConfig, Endpoint, Layers, Overrides, StaticConfig};
 use crate::config_rules::Rules;
 use crate::delayed::Timer;
+use crate::directories::Directory;
 use crate::fetch_session::FetchSessions;
 use crate::metadata_log::MetadataLogError;
 use crate::noise::Noise;
@@ -61,6 +62,8 @@ pub struct Node {
     pub topics: Topics,
     /// All logs.
     pub logs: LogManager,
+    /// The log directories in use.
+    pub directories: Vec<Directory>,
     /// Deadlines of requests that wait.
     pub timer: Timer,
     /// The wall clock.
@@ -164,6 +167,7 @@ impl Node {
                 self.carry_out(before, after, names);
             },
         );
+        self.note_directories(asked.topics.iter().map(|topic| topic.name));
         decided.unwrap_or_else(|error| {
             let refused = self.not_written(&error);
             asked.topics.iter().map(|topic| (topic.name, Err(refused.clone()))).collect()
@@ -247,6 +251,7 @@ impl Node {
                 self.carry_out(before, after, asked.iter().map(|topic| topic.name));
             },
         );
+        self.note_directories(asked.iter().map(|topic| topic.name));
         decided.unwrap_or_else(|error| {
             let refused = self.not_written(&error);
             asked.iter().map(|topic| (topic.name, Err(refused.clone()))).collect()

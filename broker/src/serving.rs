@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use ottla_metadata::image::{Image, Topic as TopicImage};
+use ottla_metadata::image::{Image, Partition as PartitionImage, Topic as TopicImage};
+use ottla_storage::log::PartitionLog;
 use ottla_storage::manager::NewPartition;
 use ottla_storage::partition_dir::TopicPartition;
 
@@ -86,11 +87,7 @@ impl Node {
                 topic_id: topic.id,
                 config: settings.log.clone(),
             };
-            let opened = self.logs.create(new, self.clock.now_ms());
-            let led = opened.map_err(|error| error.to_string()).and_then(|log| {
-                let begun = log.begin_leader_epoch(partition.leader_epoch);
-                begun.map_err(|error| error.to_string()).map(|()| log)
-            });
+            let led = self.lead(new, partition);
             if let Err(error) = &led {
                 let said = format_args!("partition {}-{index} is not served: {error}", topic.name);
                 self.failures.say(log::Level::Error, said);
@@ -105,6 +102,24 @@ impl Node {
             partitions.push(partition.map(Arc::new));
         }
         Topic::new(Arc::clone(&topic.name), topic.id, partitions)
+    }
+
+    /// The log of a partition that this broker leads, made if it is a new one.
+    fn lead(
+        &self,
+        new: NewPartition,
+        partition: &PartitionImage,
+    ) -> Result<Arc<PartitionLog>, String> {
+        let is_known = self.logs.get(&new.topic_partition).is_some();
+        if !is_known && let Some(id) = self.missing_directory(partition) {
+            return Err(format!(
+                "it lies in the log directory with the directory.id {id}, which is not online; \
+                 restore that directory to log.dirs"
+            ));
+        }
+        let log = self.logs.create(new, self.clock.now_ms()).map_err(|error| error.to_string())?;
+        log.begin_leader_epoch(partition.leader_epoch).map_err(|error| error.to_string())?;
+        Ok(log)
     }
 
     fn remove(&self, topic: &TopicImage) {

@@ -5,6 +5,7 @@ mod admin;
 mod bad_input;
 mod bystander;
 mod configs;
+mod directories;
 mod disk_full;
 mod fetch;
 mod fetch_wait;

@@ -1,0 +1,76 @@
+//! Which log directory holds which partition, as the cluster is told (KIP-858).
+//!
+//! A broker with several directories chooses one for each new partition, and tells the controller.
+//! When a directory is missing at a later start, its partitions are known to be in it: they are
+//! offline until it is back, and are not made anew, empty, in another one.
+
+use std::path::PathBuf;
+
+use ottla_metadata::controller;
+use ottla_metadata::image::{Image, Partition as PartitionImage};
+use ottla_protocol::uuid::Uuid;
+use ottla_storage::partition_dir::TopicPartition;
+
+use crate::node::Node;
+
+/// A log directory and its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its `directory.id`.
+    pub id: Uuid,
+}
+
+impl Node {
+    /// The id of the directory that a partition lies in, when that is none of those in use.
+    pub(crate) fn missing_directory(&self, partition: &PartitionImage) -> Option<Uuid> {
+        let node_id = self.config.node_id;
+        let at = partition.replicas.iter().position(|replica| *replica == node_id)?;
+        let id = *partition.directories.get(at)?;
+        let is_unknown = [Uuid::UNASSIGNED_DIR, Uuid::MIGRATING_DIR].contains(&id);
+        let is_here = self.directories.iter().any(|directory| directory.id == id);
+        (!is_unknown && !is_here).then_some(id)
+    }
+
+    /// Tells the cluster where the partitions of these topics lie, as far as it does not know.
+    pub(crate) fn note_directories<'a>(&self, names: impl Iterator<Item = &'a str>) {
+        let image = self.cluster.image();
+        let mut placed = Vec::new();
+        for name in names {
+            self.add_places(&image, name, &mut placed);
+        }
+        if placed.is_empty() {
+            return;
+        }
+        let node_id = self.config.node_id;
+        let noted = self.cluster.change(
+            self.clock.now_ms(),
+            // A topic can be deleted meanwhile, with which its places are of no interest.
+            |image| match controller::assign_directories(image, node_id, &placed) {
+                Ok(records) => (records, ()),
+                Err(_) => (controller::Records::new(), ()),
+            },
+            |_, _| {},
+        );
+        if let Err(error) = noted {
+            let said = format_args!("directories are not noted: {error}");
+            self.failures.say(log::Level::Error, said);
+        }
+    }
+
+    /// The partitions of a topic that lie elsewhere than the image says.
+    fn add_places(&self, image: &Image, name: &str, placed: &mut Vec<(Uuid, i32, Uuid)>) {
+        let Some(topic) = image.topics().by_name(name) else { return };
+        for (index, partition) in topic.partitions.iter() {
+            let Some(log) = self.logs.get(&TopicPartition::new(name, *index)) else { continue };
+            let path = log.log_dir().path();
+            let Some(here) = self.directories.iter().find(|each| each.path == path) else {
+                continue;
+            };
+            if !partition.directories.contains(&here.id) {
+                placed.push((topic.id, *index, here.id));
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Several log directories, and one of them missing for a while.
+
+use std::path::Path;
+
+use ottla::broker::Broker;
+use ottla_protocol::api::ApiKey;
+use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
+use ottla_protocol::uuid::Uuid;
+
+use crate::harness::{Client, batch, fetch_request, start};
+
+const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
+
+fn run(dirs: &[&Path]) -> Broker {
+    let paths: Vec<&str> = dirs.iter().map(|dir| dir.to_str().unwrap()).collect();
+    // The free port that a start has found may be gone again when it listens.
+    let started = (0..5).find_map(|_| Broker::start(start(&paths.join(","), &[])).ok());
+    started.expect("a broker starts")
+}
+
+fn is_offline(client: &mut Client, topic: &str) -> bool {
+    let request = MetadataRequest { topics: None, ..Default::default() };
+    let answer = client.call(ApiKey::Metadata, 9, &request);
+    let response: MetadataResponse<'_> = answer.message();
+    let told = response.topics.iter().find(|told| told.name == Some(topic)).unwrap();
+    told.partitions[0].offline_replicas == [1]
+}
+
+#[test]
+fn partitions_of_a_missing_directory_wait_for_it() {
+    let root = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| root.path().join(name));
+    let broker = run(&[&one, &other]);
+    let mut client = Client::connect(broker.addresses()[0]);
+    for topic in TOPICS {
+        client.create_topic(topic, 1, &[]);
+        client.append(topic, &batch(&[topic.as_bytes()]));
+    }
+    broker.stop().unwrap();
+    let is_here = |topic: &str| one.join(format!("{topic}-0")).exists();
+    assert_eq!(TOPICS.iter().filter(|topic| is_here(topic)).count(), 2, "they share the topics");
+
+    let broker = run(&[&one]);
+    let mut client = Client::connect(broker.addresses()[0]);
+    for topic in TOPICS {
+        assert_eq!(is_offline(&mut client, topic), !is_here(topic), "{topic}");
+        let expected =
+            if is_here(topic) { ErrorCode::NONE } else { ErrorCode::KAFKA_STORAGE_ERROR };
+        assert_eq!(client.produce(topic, &batch(&[b"more"])).code, expected, "{topic}");
+        let fetched = client.fetch_with(&fetch_request(topic, Uuid::ZERO, 0), 12);
+        assert_eq!(fetched.code, expected, "{topic}");
+    }
+    broker.stop().unwrap();
+    let found = std::fs::read_dir(&one).unwrap();
+    let names = found.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.ends_with("-0")).count(), 3, "two, and the metadata log");
+
+    let broker = run(&[&one, &other]);
+    let mut client = Client::connect(broker.addresses()[0]);
+    for topic in TOPICS {
+        let end = if is_here(topic) { 2 } else { 1 };
+        assert_eq!(client.append(topic, &batch(&[b"again"])), end, "{topic}");
+    }
+    broker.stop().unwrap();
+}
