@@ -49,6 +49,23 @@ function lz4Frame(buffer) {
   return frame
 }
 
+// The package takes the checksum behind each block, which aiokafka writes, for the next block's
+// length. It does not look at the header's own checksum, so that the flag can just be cleared.
+function unlz4(frame) {
+  if ((frame[4] & 0x10) === 0) return lz4.decompress(frame)
+  const hasContentSize = (frame[4] & 0x08) !== 0
+  const header = Buffer.from(frame.subarray(0, hasContentSize ? 15 : 7))
+  header[4] &= ~0x10
+  const parts = [header]
+  let at = header.length
+  for (;;) {
+    const length = frame.readUInt32LE(at) & 0x7fffffff
+    parts.push(frame.subarray(at, at + 4 + length))
+    if (length === 0) return lz4.decompress(Buffer.concat(parts))
+    at += 4 + length + 4
+  }
+}
+
 async function registerCodecs() {
   const zstd = await new Promise(resolve => ZstdCodec.run(resolve))
   const streaming = new zstd.Streaming()
@@ -57,7 +74,7 @@ async function registerCodecs() {
     decompress: async buffer => Buffer.from(decompress(buffer)),
   })
   CompressionCodecs[CompressionTypes.Snappy] = codec(b => snappy.compress(b), unsnap)
-  CompressionCodecs[CompressionTypes.LZ4] = codec(lz4Frame, b => lz4.decompress(b))
+  CompressionCodecs[CompressionTypes.LZ4] = codec(lz4Frame, unlz4)
   CompressionCodecs[CompressionTypes.ZSTD] = codec(
     b => streaming.compress(b), b => streaming.decompress(b)
   )
