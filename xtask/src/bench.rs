@@ -163,6 +163,22 @@ impl Bench<'_> {
         self.paced(&target, subject, figures)?;
         figures.add("memory after load, MiB", subject, resident_mib(running.id())?);
         running.stop()?;
+        self.first_ack("restart to first ack, ms", &site, (subject, kind), figures)?;
+        site.remove()?;
+        let fresh = Site::fresh(self.toolbox, "bench-fresh")?;
+        self.first_ack("first start to first ack, ms", &fresh, (subject, kind), figures)?;
+        fresh.remove()
+    }
+
+    /// Starts a broker and times its first acknowledged record. A directory of Kafka's is formatted
+    /// before.
+    fn first_ack(
+        &self,
+        name: &str,
+        site: &Site<'_>,
+        (subject, kind): (Subject, Kind),
+        figures: &mut Figures,
+    ) -> Result<()> {
         let start = site.command(kind)?;
         let words: Vec<&str> = std::iter::once(start.get_program())
             .chain(start.get_args())
@@ -170,9 +186,7 @@ impl Bench<'_> {
             .collect::<Result<_>>()?;
         let mut args = vec!["cold-start", "--address", site.bootstrap(), "--"];
         args.extend(words);
-        let figure = self.load(&args)?;
-        figures.take("restart to first ack, ms", subject, &figure, "first_ack_ms")?;
-        site.remove()
+        figures.take(name, subject, &self.load(&args)?, "first_ack_ms")
     }
 
     fn produce(&self, target: &Target<'_>, subject: Subject, figures: &mut Figures) -> Result<()> {
