@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Everything that [`Server::start`](crate::Server::start) wants to know.
 ///
-/// The default has Kafka's defaults, and no listeners; socket buffers are left to the kernel.
+/// The default has Kafka's defaults, and no listeners; send buffers are left to the kernel.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// Where to listen. Port 0 takes a free one, told by
@@ -60,7 +60,7 @@ impl Default for ServerConfig {
             idle_max: Duration::from_millis(600_000),
             backlog: 50,
             send_buffer_bytes: None,
-            receive_buffer_bytes: None,
+            receive_buffer_bytes: Some(100 * 1024),
         }
     }
 }

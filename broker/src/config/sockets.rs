@@ -61,10 +61,11 @@ fn with_addresses(
     }
     let network = &config.network;
     let defaults = ServerConfig::default();
-    // A buffer that nobody asked for is left to the kernel, which makes it as large as a fast
+    // A send buffer that nobody asked for is left to the kernel, which makes it as large as a fast
     // reader needs: with Kafka's 100 KiB a fetch of 1 MiB takes five calls and a third more CPU.
-    let asked_for =
-        |key: &str, bytes: i32| statics.get(key).and_then(|_| usize::try_from(bytes).ok());
+    let send_buffer = statics.get("socket.send.buffer.bytes");
+    let send_buffer_bytes =
+        send_buffer.and_then(|_| usize::try_from(network.socket_send_buffer_bytes).ok());
     Ok(ServerConfig {
         listeners,
         processors: config.listeners.bind.iter().map(|l| l.num_network_threads).sum(),
@@ -86,11 +87,8 @@ fn with_addresses(
             Err(_) => Duration::from_millis(i64::MAX.unsigned_abs()),
         },
         backlog: u32::try_from(network.socket_listen_backlog_size).unwrap_or(1),
-        send_buffer_bytes: asked_for("socket.send.buffer.bytes", network.socket_send_buffer_bytes),
-        receive_buffer_bytes: asked_for(
-            "socket.receive.buffer.bytes",
-            network.socket_receive_buffer_bytes,
-        ),
+        send_buffer_bytes,
+        receive_buffer_bytes: usize::try_from(network.socket_receive_buffer_bytes).ok(),
         ..defaults
     })
 }

@@ -1,7 +1,7 @@
 //! Memory is bounded, whatever the peers do.
 
 use std::io::{ErrorKind, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ottla_network::{CloseReason, ServerConfig};
 
@@ -74,7 +74,9 @@ fn frames_beyond_the_budget_take_turns() {
             });
         }
         let mut most = 0;
+        let begun = Instant::now();
         while server.counters().responses.get() < 120 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "the turns stand still");
             most = most.max(server.pool().used_bytes());
             std::thread::yield_now();
         }

@@ -32,7 +32,7 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
     Int "socket.send.buffer.bytes" = "102400", Any, ReadOnly, Acts,
         "The sockets' SO_SNDBUF. Where it is not set, or -1, the system sizes it as needed.";
     Int "socket.receive.buffer.bytes" = "102400", Any, ReadOnly, Acts,
-        "The sockets' SO_RCVBUF. Where it is not set, or -1, the system sizes it as needed.";
+        "The sockets' SO_RCVBUF; -1 leaves the system's default.";
     Int "socket.listen.backlog.size" = "50", AtLeast(1), ReadOnly, Acts,
         "Connections that may wait to be accepted.";
     Long "socket.connection.setup.timeout.ms" = "10000", Any, ReadOnly, NoEffect,
