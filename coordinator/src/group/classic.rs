@@ -1,0 +1,1 @@
+//! Classic groups: the members choose a leader, who makes the assignment.
