@@ -1,6 +1,7 @@
 //! What a group of either kind tells those who need not know which kind it is.
 
 use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::uuid::Uuid;
 
 use crate::record::Record;
 
@@ -37,6 +38,20 @@ pub trait GroupState {
     /// # Errors
     /// Kafka's code for this commit, given for each of its partitions.
     fn check_commit(&self, fence: &CommitFence<'_>) -> Result<(), ErrorCode>;
+    /// Whether the offset of this partition may be committed so, after `check_commit` allowed the
+    /// commit as a whole. A member of a consumer group may commit with an older epoch whatever it
+    /// has had since then (KIP-1251); one partition of which that is not true fails all of them.
+    ///
+    /// # Errors
+    /// Kafka's code for this commit, given for each of its partitions.
+    fn check_commit_partition(
+        &self,
+        _fence: &CommitFence<'_>,
+        _topic_id: Uuid,
+        _partition: i32,
+    ) -> Result<(), ErrorCode> {
+        Ok(())
+    }
     /// Whether a member may read the offsets; -1 for no epoch.
     ///
     /// # Errors
