@@ -128,6 +128,7 @@ mod idle;
 mod inline;
 mod pool;
 mod quota;
+mod starved;
 
 // Threads and sockets:
 mod acceptor;

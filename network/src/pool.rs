@@ -37,6 +37,8 @@ struct Shared {
     overdraft: AtomicBool,
     /// Whether somebody was refused since memory last came free.
     starved: AtomicBool,
+    /// How often memory came free that somebody was refused.
+    releases: AtomicU64,
     kept: Mutex<Kept>,
     wakers: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
     reused: AtomicU64,
@@ -58,6 +60,7 @@ impl FramePool {
                 used_bytes: AtomicU64::new(0),
                 overdraft: AtomicBool::new(false),
                 starved: AtomicBool::new(false),
+                releases: AtomicU64::new(0),
                 kept: Mutex::default(),
                 wakers: Mutex::default(),
                 reused: AtomicU64::new(0),
@@ -108,6 +111,12 @@ impl FramePool {
     /// Whether a connection waits for memory.
     pub(crate) fn starved(&self) -> bool {
         self.shared.starved.load(Ordering::Acquire)
+    }
+
+    /// How often memory came free that somebody had been refused. Who was refused tries again when
+    /// this has changed since before the refusal.
+    pub(crate) fn releases(&self) -> u64 {
+        self.shared.releases.load(Ordering::SeqCst)
     }
 
     /// Has `wake` called whenever memory comes free that somebody was refused.
@@ -183,6 +192,8 @@ impl Shared {
     fn release(&self, len: usize) {
         self.used_bytes.fetch_sub(len as u64, Ordering::SeqCst);
         if self.starved.load(Ordering::SeqCst) && self.starved.swap(false, Ordering::SeqCst) {
+            // After the memory and before the wake-up: who sees the number finds the memory.
+            self.releases.fetch_add(1, Ordering::SeqCst);
             lock(&self.wakers).iter().for_each(|wake| wake());
         }
     }

@@ -23,6 +23,7 @@ use crate::peer::{Peer, Tools};
 use crate::pool::FramePool;
 use crate::sendfile::SCRATCH_BYTES;
 use crate::service::{Address, Answer, Reply, Request, Service};
+use crate::starved::Starved;
 
 /// The token of the waker; connections have their slot.
 const WAKER: Token = Token(usize::MAX);
@@ -73,8 +74,7 @@ pub(crate) struct Processor {
     inline: Inline,
     /// The queue was full: it says when it has room again.
     blocked: bool,
-    /// Slots that wait for request memory.
-    starved: Vec<usize>,
+    starved: Starved,
     /// Connections in the middle of a frame, which may hold more memory than they need.
     mid_frame: Vec<Address>,
     timers: IdleTimers,
@@ -120,7 +120,7 @@ impl Processor {
             own_calls: Vec::new(),
             inline: Inline::new(shared.inline),
             blocked: false,
-            starved: Vec::new(),
+            starved: Starved::default(),
             mid_frame: Vec::new(),
             next_tick_ms: 0,
             pool_reused: 0,
@@ -221,12 +221,10 @@ impl Processor {
             self.outbounds.obey(command, self.poll.registry(), &mut tools);
         }
         self.left = left;
-        if !self.starved.is_empty() && !self.shared.pool.starved() {
-            for slot in std::mem::take(&mut self.starved) {
-                if let Some(peer) = &mut self.peers[slot] {
-                    peer.starved_listed = false;
-                    self.list(slot);
-                }
+        for address in self.starved.retry(&self.shared.pool) {
+            if let Some(peer) = self.tenant(address) {
+                peer.starved_listed = false;
+                self.list(address.slot);
             }
         }
     }
@@ -296,7 +294,7 @@ impl Processor {
         }
         if driven.starved && !peer.starved_listed {
             peer.starved_listed = true;
-            self.starved.push(slot);
+            self.starved.add(address);
         }
         if peer.state.is_mid_frame() && !peer.mid_frame_listed {
             peer.mid_frame_listed = true;
