@@ -280,6 +280,11 @@ impl PartitionLog {
         look(&self.producers().state)
     }
 
+    /// Puts other settings of producer state in force.
+    pub fn set_producer_settings(&self, settings: ProducerSettings) {
+        self.producers().state.set_settings(settings);
+    }
+
     /// Periodic work: forgets producers that have been silent too long. Returns how many.
     pub fn expire_producers(&self, now_ms: i64) -> usize {
         self.producers().state.expire(now_ms)

@@ -81,6 +81,11 @@ impl LockedDirs {
         self.dirs.iter().for_each(|dir| dir.unlock(&*self.disk));
     }
 
+    /// Changes settings before the logs are opened, but not which directories there are.
+    pub fn set_config(&mut self, change: impl FnOnce(&mut ManagerConfig)) {
+        change(&mut self.config);
+    }
+
     /// The directories, in the order of the configuration. A caller that finds one unusable may
     /// take it offline with [`LogDir::take_offline`].
     pub fn log_dirs(&self) -> impl Iterator<Item = &Arc<LogDir>> {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 
+use arc_swap::ArcSwap;
 use ottla_protocol::uuid::Uuid;
 
 use super::dirs::{Dir, LockedDirs};
@@ -86,6 +87,7 @@ impl LockedDirs {
             self.load_all(now_ms, known).inspect_err(|_| self.unlock())?;
         let (logs, changes) = (RwLock::new(logs), Mutex::new(Changes { deletions }));
         let Self { config, disk, dirs, open_segments } = self;
+        let config = ArcSwap::from_pointee(config);
         Ok(LogManager { disk, config, dirs, open_segments, previous_broker_epoch, logs, changes })
     }
 

@@ -18,6 +18,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use arc_swap::ArcSwap;
+
 pub use dirs::{DirIdentity, LockedDirs};
 pub use error::ManagerError;
 pub use load::{FoundLog, Known};
@@ -53,7 +55,7 @@ pub struct ManagerConfig {
 #[derive(Debug)]
 pub struct LogManager {
     disk: Arc<dyn Disk>,
-    config: ManagerConfig,
+    config: ArcSwap<ManagerConfig>,
     dirs: Vec<Dir>,
     open_segments: Arc<OpenBudget>,
     previous_broker_epoch: Option<i64>,
@@ -88,6 +90,21 @@ impl LogManager {
         known: &(dyn Fn(&FoundLog) -> Known + Sync),
     ) -> Result<Self, ManagerError> {
         LockedDirs::lock(config, disk)?.load(now_ms, known)
+    }
+
+    /// Puts other settings in force: those that deleted partitions go by, and those of producer
+    /// state. The directories, the budget of segments and the role stay what they were.
+    pub fn set_config(&self, change: impl Fn(&mut ManagerConfig)) {
+        let changes = self.changes();
+        self.config.rcu(|config| {
+            let mut config = ManagerConfig::clone(config);
+            change(&mut config);
+            config
+        });
+        // With the lock held no log is made in between with the settings of before.
+        let settings = self.config.load().producer_settings;
+        self.logs().iter().for_each(|log| log.set_producer_settings(settings));
+        drop(changes);
     }
 
     /// The log of a partition, whether its directory is online or not.

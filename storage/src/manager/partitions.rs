@@ -76,8 +76,8 @@ impl LogManager {
             dir: path,
             topic_partition: new.topic_partition.clone(),
             config: new.config.clone(),
-            role: self.config.role,
-            producer_settings: self.config.producer_settings,
+            role: self.config.load().role,
+            producer_settings: self.config.load().producer_settings,
             recovery_point: 0,
             log_start_offset: 0,
             after: Shutdown::Unclean,
@@ -130,7 +130,8 @@ impl LogManager {
         let to = root.join(dir_name(log.topic_partition(), DirState::Deleted, unique));
         self.disk.rename(from, &to).map_err(StorageError::io("rename", from))?;
         self.disk.sync_dir(root).map_err(StorageError::sync(root))?;
-        let due_ms = now_ms.saturating_add(self.config.default_log_config.file_delete_delay_ms);
+        let delay_ms = self.config.load().default_log_config.file_delete_delay_ms;
+        let due_ms = now_ms.saturating_add(delay_ms);
         let log_dir = Arc::clone(log.log_dir());
         changes.deletions.push(Deletion { log_dir, path: to, due_ms });
         Ok(())
