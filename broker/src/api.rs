@@ -3,6 +3,7 @@
 //! The table says which versions are served; dispatch, the ApiVersions answer and the list in the
 //! documentation come from it.
 
+mod alter_configs;
 mod answer;
 mod api_versions;
 mod create_partitions;
@@ -14,6 +15,7 @@ mod describe_topic_partitions;
 mod document;
 mod fetch;
 mod find_coordinator;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
@@ -122,7 +124,9 @@ const APIS: &[Api] = &[
     Api { key: ApiKey::InitProducerId, handle: init_producer_id::handle },
     Api { key: ApiKey::OffsetForLeaderEpoch, handle: offset_for_leader_epoch::handle },
     Api { key: ApiKey::DescribeConfigs, handle: describe_configs::handle },
+    Api { key: ApiKey::AlterConfigs, handle: alter_configs::handle },
     Api { key: ApiKey::CreatePartitions, handle: create_partitions::handle },
+    Api { key: ApiKey::IncrementalAlterConfigs, handle: incremental_alter_configs::handle },
     Api { key: ApiKey::DescribeCluster, handle: describe_cluster::handle },
     Api { key: ApiKey::DescribeTopicPartitions, handle: describe_topic_partitions::handle },
 ];
@@ -174,6 +178,8 @@ fn is_quick(frame: &[u8]) -> bool {
                 | ApiKey::DeleteTopics
                 | ApiKey::CreatePartitions
                 | ApiKey::DescribeConfigs
+                | ApiKey::AlterConfigs
+                | ApiKey::IncrementalAlterConfigs
                 | ApiKey::DescribeTopicPartitions
         )
     )

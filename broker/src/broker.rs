@@ -17,6 +17,7 @@ use ottla_metadata::features::FEATURES;
 use ottla_metadata::image::{self, FeatureRange, Image};
 use ottla_metadata::replay::Replay;
 use ottla_network::{Server, ServerConfig, Stopped};
+use ottla_storage::config::LogConfig;
 use ottla_storage::disk::{Disk, RealDisk};
 use ottla_storage::log::LogRole;
 use ottla_storage::log_dir::LogDir;
@@ -27,8 +28,9 @@ use crate::api::Apis;
 use crate::cli::Start;
 use crate::clock::{Clock, Entropy};
 use crate::cluster::Cluster;
-use crate::config::{self, BrokerConfig, Endpoint, Layers, Overrides, StaticConfig, TopicConfig};
+use crate::config::{self, BrokerConfig, Endpoint, Overrides, StaticConfig, TopicConfig};
 use crate::delayed::Timer;
+use crate::dynamic::{Dynamic, configure_logs, dynamic_config, layers_of};
 use crate::fetch_session::FetchSessions;
 use crate::format::{self, Identity, Newcomer};
 use crate::metadata_log::{MetadataLog, MetadataLogError, OpenMetadataLog};
@@ -36,7 +38,6 @@ use crate::node::Node;
 use crate::noise::Noise;
 use crate::scheduler::Scheduler;
 use crate::serving::settings_of;
-use crate::topic_settings::TopicSettings;
 use crate::topics::Topics;
 
 /// How long requests in flight get to be answered when the broker stops.
@@ -107,8 +108,8 @@ impl Broker {
     /// As [`Broker::start`].
     pub fn start_on(disk: Arc<dyn Disk>, start: Start) -> Result<Self, BrokerError> {
         let Start { config, statics, stop } = start;
-        let (server_config, endpoints) = addresses(&config, &statics)?;
-        let locked = LockedDirs::lock(manager_config(&config), Arc::clone(&disk))
+        let (mut server_config, endpoints) = addresses(&config, &statics)?;
+        let mut locked = LockedDirs::lock(manager_config(&config), Arc::clone(&disk))
             .map_err(|error| unusable(&error))?;
         let Metadata { identity, bootstrap, log, replay } =
             match Metadata::open(&config, &*disk, &locked) {
@@ -118,6 +119,10 @@ impl Broker {
                     return Err(error);
                 }
             };
+        // What was set while a broker ran holds from here on, before a log or a connection is.
+        let dynamic = dynamic_config(&config, &statics, replay.image());
+        config::set_dynamic(&mut server_config, &dynamic);
+        locked.set_config(|manager| configure_logs(manager, &dynamic));
         let known = |found: &FoundLog| known(&config, &statics, replay.image(), found);
         let logs = locked
             .load(Clock.now_ms(), &known)
@@ -139,10 +144,13 @@ impl Broker {
             sessions: Mutex::new(FetchSessions::new(slots)),
             producer_ids: Mutex::new(None),
             config,
+            dynamic: Dynamic::new(dynamic),
             statics,
         });
         register(&node, &bootstrap)?;
         let image = node.cluster.image();
+        // A new cluster begins with a default for all brokers.
+        node.apply_dynamic(dynamic_config(&node.config, &node.statics, &image));
         node.serve_all(&image);
         node.note_directories(image.topics().iter().map(|topic| &*topic.name));
         let server = Server::start(server_config, Arc::new(Apis::new(Arc::clone(&node))))
@@ -258,11 +266,7 @@ fn known(config: &BrokerConfig, statics: &StaticConfig, image: &Image, found: &F
         return Known::Stray;
     }
     let none = Overrides::new();
-    let layers = Layers {
-        broker: image.configs().broker(config.node_id).unwrap_or(&none),
-        broker_default: image.configs().default_broker().unwrap_or(&none),
-        statics,
-    };
+    let layers = layers_of(config.node_id, statics, image, &none);
     let settings = settings_of(image, name, |overrides| TopicConfig::effective(layers, overrides));
     Known::Here(settings.log)
 }
@@ -270,13 +274,11 @@ fn known(config: &BrokerConfig, statics: &StaticConfig, image: &Image, found: &F
 fn manager_config(config: &BrokerConfig) -> ManagerConfig {
     ManagerConfig {
         dirs: config.log_dirs.clone(),
-        recovery_threads_per_dir: config.logs.num_recovery_threads_per_data_dir,
+        // What is dynamic is put in when the metadata log has told it.
+        recovery_threads_per_dir: 1,
         open_segments_max: OPEN_SEGMENTS_MAX,
-        default_log_config: TopicSettings::new(&config.topic_defaults).log,
-        producer_settings: ProducerSettings {
-            producer_id_expiration_ms: config.logs.producer_id_expiration_ms,
-            verification_enabled: true,
-        },
+        default_log_config: LogConfig::default(),
+        producer_settings: ProducerSettings::default(),
         role: LogRole::SoleReplica,
     }
 }

@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 // What a request meets, from the outside in:
+pub mod altering;
 pub mod api;
 pub mod delayed;
 mod errors;
@@ -36,6 +37,7 @@ pub mod topics;
 pub mod cluster;
 mod config_rules;
 pub mod directories;
+pub mod dynamic;
 mod format;
 pub mod metadata_log;
 

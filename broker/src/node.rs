@@ -21,6 +21,7 @@ use crate::config::{BrokerConfig, Endpoint, Layers, Overrides, StaticConfig};
 use crate::config_rules::Rules;
 use crate::delayed::Timer;
 use crate::directories::Directory;
+use crate::dynamic::{Dynamic, layers_of};
 use crate::fetch_session::FetchSessions;
 use crate::metadata_log::MetadataLogError;
 use crate::noise::Noise;
@@ -48,8 +49,10 @@ pub const SERVED_FEATURES: &[(&str, RangeInclusive<i16>)] = &[
 
 /// The state of a running broker.
 pub struct Node {
-    /// The settings obeyed.
+    /// The settings obeyed that only a restart changes.
     pub config: BrokerConfig,
+    /// Those that change while the broker runs: see [`Node::dynamic`].
+    pub(crate) dynamic: Dynamic,
     /// The settings as they were written.
     pub statics: StaticConfig,
     /// The cluster's id, the same for ever.
@@ -99,11 +102,7 @@ impl Node {
     /// [`Node::with_layers`], of an image that may not be shown yet.
     pub fn with_layers_of<T>(&self, image: &Image, look: impl FnOnce(Layers<'_>) -> T) -> T {
         let none = Overrides::new();
-        look(Layers {
-            broker: image.configs().broker(self.config.node_id).unwrap_or(&none),
-            broker_default: image.configs().default_broker().unwrap_or(&none),
-            statics: &self.statics,
-        })
+        look(layers_of(self.config.node_id, &self.statics, image, &none))
     }
 
     /// The replicas of a partition that nobody can reach: of brokers that are gone, or in a log
@@ -292,7 +291,7 @@ impl Node {
     }
 
     /// What a client is told when the metadata log cannot be written.
-    fn not_written(&self, error: &MetadataLogError) -> Refused {
+    pub(crate) fn not_written(&self, error: &MetadataLogError) -> Refused {
         self.failures.say(log::Level::Error, format_args!("the metadata log: {error}"));
         Refused::new(ErrorCode::KAFKA_STORAGE_ERROR, "The metadata log cannot be written.")
     }

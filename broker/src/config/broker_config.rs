@@ -1,52 +1,24 @@
-//! The settings that the broker obeys, as plain values.
+//! The settings that the broker obeys from its start to its end, as plain values. Those that may
+//! change in between are in [`DynamicConfig`](super::DynamicConfig).
 
 use std::path::PathBuf;
 
 use super::check;
-use super::error::{ConfigError, Problem};
-use super::field::Field;
-use super::layers::{Layers, Overrides};
+use super::error::ConfigError;
+use super::field::{Field, settings};
 use super::listeners::Listeners;
 use super::statics::StaticConfig;
-use super::topic_config::TopicConfig;
 use super::value::Value;
-
-/// Declares a struct of settings and how it is read, one line a field.
-macro_rules! settings {
-    ($($(#[$doc:meta])* $struct:ident { $($field:ident: $type:ty = $name:literal;)* })*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Clone, Debug, PartialEq)]
-            #[expect(missing_docs, reason = "each field is the key of its name; see SUBJECTS")]
-            pub struct $struct {
-                $(pub $field: $type,)*
-            }
-
-            impl $struct {
-                fn read(config: &StaticConfig) -> Result<Self, Problem> {
-                    Ok(Self { $($field: Field::of(config.known($name)?),)* })
-                }
-            }
-        )*
-
-        #[cfg(test)]
-        pub(super) const FIELDS: &[(&str, &str)] =
-            &[$($((stringify!($field), $name)),*),*];
-    };
-}
 
 settings! {
     /// Limits of connections and requests. A field is named after its key.
     NetworkSettings {
-        num_io_threads: usize = "num.io.threads";
         queued_max_requests: usize = "queued.max.requests";
         queued_max_request_bytes: i64 = "queued.max.request.bytes";
         socket_request_max_bytes: usize = "socket.request.max.bytes";
         socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes";
         socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes";
         socket_listen_backlog_size: i32 = "socket.listen.backlog.size";
-        max_connections: usize = "max.connections";
-        max_connections_per_ip: usize = "max.connections.per.ip";
         connections_max_idle_ms: i64 = "connections.max.idle.ms";
     }
     /// Limits of what one request may ask for. A field is named after its key.
@@ -65,7 +37,6 @@ settings! {
     }
     /// How logs are loaded and kept, whatever their topic. A field is named after its key.
     LogSettings {
-        num_recovery_threads_per_data_dir: usize = "num.recovery.threads.per.data.dir";
         log_initial_task_delay_ms: i64 = "log.initial.task.delay.ms";
         log_flush_scheduler_interval_ms: i64 = "log.flush.scheduler.interval.ms";
         log_flush_offset_checkpoint_interval_ms: i64 = "log.flush.offset.checkpoint.interval.ms";
@@ -73,12 +44,38 @@ settings! {
             "log.flush.start.offset.checkpoint.interval.ms";
         replica_high_watermark_checkpoint_interval_ms: i64 =
             "replica.high.watermark.checkpoint.interval.ms";
-        producer_id_expiration_ms: i64 = "producer.id.expiration.ms";
         producer_id_expiration_check_interval_ms: i64 = "producer.id.expiration.check.interval.ms";
+    }
+    /// Classic and consumer groups. A field is named after its key.
+    GroupSettings {
+        group_coordinator_rebalance_protocols: Vec<String> =
+            "group.coordinator.rebalance.protocols";
+        group_coordinator_append_linger_ms: i32 = "group.coordinator.append.linger.ms";
+        group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms";
+        group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms";
+        group_initial_rebalance_delay_ms: i32 = "group.initial.rebalance.delay.ms";
+        group_max_size: usize = "group.max.size";
+        group_consumer_max_size: usize = "group.consumer.max.size";
+        group_consumer_assignors: Vec<String> = "group.consumer.assignors";
+        group_consumer_migration_policy: String = "group.consumer.migration.policy";
+        group_consumer_regex_refresh_interval_ms: i32 =
+            "group.consumer.regex.refresh.interval.ms";
+    }
+    /// Committed offsets and the topic that keeps them. A field is named after its key.
+    OffsetSettings {
+        offset_metadata_max_bytes: usize = "offset.metadata.max.bytes";
+        offsets_commit_timeout_ms: i32 = "offsets.commit.timeout.ms";
+        offsets_load_buffer_size: usize = "offsets.load.buffer.size";
+        offsets_retention_check_interval_ms: i64 = "offsets.retention.check.interval.ms";
+        offsets_retention_minutes: i32 = "offsets.retention.minutes";
+        offsets_topic_compression_codec: i32 = "offsets.topic.compression.codec";
+        offsets_topic_num_partitions: i32 = "offsets.topic.num.partitions";
+        offsets_topic_replication_factor: i16 = "offsets.topic.replication.factor";
+        offsets_topic_segment_bytes: i32 = "offsets.topic.segment.bytes";
     }
 }
 
-/// All that the broker obeys from its start on.
+/// All that the broker obeys and that only a restart changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokerConfig {
     /// `node.id`, else `broker.id`, else 1.
@@ -93,16 +90,16 @@ pub struct BrokerConfig {
     pub metadata_log_dir: PathBuf,
     /// Limits of connections and requests.
     pub network: NetworkSettings,
-    /// `max.connections.per.ip.overrides`: hosts with a limit of their own.
-    pub max_connections_per_ip_overrides: Vec<(String, usize)>,
     /// Limits of what one request may ask for.
     pub requests: RequestSettings,
     /// How topics come and go.
     pub topics: TopicSettings,
     /// How logs are loaded and kept.
     pub logs: LogSettings,
-    /// The settings of a topic that sets none, as long as no broker key is changed at run time.
-    pub topic_defaults: TopicConfig,
+    /// Classic and consumer groups; what one group has of its own is in [`super::GroupConfig`].
+    pub groups: GroupSettings,
+    /// Committed offsets and their topic.
+    pub offsets: OffsetSettings,
 }
 
 impl BrokerConfig {
@@ -124,20 +121,19 @@ impl BrokerConfig {
             Some(Value::Text(dir)) if !dir.is_empty() => PathBuf::from(dir),
             _ => log_dirs[0].clone(),
         };
-        let none = Overrides::new();
-        let layers = Layers { broker: &none, broker_default: &none, statics: config };
+        let value = |name| config.known(name);
         Ok(Self {
             node_id: check::node_id(config)?,
             rack: Field::of(config.known("broker.rack")?),
             listeners: Listeners::read(config, hostname)?,
             log_dirs,
             metadata_log_dir,
-            network: NetworkSettings::read(config)?,
-            max_connections_per_ip_overrides: check::per_ip_overrides(config)?,
-            requests: RequestSettings::read(config)?,
-            topics: TopicSettings::read(config)?,
-            logs: LogSettings::read(config)?,
-            topic_defaults: TopicConfig::effective(layers, &none),
+            network: NetworkSettings::read(value)?,
+            requests: RequestSettings::read(value)?,
+            topics: TopicSettings::read(value)?,
+            logs: LogSettings::read(value)?,
+            groups: GroupSettings::read(value)?,
+            offsets: OffsetSettings::read(value)?,
         })
     }
 }

@@ -1,9 +1,9 @@
 //! What must hold before the broker starts: each value valid, and all of them together.
 
 use super::error::{ConfigError, Problem};
-use super::keys;
 use super::statics::{Origin, Setting, StaticConfig};
 use super::value::Value;
+use super::{dynamic_config, keys};
 
 /// What `ottla` is when the file does not say.
 const NODE_ID: i64 = 1;
@@ -186,24 +186,12 @@ fn connections(config: &StaticConfig) -> Result<(), Problem> {
 }
 
 /// `max.connections.per.ip.overrides`, whose form is `host:count,host:count`.
-pub(super) fn per_ip_overrides(config: &StaticConfig) -> Result<Vec<(String, usize)>, Problem> {
+fn per_ip_overrides(config: &StaticConfig) -> Result<Vec<(String, usize)>, Problem> {
     const KEY: &str = "max.connections.per.ip.overrides";
     let Some(Value::Text(text)) = config.known(KEY)? else { return Ok(Vec::new()) };
-    let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-    entries
-        .map(|entry| {
-            // The count follows the last colon: an IPv6 address has colons of its own.
-            let parts = entry.rsplit_once(':');
-            let parsed = parts.and_then(|(host, count)| {
-                let count = count.trim().parse().ok()?;
-                Some((host.trim().to_owned(), count))
-            });
-            parsed.ok_or_else(|| {
-                let mut problem =
-                    config.problem(KEY, format!("holds {entry:?}, which is no host:count"));
-                "127.0.0.1:100,client.example.org:20".clone_into(&mut problem.valid);
-                problem
-            })
-        })
-        .collect()
+    dynamic_config::per_ip_overrides(&text).map_err(|entry| {
+        let mut problem = config.problem(KEY, format!("holds {entry:?}, which is no host:count"));
+        "127.0.0.1:100,client.example.org:20".clone_into(&mut problem.valid);
+        problem
+    })
 }

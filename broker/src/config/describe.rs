@@ -1,6 +1,7 @@
 //! What DescribeConfigs tells: each key with its value, its source and its synonyms.
 
 use super::def::{ConfigDef, ConfigType, Dynamic};
+use super::group_config::broker_key;
 use super::group_keys::GROUP_KEYS;
 use super::keys;
 use super::layers::{Layers, Overrides, Source};
@@ -103,8 +104,7 @@ pub fn broker_default(defaults: &Overrides) -> Vec<Entry> {
 pub fn group(layers: Layers<'_>, group: &Overrides) -> Vec<Entry> {
     let described = GROUP_KEYS.iter().map(|def| {
         let own = group.get(def.name).map(|value| value.to_string());
-        let broker_key = keys::find(&format!("group.{}", def.name));
-        let default = match broker_key {
+        let default = match broker_key(def) {
             Some(key) => layers.value(key),
             None => def.default_value(),
         };

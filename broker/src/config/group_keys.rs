@@ -6,11 +6,11 @@ use super::keys::keys;
 /// The group keys, sorted by name. Each takes its default from the broker key `group.<name>`
 /// where there is one.
 pub const GROUP_KEYS: &[ConfigDef] = keys! {
-    Int "consumer.assignment.interval.ms" = "1000", AtLeast(0), ClusterWide, NotYet,
+    Int "consumer.assignment.interval.ms" = "1000", AtLeast(0), ClusterWide, Acts,
         "Shortest time between two assignments of a consumer group.";
-    Int "consumer.heartbeat.interval.ms" = "5000", AtLeast(1), ClusterWide, NotYet,
+    Int "consumer.heartbeat.interval.ms" = "5000", AtLeast(1), ClusterWide, Acts,
         "How often a consumer group's members report.";
-    Int "consumer.session.timeout.ms" = "45000", AtLeast(1), ClusterWide, NotYet,
+    Int "consumer.session.timeout.ms" = "45000", AtLeast(1), ClusterWide, Acts,
         "Silence after which a consumer group's member is out.";
     Int "share.assignment.interval.ms" = "1000", AtLeast(0), ClusterWide, NotYet,
         "Shortest time between two assignments of a share group.";
@@ -42,3 +42,8 @@ pub const GROUP_KEYS: &[ConfigDef] = keys! {
     Int "streams.session.timeout.ms" = "45000", AtLeast(1), ClusterWide, NotYet,
         "Silence after which a streams group's member is out.";
 };
+
+/// The declaration of the group key `name`.
+pub fn find(name: &str) -> Option<&'static ConfigDef> {
+    GROUP_KEYS.binary_search_by(|def| def.name.cmp(name)).ok().map(|at| &GROUP_KEYS[at])
+}

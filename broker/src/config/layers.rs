@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::def::ConfigDef;
+use super::group_config::broker_key;
 use super::keys;
 use super::statics::StaticConfig;
 use super::topic_keys::TopicKey;
@@ -90,6 +91,15 @@ impl<'a> Layers<'a> {
             }
         }
         key.def.default_value()
+    }
+
+    /// The value of the group key `def` for a group whose own settings are `group`.
+    pub fn group_value(self, def: &ConfigDef, group: &Overrides) -> Option<Value> {
+        let own = group.get(def.name).and_then(|text| valid(def, text));
+        own.or_else(|| match broker_key(def) {
+            Some(key) => self.value(key),
+            None => def.default_value(),
+        })
     }
 }
 

@@ -14,8 +14,6 @@ pub struct Listener {
     pub host: String,
     /// 0 for one that the system picks.
     pub port: u16,
-    /// `listener.name.<name>.num.network.threads`, else `num.network.threads`.
-    pub num_network_threads: usize,
 }
 
 /// What clients that came in by a listener are told to connect to.
@@ -41,6 +39,11 @@ pub struct Listeners {
 }
 
 impl Listeners {
+    /// The names of those that are bound, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.bind.iter().map(|listener| listener.name.as_str())
+    }
+
     /// Reads them. `hostname` is this machine's name, which is advertised for a listener
     /// without a host.
     pub(super) fn read(config: &StaticConfig, hostname: &str) -> Result<Self, Problem> {
@@ -56,26 +59,25 @@ impl Listeners {
         }
         check_protocols(config, &own)?;
         let advertised = advertised(config, &own, &controller, hostname)?;
-        let bind = own
+        let bind: Vec<Listener> = own
             .iter()
-            .map(|address| {
-                let threads = per_listener(config, &address.name, "num.network.threads")?;
-                let threads = match threads {
-                    Some(threads) => threads,
-                    None => count(config.known("num.network.threads")?).unwrap_or(1),
-                };
-                Ok(Listener {
-                    name: address.name.clone(),
-                    host: address.host.clone(),
-                    port: address.port,
-                    num_network_threads: threads,
-                })
+            .map(|address| Listener {
+                name: address.name.clone(),
+                host: address.host.clone(),
+                port: address.port,
             })
-            .collect::<Result<Vec<_>, Problem>>()?;
+            .collect();
+        for listener in &bind {
+            check_own_limits(config, &listener.name)?;
+        }
         let inter_broker = inter_broker(config, &bind, &controller)?;
         Ok(Self { bind, advertised, inter_broker })
     }
 }
+
+/// The keys that a listener may have for itself, as `listener.name.<name>.<key>`.
+pub(super) const LISTENER_LIMITS: &[&str] =
+    &["num.network.threads", "max.connections", "max.connection.creation.rate"];
 
 /// A `NAME://host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,13 +114,6 @@ fn text(config: &StaticConfig, key: &str) -> Result<Option<String>, Problem> {
     match config.known(key)? {
         Some(Value::Text(text)) => Ok(Some(text)),
         _ => Ok(None),
-    }
-}
-
-fn count(value: Option<Value>) -> Option<usize> {
-    match value {
-        Some(Value::Integer(n)) => usize::try_from(n).ok(),
-        _ => None,
     }
 }
 
@@ -248,19 +243,19 @@ fn advertised(
     Ok(advertised)
 }
 
-/// The value of `listener.name.<name>.<key>`.
-fn per_listener(config: &StaticConfig, name: &str, key: &str) -> Result<Option<usize>, Problem> {
-    let full = format!("listener.name.{}.{key}", name.to_lowercase());
-    let Some(setting) = config.get(&full) else { return Ok(None) };
-    let def = keys::find(key).expect("callers name keys of the tables");
-    match def.parse(&setting.value) {
-        Ok(value) => Ok(count(Some(value))),
-        Err(wrong) => {
+/// Each `listener.name.<name>.<key>` of a listener that is bound.
+fn check_own_limits(config: &StaticConfig, name: &str) -> Result<(), Problem> {
+    for key in LISTENER_LIMITS {
+        let full = format!("listener.name.{}.{key}", name.to_lowercase());
+        let Some(setting) = config.get(&full) else { continue };
+        let def = keys::find(key).expect("a test looks up each of them");
+        if let Err(wrong) = def.parse(&setting.value) {
             let mut problem = Problem::with_value(def, &setting.value, &setting.origin, wrong);
             problem.subject = format!("{full}={}", setting.value);
-            Err(problem)
+            return Err(problem);
         }
     }
+    Ok(())
 }
 
 fn inter_broker(

@@ -25,8 +25,10 @@ mod check;
 mod def;
 pub mod describe;
 mod document;
+mod dynamic_config;
 mod error;
 mod field;
+mod group_config;
 pub mod group_keys;
 pub mod keys;
 mod layers;
@@ -43,16 +45,22 @@ pub mod topic_keys;
 mod value;
 
 pub use broker_config::{
-    BrokerConfig, LogSettings, NetworkSettings, RequestSettings, TopicSettings,
+    BrokerConfig, GroupSettings, LogSettings, NetworkSettings, OffsetSettings, RequestSettings,
+    TopicSettings,
 };
 pub use def::{ConfigDef, ConfigType, Default, Dynamic, Effect, Valid};
 pub use document::document;
+pub use dynamic_config::{
+    CleanerSettings, ConnectionSettings, CoordinatorSettings, DynamicConfig, ListenerLimits,
+    ProducerStateSettings, ThreadSettings,
+};
 pub use error::{ConfigError, Problem};
+pub use group_config::GroupConfig;
 pub use layers::{Layers, Overrides, Source};
 pub use listeners::{Endpoint, Listener, Listeners};
 pub use nearest::nearest;
 pub use notices::{Notice, notices};
-pub use sockets::server_config;
+pub use sockets::{server_config, set_dynamic};
 pub use statics::{Origin, Setting, StaticConfig};
 pub use topic_check::{InvalidConfig, check_topic};
 pub use topic_config::TopicConfig;

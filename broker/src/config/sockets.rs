@@ -9,14 +9,17 @@ use std::time::Duration;
 use ottla_network::ServerConfig;
 
 use super::broker_config::BrokerConfig;
+use super::dynamic_config::DynamicConfig;
 use super::error::{ConfigError, Problem};
+use super::layers::{Layers, Overrides};
 use super::statics::StaticConfig;
 
 /// Turns a host name and a port into addresses.
 type Resolve<'a> = &'a dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 
-/// What to start the network with. Its listeners are `config.listeners.bind` in their order.
-/// Names are looked up, which may take as long as the system's resolver does.
+/// What to start the network with, as far as the file tells: see [`set_dynamic`]. Its listeners are
+/// `config.listeners.bind` in their order. Names are looked up, which may take as long as the
+/// system's resolver does.
 ///
 /// # Errors
 /// A name that has no address.
@@ -26,6 +29,34 @@ pub fn server_config(
 ) -> Result<ServerConfig, ConfigError> {
     let resolve = |host: &str, port| Ok((host, port).to_socket_addrs()?.collect());
     Ok(with_addresses(config, statics, every_address(), &resolve)?)
+}
+
+/// Puts the limits of `dynamic` in the place of those that `server` has. A host that has no address
+/// is said so, and has no limit of its own then.
+pub fn set_dynamic(server: &mut ServerConfig, dynamic: &DynamicConfig) {
+    set_limits(server, dynamic);
+    server.connections_per_ip_overrides.clear();
+    for (host, connections_max) in &dynamic.max_connections_per_ip_overrides {
+        let address = (unbracketed(host), 0).to_socket_addrs().map(|mut found| found.next());
+        match address {
+            Ok(Some(address)) => {
+                server.connections_per_ip_overrides.insert(address.ip(), *connections_max);
+            }
+            Ok(None) => log::warn!("max.connections.per.ip.overrides: {host:?} has no address"),
+            Err(error) => log::warn!("max.connections.per.ip.overrides: {host:?}: {error}"),
+        }
+    }
+}
+
+fn set_limits(server: &mut ServerConfig, dynamic: &DynamicConfig) {
+    server.processors = dynamic.network_threads();
+    server.handlers = dynamic.threads.num_io_threads;
+    server.connections_max = dynamic.connections.max_connections;
+    server.connections_per_ip_max = dynamic.connections.max_connections_per_ip;
+}
+
+fn unbracketed(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// IPv6's "every address" takes IPv4 connections too, but does not exist in a kernel without it.
@@ -52,11 +83,13 @@ fn with_addresses(
             address(statics, "listeners", &listener.host, listener.port, resolve)?
         });
     }
+    let none = Overrides::new();
+    let layers = Layers { broker: &none, broker_default: &none, statics };
+    let dynamic = DynamicConfig::effective(layers, config.listeners.names());
     let mut connections_per_ip_overrides = HashMap::new();
-    for (host, connections_max) in &config.max_connections_per_ip_overrides {
+    for (host, connections_max) in &dynamic.max_connections_per_ip_overrides {
         let key = "max.connections.per.ip.overrides";
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let address = address(statics, key, host, 0, resolve)?;
+        let address = address(statics, key, unbracketed(host), 0, resolve)?;
         connections_per_ip_overrides.insert(address.ip(), *connections_max);
     }
     let network = &config.network;
@@ -66,10 +99,8 @@ fn with_addresses(
     let send_buffer = statics.get("socket.send.buffer.bytes");
     let send_buffer_bytes =
         send_buffer.and_then(|_| usize::try_from(network.socket_send_buffer_bytes).ok());
-    Ok(ServerConfig {
+    let mut server = ServerConfig {
         listeners,
-        processors: config.listeners.bind.iter().map(|l| l.num_network_threads).sum(),
-        handlers: network.num_io_threads,
         frame_bytes_max: u32::try_from(network.socket_request_max_bytes).unwrap_or(u32::MAX),
         // Kafka has no limit by default, which lets its clients exhaust it; the network's own
         // default stands for that.
@@ -78,8 +109,6 @@ fn with_addresses(
             _ => defaults.request_bytes_max,
         },
         requests_max: network.queued_max_requests,
-        connections_max: network.max_connections,
-        connections_per_ip_max: network.max_connections_per_ip,
         connections_per_ip_overrides,
         idle_max: match u64::try_from(network.connections_max_idle_ms) {
             Ok(ms) => Duration::from_millis(ms),
@@ -90,7 +119,9 @@ fn with_addresses(
         send_buffer_bytes,
         receive_buffer_bytes: usize::try_from(network.socket_receive_buffer_bytes).ok(),
         ..defaults
-    })
+    };
+    set_limits(&mut server, &dynamic);
+    Ok(server)
 }
 
 fn address(

@@ -93,7 +93,7 @@ const READ_BY_HAND: &[&str] = &[
 #[test]
 fn what_is_said_to_act_is_read_and_the_other_way_round() {
     let of_topics = TOPIC_KEYS.iter().flat_map(|key| key.broker_keys).map(|(name, _)| *name);
-    let fields = broker_config::FIELDS.iter().map(|(_, name)| *name);
+    let fields = broker_config::FIELDS.iter().chain(dynamic_config::FIELDS).map(|(_, name)| *name);
     let read: Vec<_> = of_topics.clone().chain(fields.clone()).collect();
     for def in keys::all().filter(|def| def.effect == Effect::Acts) {
         assert!(read.contains(&def.name) || READ_BY_HAND.contains(&def.name), "{}", def.name);
@@ -105,7 +105,8 @@ fn what_is_said_to_act_is_read_and_the_other_way_round() {
 
 #[test]
 fn fields_are_named_after_their_keys() {
-    for (field, name) in broker_config::FIELDS.iter().chain(topic_config::FIELDS) {
+    let fields = broker_config::FIELDS.iter().chain(dynamic_config::FIELDS);
+    for (field, name) in fields.chain(topic_config::FIELDS).chain(group_config::FIELDS) {
         assert_eq!(*field, name.replace('.', "_"));
     }
     let fields: Vec<_> = topic_config::FIELDS.iter().map(|(_, name)| *name).collect();

@@ -72,18 +72,18 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
         "Threads that move replicas between directories.";
     Bool "log.cleaner.enable" = "true", Any, ReadOnly, NotYet,
         "Whether compaction runs.";
-    Int "log.cleaner.threads" = "1", AtLeast(0), ClusterWide, NotYet,
+    Int "log.cleaner.threads" = "1", AtLeast(0), ClusterWide, Acts,
         "Threads that compact.";
     Double "log.cleaner.io.max.bytes.per.second" =
-        "1.7976931348623157E308", Any, ClusterWide, NotYet,
+        "1.7976931348623157E308", Any, ClusterWide, Acts,
         "Most bytes a second that compaction reads and writes.";
-    Long "log.cleaner.dedupe.buffer.size" = "134217728", Any, ClusterWide, NotYet,
+    Long "log.cleaner.dedupe.buffer.size" = "134217728", Any, ClusterWide, Acts,
         "Bytes for compaction's key map, all threads together.";
-    Int "log.cleaner.io.buffer.size" = "524288", AtLeast(0), ClusterWide, NotYet,
+    Int "log.cleaner.io.buffer.size" = "524288", AtLeast(0), ClusterWide, Acts,
         "Bytes for compaction's buffers, all threads together.";
-    Double "log.cleaner.io.buffer.load.factor" = "0.9", Any, ClusterWide, NotYet,
+    Double "log.cleaner.io.buffer.load.factor" = "0.9", Any, ClusterWide, Acts,
         "How full compaction's key map may get, as a share of 1.";
-    Long "log.cleaner.backoff.ms" = "15000", AtLeast(0), ClusterWide, NotYet,
+    Long "log.cleaner.backoff.ms" = "15000", AtLeast(0), ClusterWide, Acts,
         "How long compaction sleeps when there is nothing to do.";
     Double "log.cleaner.min.cleanable.ratio" = "0.5", Fraction(0.0, 1.0), ClusterWide, NotYet,
         "The share of a log that must be uncompacted before compaction runs.";

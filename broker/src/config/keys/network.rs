@@ -45,7 +45,7 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
         "Connections from one address; further ones are closed.";
     String "max.connections.per.ip.overrides" = "", Any, ClusterWide, Acts,
         "Exceptions to `max.connections.per.ip` as host:count,host:count.";
-    Int "max.connection.creation.rate" = "2147483647", AtLeast(0), ClusterWide, NotYet,
+    Int "max.connection.creation.rate" = "2147483647", AtLeast(0), ClusterWide, Acts,
         "New connections a second.";
     Long "connections.max.idle.ms" = "600000", Any, ReadOnly, Acts,
         "Connections that are silent for longer are closed.";

@@ -5,6 +5,14 @@ use std::path::PathBuf;
 use super::super::*;
 use super::expect_file;
 
+fn dynamic(text: &str) -> DynamicConfig {
+    let statics = StaticConfig::parse("f", text.as_bytes()).unwrap();
+    let config = BrokerConfig::new(&statics, "h").unwrap();
+    let none = Overrides::new();
+    let layers = Layers { broker: &none, broker_default: &none, statics: &statics };
+    DynamicConfig::effective(layers, config.listeners.names())
+}
+
 fn read(text: &str) -> Result<BrokerConfig, ConfigError> {
     BrokerConfig::new(&statics(text), "this-host")
 }
@@ -68,9 +76,10 @@ fn an_empty_file_starts_with_kafkas_defaults() {
     assert_eq!((config.node_id, config.log_dirs), (1, vec![PathBuf::from("/tmp/kafka-logs")]));
     assert_eq!(config.listeners.bind[0].host, "");
     assert_eq!(config.listeners.advertised[0].host, "this-host");
-    assert_eq!(config.topic_defaults.segment_ms, 604_800_000);
-    assert_eq!(config.topic_defaults.retention_ms, 604_800_000);
-    assert_eq!(config.topic_defaults.flush_ms, i64::MAX);
+    let topics = dynamic("").topic_defaults;
+    assert_eq!(topics.segment_ms, 604_800_000);
+    assert_eq!(topics.retention_ms, 604_800_000);
+    assert_eq!(topics.flush_ms, i64::MAX);
     assert_eq!(config.network.queued_max_requests, 500);
 }
 
@@ -81,21 +90,22 @@ fn fields_hold_what_their_keys_say() {
         ("log.roll.ms=5\nlog.roll.hours=2", 5),
         ("log.roll.hours=2\nlog.roll.hours=3", 10_800_000),
     ] {
-        assert_eq!(read(line).unwrap().topic_defaults.segment_ms, expected, "{line}");
+        assert_eq!(dynamic(line).topic_defaults.segment_ms, expected, "{line}");
     }
     for (line, expected) in [
         ("log.retention.hours=-1", -1),
         ("log.retention.minutes=3\nlog.retention.hours=1", 180_000),
         ("log.retention.ms=-1\nlog.retention.minutes=3", -1),
     ] {
-        assert_eq!(read(line).unwrap().topic_defaults.retention_ms, expected, "{line}");
+        assert_eq!(dynamic(line).topic_defaults.retention_ms, expected, "{line}");
     }
     let config = read("broker.id=5\nlog.dir=/x\nmax.connections.per.ip.overrides=h:3, ::1:4\n");
     let config = config.unwrap();
     assert_eq!((config.node_id, config.metadata_log_dir), (5, PathBuf::from("/x")));
     let overrides = [("h".to_owned(), 3), ("::1".to_owned(), 4)];
-    assert_eq!(config.max_connections_per_ip_overrides, overrides);
-    let flush = read("log.flush.scheduler.interval.ms=7").unwrap();
+    let text = "max.connections.per.ip.overrides=h:3, ::1:4\n";
+    assert_eq!(dynamic(text).max_connections_per_ip_overrides, overrides);
+    let flush = dynamic("log.flush.scheduler.interval.ms=7");
     assert_eq!(flush.topic_defaults.flush_ms, 7);
 }
 
@@ -108,9 +118,11 @@ fn listeners_have_names_and_threads_of_their_own() {
         num.network.threads=2\n\
         listener.name.out.num.network.threads=5\n";
     let listeners = read(text).unwrap().listeners;
-    let bound = listeners.bind.iter().map(|l| (&*l.name, &*l.host, l.num_network_threads));
-    let bound: Vec<_> = bound.collect();
-    assert_eq!(bound, [("IN", "127.0.0.1", 2), ("OUT", "::1", 5)]);
+    let bound: Vec<_> = listeners.bind.iter().map(|l| (&*l.name, &*l.host)).collect();
+    assert_eq!(bound, [("IN", "127.0.0.1"), ("OUT", "::1")]);
+    let threads = dynamic(text).listeners;
+    let threads: Vec<_> = threads.iter().map(|l| l.num_network_threads).collect();
+    assert_eq!(threads, [2, 5]);
     let told: Vec<_> = listeners.advertised.iter().map(|e| (&*e.host, e.port)).collect();
     assert_eq!(told, [("in.example", 39092), ("2001:db8::7", 29092)]);
     assert_eq!(listeners.inter_broker, "OUT");
