@@ -1,6 +1,9 @@
 //! Time and chance, as the broker's rules are given them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use ottla_storage::retention::Moment;
 
 /// The wall clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -11,6 +14,17 @@ impl Clock {
     pub fn now_ms(self) -> i64 {
         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Milliseconds since the first call, on a clock that nobody sets.
+    pub fn monotonic_ms(self) -> i64 {
+        static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        i64::try_from(BEGUN.elapsed().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Both clocks at once.
+    pub fn moment(self) -> Moment {
+        Moment { wall_ms: self.now_ms(), monotonic_ms: self.monotonic_ms() }
     }
 }
 

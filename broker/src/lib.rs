@@ -43,6 +43,7 @@ pub mod metadata_log;
 
 // The settings, the start and the stop:
 pub mod broker;
+mod cleaning;
 pub mod cli;
 pub mod clock;
 pub mod config;

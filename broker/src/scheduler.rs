@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::cleaning;
 use crate::node::Node;
 use crate::stop::Stop;
 
@@ -48,6 +49,8 @@ impl Scheduler {
 
 /// How often files that are due are removed, sealed segments flushed, and directories looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How often the wall clock is compared with the monotonic one, ms.
+const CLOCK_LOOK_MS: i64 = 60_000;
 /// No interval is longer: a clock that is waited on must not overflow.
 const INTERVAL_MS_MAX: i64 = 365 * 24 * 3600 * 1000;
 
@@ -55,8 +58,7 @@ fn tasks(node: &Node) -> Vec<Task> {
     let logs = &node.config.logs;
     let now = Instant::now();
     let every = |interval_ms: i64, work: Work| {
-        let interval_ms = u64::try_from(interval_ms.clamp(1, INTERVAL_MS_MAX)).unwrap_or(1);
-        let interval = Duration::from_millis(interval_ms);
+        let interval = delay(interval_ms.max(1));
         Task { work, interval, due: now + interval }
     };
     vec![
@@ -77,7 +79,18 @@ fn tasks(node: &Node) -> Vec<Task> {
         every(logs.producer_id_expiration_check_interval_ms, |node| {
             node.logs.expire_producers(node.clock.now_ms());
         }),
+        Task {
+            due: now + delay(logs.log_initial_task_delay_ms),
+            ..every(logs.log_retention_check_interval_ms, cleaning::retain)
+        },
+        // The clocks are compared more often than retention needs it, for a jump shows only as far
+        // as the time between two looks.
+        every(CLOCK_LOOK_MS, |node| _ = node.logs.trusted_now(node.clock.moment())),
     ]
+}
+
+fn delay(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms.clamp(0, INTERVAL_MS_MAX)).unwrap_or(0))
 }
 
 fn housekeeping(node: &Node) {
@@ -90,7 +103,7 @@ fn housekeeping(node: &Node) {
     }
 }
 
-fn said(node: &Node, outcome: Result<(), ottla_storage::error::StorageError>) {
+pub(crate) fn said(node: &Node, outcome: Result<(), ottla_storage::error::StorageError>) {
     if let Err(error) = outcome {
         node.failures.say(log::Level::Error, error);
     }

@@ -75,6 +75,7 @@ pub mod manager;
 
 pub mod log;
 pub mod log_dir;
+pub mod retention;
 pub mod validate;
 
 mod index;

@@ -97,9 +97,9 @@ pub const TOPIC_KEYS: &[TopicKey] = topic_keys! {
         "Whether tiered segments are deleted when tiering is switched off.";
     Bool "remote.storage.enable" = "false", Any, NotYet, [],
         "Whether the topic is tiered. Ottla has no tiered storage yet and refuses true.";
-    Long "retention.bytes" = "-1", Any, NotYet, ["log.retention.bytes"],
+    Long "retention.bytes" = "-1", Any, Acts, ["log.retention.bytes"],
         "The size at which a partition's oldest segments go; -1 for no limit.";
-    Long "retention.ms" = "604800000", AtLeast(-1), NotYet,
+    Long "retention.ms" = "604800000", AtLeast(-1), Acts,
         ["log.retention.ms", "log.retention.minutes" * MINUTE_MS, "log.retention.hours" * HOUR_MS],
         "How long closed segments are kept; -1 for ever.";
     Int "segment.bytes" = "1073741824", AtLeast(1_048_576), Acts, ["log.segment.bytes"],

@@ -70,6 +70,13 @@ impl GroupCommit {
         self.state().sealed_from.get_or_insert(sealed_base_offset);
     }
 
+    /// The log now begins with the segment at `first_base_offset`.
+    pub(super) fn raise_sealed(&self, first_base_offset: i64) {
+        if let Some(sealed_from) = &mut self.state().sealed_from {
+            *sealed_from = first_base_offset.max(*sealed_from);
+        }
+    }
+
     fn is_roll_noted(&self) -> bool {
         self.state().sealed_from.is_some()
     }

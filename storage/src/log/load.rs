@@ -18,6 +18,7 @@ use super::leftovers::{self, SegmentFiles};
 use super::offsets::{Mark, Marks, Place};
 use super::producers::{Producers, RebuildTo};
 use super::segments::Segments;
+use super::structure::Structure;
 use super::{Appender, LogRole, PartitionLog, Removal};
 use crate::checkpoint;
 use crate::config::LogConfig;
@@ -159,6 +160,7 @@ impl PartitionLog {
             producers: Mutex::new(producers),
             commit: GroupCommit::new(recovery_point, open.now_ms),
             removals: Mutex::new(removals),
+            structure: Structure::default(),
             closed: AtomicBool::new(false),
         }))
     }
@@ -310,9 +312,13 @@ impl Loader<'_> {
     /// Whether segments behind number `n` do not join on to it. Kafka asks only whether it was cut.
     /// But a power loss may also take a whole number of batches off the end of a segment, or the
     /// name of a segment, and leave a later one: unless compaction could have made the gap, the
-    /// later ones are then not what followed the record that is now last.
+    /// later ones are then not what followed the record that is now last. Below the log start,
+    /// where an unfinished removal leaves gaps, nothing is anybody's loss.
     fn is_broken_off(&self, n: usize, recovered: Recovered, checked: bool) -> bool {
         let Some(next) = self.segments.get(n + 1) else { return false };
+        if next.base_offset() <= self.open.log_start_offset {
+            return false;
+        }
         let gap = recovered.next_offset < next.base_offset();
         recovered.truncated_bytes > 0 || checked && gap && !self.open.config.cleanup_compact
     }

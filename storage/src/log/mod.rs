@@ -16,8 +16,10 @@ mod load;
 mod offsets;
 mod producers;
 mod read;
+mod retain;
 mod roll;
 mod segments;
+mod structure;
 #[cfg(test)]
 mod tests;
 mod timestamps;
@@ -34,6 +36,7 @@ pub use append::{AppendAsLeader, AppendError, Appended};
 pub use load::{LogEnvironment, OpenLog, OpenLogError};
 pub use offsets::{Isolation, LogStartError, Offsets, StartAboveHighWatermark};
 pub use read::{AbortedTxn, FileRegion, Read, ReadError, ReadResult};
+pub use retain::{Expired, Tally};
 pub use timestamps::{TimestampAndOffset, TimestampQuery};
 
 use crate::config::LogConfig;
@@ -48,6 +51,7 @@ use flush::GroupCommit;
 use offsets::Marks;
 use producers::Producers;
 use segments::Segments;
+use structure::Structure;
 
 /// See the module. Shared as an `Arc`; every method may be called from any thread.
 #[derive(Debug)]
@@ -67,6 +71,8 @@ pub struct PartitionLog {
     appender: Mutex<Appender>,
     commit: GroupCommit,
     removals: Mutex<Vec<Removal>>,
+    /// Held by whoever replaces or removes segments, before all other locks; see [`structure`].
+    structure: Structure,
     closed: AtomicBool,
 }
 

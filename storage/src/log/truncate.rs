@@ -18,6 +18,7 @@ impl PartitionLog {
     ///
     /// The caller must then write the recovery point checkpoint: it may be above the new end.
     pub fn truncate_to(&self, offset: i64, now_ms: i64) -> Result<(), StorageError> {
+        let _still = self.stop_cleaning();
         let mut appender = self.appender();
         self.check_open()?;
         if offset >= self.marks().log_end().offset {
@@ -85,6 +86,7 @@ impl PartitionLog {
         offset: i64,
         now_ms: i64,
     ) -> Result<(), StorageError> {
+        let _still = self.stop_cleaning();
         let mut appender = self.appender();
         self.check_open()?;
         let _turn = self.commit.turn();
@@ -117,10 +119,15 @@ impl PartitionLog {
     }
 
     /// Renames the segments' files, to be unlinked after `file.delete.delay.ms`.
-    fn remove_segments(&self, segments: &[Arc<Segment>], now_ms: i64) -> Result<(), StorageError> {
+    pub(super) fn remove_segments(
+        &self,
+        segments: &[Arc<Segment>],
+        now_ms: i64,
+    ) -> Result<(), StorageError> {
         let due_ms = now_ms.saturating_add(self.config.load().file_delete_delay_ms);
         for segment in segments {
             let renamed = segment.mark_deleted()?;
+            self.producers().snapshots.remove(segment.base_offset());
             self.removals().extend(renamed.into_iter().map(|path| Removal { path, due_ms }));
         }
         Ok(())
@@ -148,6 +155,7 @@ impl PartitionLog {
     /// snapshot. Nothing can be done with it afterwards. A log in a directory that is offline is
     /// left as it is, with an error.
     pub fn close(&self) -> Result<(), StorageError> {
+        let _still = self.stop_cleaning();
         let _appender = self.appender();
         self.check_open()?;
         let _turn = self.commit.turn();
@@ -168,6 +176,7 @@ impl PartitionLog {
 
     /// Closes what is open without writing anything: the log is about to be deleted.
     pub(crate) fn abandon(&self) {
+        let _still = self.stop_cleaning();
         let _appender = self.appender();
         let _turn = self.commit.turn();
         self.closed.store(true, Ordering::Release);

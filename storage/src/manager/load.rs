@@ -85,7 +85,8 @@ impl LockedDirs {
     ) -> Result<LogManager, ManagerError> {
         let Loaded { logs, deletions, previous_broker_epoch } =
             self.load_all(now_ms, known).inspect_err(|_| self.unlock())?;
-        let (logs, changes) = (RwLock::new(logs), Mutex::new(Changes { deletions }));
+        let changes = Changes { deletions, ..Changes::default() };
+        let (logs, changes) = (RwLock::new(logs), Mutex::new(changes));
         let Self { config, disk, dirs, open_segments } = self;
         let config = ArcSwap::from_pointee(config);
         Ok(LogManager { disk, config, dirs, open_segments, previous_broker_epoch, logs, changes })

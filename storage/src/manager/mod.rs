@@ -13,6 +13,7 @@ mod error;
 mod load;
 mod partitions;
 mod periodic;
+mod retain;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use dirs::{DirIdentity, LockedDirs};
 pub use error::ManagerError;
 pub use load::{FoundLog, Known};
 pub use partitions::NewPartition;
+pub use retain::RetentionReport;
 
 use crate::config::LogConfig;
 use crate::disk::Disk;
@@ -32,6 +34,7 @@ use crate::log::{LogEnvironment, LogRole, OpenBudget, PartitionLog};
 use crate::log_dir::LogDir;
 use crate::partition_dir::TopicPartition;
 use crate::producer_state::ProducerSettings;
+use crate::retention::ClockWatch;
 use dirs::Dir;
 
 /// Settings of a broker's logs.
@@ -64,10 +67,14 @@ pub struct LogManager {
     changes: Mutex<Changes>,
 }
 
-/// Directories renamed `-delete`, to be removed.
+/// What one caller at a time changes.
 #[derive(Debug, Default)]
 struct Changes {
+    /// Directories renamed `-delete`, to be removed.
     deletions: Vec<Deletion>,
+    clock: ClockWatch,
+    /// Retention passes that spared segments because the clock was not believed.
+    spared_passes: u64,
 }
 
 /// One of them.

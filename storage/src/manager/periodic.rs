@@ -40,11 +40,16 @@ impl LogManager {
     /// # Errors
     /// The first failure.
     pub fn checkpoint_log_start_offsets(&self) -> Result<(), StorageError> {
-        self.for_each_online(|log_dir| {
-            self.write_checkpoint(log_dir, LOG_START_OFFSET_CHECKPOINT, |log| {
-                let log_start_offset = log.offsets().log_start_offset;
-                (log_start_offset > log.first_segment_base_offset()).then_some(log_start_offset)
-            })
+        self.for_each_online(|log_dir| self.checkpoint_log_starts_of(log_dir))
+    }
+
+    pub(super) fn checkpoint_log_starts_of(
+        &self,
+        log_dir: &Arc<LogDir>,
+    ) -> Result<(), StorageError> {
+        self.write_checkpoint(log_dir, LOG_START_OFFSET_CHECKPOINT, |log| {
+            let log_start_offset = log.offsets().log_start_offset;
+            (log_start_offset > log.first_segment_base_offset()).then_some(log_start_offset)
         })
     }
 
@@ -70,10 +75,7 @@ impl LogManager {
         self.write_checkpoint(log_dir, RECOVERY_POINT_CHECKPOINT, |log| {
             Some(log.recovery_point())
         })?;
-        self.write_checkpoint(log_dir, LOG_START_OFFSET_CHECKPOINT, |log| {
-            let log_start_offset = log.offsets().log_start_offset;
-            (log_start_offset > log.first_segment_base_offset()).then_some(log_start_offset)
-        })
+        self.checkpoint_log_starts_of(log_dir)
     }
 
     fn for_each_online(

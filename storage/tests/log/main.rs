@@ -10,3 +10,4 @@ mod golden;
 mod harness;
 mod manager;
 mod property;
+mod retention;

@@ -22,15 +22,15 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
         "Random span taken off the roll age; null defers to `log.roll.jitter.hours`.";
     Int "log.roll.jitter.hours" = "0", AtLeast(0), ReadOnly, Acts,
         "Random span taken off the roll age, in hours.";
-    Long "log.retention.ms" = null, Any, ClusterWide, NotYet,
+    Long "log.retention.ms" = null, Any, ClusterWide, Acts,
         "How long closed segments are kept, -1 for ever; null defers to minutes.";
-    Int "log.retention.minutes" = null, Any, ReadOnly, NotYet,
+    Int "log.retention.minutes" = null, Any, ReadOnly, Acts,
         "How long closed segments are kept, in minutes; null defers to hours.";
-    Int "log.retention.hours" = "168", Any, ReadOnly, NotYet,
+    Int "log.retention.hours" = "168", Any, ReadOnly, Acts,
         "How long closed segments are kept, in hours.";
-    Long "log.retention.bytes" = "-1", Any, ClusterWide, NotYet,
+    Long "log.retention.bytes" = "-1", Any, ClusterWide, Acts,
         "The size at which a partition's oldest segments go; -1 for no limit.";
-    Long "log.retention.check.interval.ms" = "300000", AtLeast(1), ReadOnly, NotYet,
+    Long "log.retention.check.interval.ms" = "300000", AtLeast(1), ReadOnly, Acts,
         "How often retention is applied.";
     List "log.cleanup.policy" = "delete", ListOf(&["compact", "delete"]), ClusterWide, NotYet,
         "What happens to old segments: delete, compact, both, or nothing when empty.";

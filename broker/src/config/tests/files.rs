@@ -202,7 +202,7 @@ fn malformed_escapes_name_their_line() {
 #[test]
 fn notices_name_what_does_not_act() {
     let text = "num.partition=3\nretention.ms=5\nmy.plugin.setting=x\nzookeeper.connect=z:2181\n\
-        node.id=1\nnum.partitions=2\nnum.replica.fetchers=2\nlog.retention.hours=2\n\
+        node.id=1\nnum.partitions=2\nnum.replica.fetchers=2\nquota.window.num=12\n\
         listener.name.in.ssl.keystore.location=/k\nlistener.name.in.max.connections=4\n\
         listener.name.in.num.network.threads=4\n";
     let notices = notices(&statics(text)).unwrap();
@@ -224,7 +224,7 @@ fn notices_name_what_does_not_act() {
             true,
             "known settings that Ottla does not act on yet: \
              listener.name.in.max.connections, listener.name.in.ssl.keystore.location, \
-             log.retention.hours",
+             quota.window.num",
         ),
         (false, "known settings that have no effect on one node: num.replica.fetchers"),
         (false, "settings that Kafka 4 has no more, ignored: zookeeper.connect"),

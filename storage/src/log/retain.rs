@@ -1,0 +1,187 @@
+//! Retention: the log start moves past segments that nobody wants any more, then their files go.
+//!
+//! In two steps, so that the caller can write the log start down in between: whatever part of the
+//! removal a power loss leaves, the log then begins where it said it does.
+
+use std::sync::Arc;
+
+use super::{LogStartError, PartitionLog};
+use crate::error::StorageError;
+use crate::retention::{LogShape, SizeRule, TrustedNow, is_expired};
+use crate::segment::Segment;
+
+/// Segments and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many.
+    pub segments: usize,
+    /// Bytes of their batches.
+    pub bytes: u64,
+}
+
+/// What [`PartitionLog::expire_segments`] has put below the log start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Segments that lay below it already, after DeleteRecords.
+    pub by_start: Tally,
+    /// Segments beyond `retention.bytes`.
+    pub by_size: Tally,
+    /// Segments older than `retention.ms`.
+    pub by_time: Tally,
+    /// Segments that would be too old if the wall clock were believed.
+    pub spared: Tally,
+}
+
+impl Expired {
+    /// Whether there are files to be removed.
+    pub fn is_any(&self) -> bool {
+        self.by_start.segments + self.by_size.segments + self.by_time.segments > 0
+    }
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.segments += other.segments;
+        self.bytes += other.bytes;
+    }
+}
+
+impl std::ops::AddAssign for Expired {
+    fn add_assign(&mut self, other: Self) {
+        self.by_start += other.by_start;
+        self.by_size += other.by_size;
+        self.by_time += other.by_time;
+        self.spared += other.spared;
+    }
+}
+
+impl PartitionLog {
+    /// Moves the log start past the segments that are due; a new active segment is begun when the
+    /// present one is among them. Their records can no longer be read. The files are left to
+    /// [`PartitionLog::remove_expired_segments`], for which the log start should be durable.
+    ///
+    /// Segments below the log start are always due; those too many or too old only if
+    /// `cleanup.policy` contains `delete`.
+    ///
+    /// # Errors
+    /// What the disk says, or that the log is closed.
+    pub fn expire_segments(&self, now: TrustedNow) -> Result<Expired, StorageError> {
+        self.check_open()?;
+        let expired = self.find_expired(now);
+        let (expired, active_is_due, log_end_offset) = self.log_dir.watch(expired)?;
+        if expired.by_size.segments + expired.by_time.segments == 0 {
+            return Ok(expired);
+        }
+        let all = self.segments.all();
+        let due = expired.by_start.segments + expired.by_size.segments + expired.by_time.segments;
+        let new_start = if active_is_due {
+            self.roll_for_retention(log_end_offset, now.now_ms)?
+        } else {
+            all.get(due).map(|kept| kept.base_offset())
+        };
+        match new_start.map(|offset| self.advance_log_start(offset)) {
+            Some(Ok(())) => Ok(expired),
+            Some(Err(LogStartError::Storage(error))) => Err(error),
+            // Appends or a truncation came between: the next pass will see.
+            None | Some(Err(LogStartError::AboveHighWatermark(_))) => Ok(Expired::default()),
+        }
+    }
+
+    /// What is due, whether the active segment is, and the log end that this was found for.
+    fn find_expired(&self, now: TrustedNow) -> Result<(Expired, bool, i64), StorageError> {
+        let config = self.config.load();
+        // The offsets first: segments are only added behind them.
+        let offsets = self.offsets();
+        let all = self.segments.all();
+        let segments: Vec<_> =
+            all.iter().map(|segment| (segment.base_offset(), segment.size())).collect();
+        let (high_watermark, log_end_offset) = (offsets.high_watermark, offsets.log_end_offset);
+        let shape = LogShape { segments: &segments, high_watermark, log_end_offset };
+        let tally = |from: usize, count: usize| Tally {
+            segments: count,
+            bytes: segments[from..from + count].iter().map(|segment| segment.1).sum(),
+        };
+        let below = |n| Ok::<_, StorageError>(shape.is_below_start(n, offsets.log_start_offset));
+        let mut due = shape.count_due(0, below)?;
+        let mut expired = Expired { by_start: tally(0, due), ..Expired::default() };
+        if !config.cleanup_delete {
+            return Ok((expired, false, log_end_offset));
+        }
+        let mut rule = SizeRule::new(shape.size_bytes(due), config.retention_bytes);
+        let too_many = shape.count_due(due, |n| Ok::<_, StorageError>(rule.goes(segments[n].1)))?;
+        expired.by_size = tally(due, too_many);
+        due += too_many;
+        let too_old = |n: usize, now_ms| {
+            let timestamp = largest_timestamp_ms(&all[n], config.retention_ms)?;
+            Ok::<_, StorageError>(is_expired(timestamp, config.retention_ms, now_ms))
+        };
+        let old = shape.count_due(due, |n| too_old(n, now.now_ms))?;
+        expired.by_time = tally(due, old);
+        due += old;
+        if now.doubted_ms > 0 {
+            let wall_ms = now.now_ms.saturating_add(now.doubted_ms);
+            expired.spared = tally(due, shape.count_due(due, |n| too_old(n, wall_ms))?);
+        }
+        Ok((expired, due == segments.len(), log_end_offset))
+    }
+
+    /// Begins a new segment at `log_end_offset` and answers that, unless the log has grown.
+    fn roll_for_retention(
+        &self,
+        log_end_offset: i64,
+        now_ms: i64,
+    ) -> Result<Option<i64>, StorageError> {
+        let mut appender = self.appender();
+        self.check_open()?;
+        if self.offsets().log_end_offset != log_end_offset {
+            return Ok(None);
+        }
+        if self.segments.active().base_offset() < log_end_offset {
+            self.roll(&mut appender, log_end_offset, now_ms)?;
+        }
+        Ok(Some(log_end_offset))
+    }
+
+    /// Takes segments that lie below the log start out of the log; their files are renamed, and
+    /// unlinked after `file.delete.delay.ms`. Returns how many.
+    ///
+    /// # Errors
+    /// What the disk says, or that the log is closed.
+    pub fn remove_expired_segments(&self, now_ms: i64) -> Result<usize, StorageError> {
+        let log_start_offset = self.offsets().log_start_offset;
+        let is_below = |all: &[Arc<Segment>]| {
+            all.windows(2).take_while(|two| two[1].base_offset() <= log_start_offset).count()
+        };
+        if is_below(&self.segments.all()) == 0 {
+            return Ok(0);
+        }
+        let _still = self.stop_cleaning();
+        let dropped = {
+            let _appender = self.appender();
+            self.check_open()?;
+            let all = self.segments.all();
+            let (dropped, kept) = all.split_at(is_below(&all));
+            self.segments.replace(kept.to_vec());
+            dropped.to_vec()
+        };
+        // A sync under way may be at one of them.
+        let _turn = self.commit.turn();
+        self.commit.raise_sealed(self.segments.all()[0].base_offset());
+        self.log_dir.watch(self.remove_segments(&dropped, now_ms))?;
+        Ok(dropped.len())
+    }
+}
+
+/// The newest record's timestamp. A segment that was closed is closed again: a pass looks at the
+/// first segment of every log.
+fn largest_timestamp_ms(segment: &Arc<Segment>, retention_ms: i64) -> Result<i64, StorageError> {
+    if retention_ms < 0 {
+        return Ok(i64::MAX);
+    }
+    let was_open = segment.is_open();
+    let largest = segment.largest_timestamp_ms();
+    if !was_open {
+        segment.release();
+    }
+    largest
+}
