@@ -98,6 +98,22 @@ pub struct JoinedMember {
     pub metadata: Arc<[u8]>,
 }
 
+impl JoinAnswer {
+    /// A refusal, which names `member_id` back to the client.
+    pub fn refusal(error: ErrorCode, member_id: &str) -> Self {
+        Self {
+            error,
+            generation: -1,
+            protocol_type: None,
+            protocol: None,
+            leader: Arc::from(""),
+            skip_assignment: false,
+            member_id: Arc::from(member_id),
+            members: Vec::new(),
+        }
+    }
+}
+
 /// An answer to SyncGroup.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncAnswer {
@@ -109,4 +125,27 @@ pub struct SyncAnswer {
     pub protocol: Option<Arc<str>>,
     /// The member's assignment; empty when there is none.
     pub assignment: Arc<[u8]>,
+}
+
+impl SyncAnswer {
+    /// A refusal.
+    pub fn refusal(error: ErrorCode) -> Self {
+        Self { error, protocol_type: None, protocol: None, assignment: Arc::from([].as_slice()) }
+    }
+}
+
+/// What a group answers when its records could not be appended, as Kafka does.
+pub fn append_error(error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+        | ErrorCode::NOT_ENOUGH_REPLICAS
+        | ErrorCode::REQUEST_TIMED_OUT => ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::KAFKA_STORAGE_ERROR => {
+            ErrorCode::NOT_COORDINATOR
+        }
+        ErrorCode::MESSAGE_TOO_LARGE
+        | ErrorCode::RECORD_LIST_TOO_LARGE
+        | ErrorCode::INVALID_FETCH_SIZE => ErrorCode::UNKNOWN_SERVER_ERROR,
+        other => other,
+    }
 }

@@ -1,1 +1,332 @@
-//! Classic groups: the members choose a leader, who makes the assignment.
+//! Classic groups: the members' leader makes the assignment, the group only carries it.
+//!
+//! ```text
+//!          first join                  all have joined, or the time is up
+//!  Empty ─────────────> Preparing ───────────────────────────────────────> Completing
+//!    ▲                  Rebalance <───────────────────────────────────────  Rebalance
+//!    └──────────────────┘   ▲       a member joins, leaves or is lost           │ the leader's
+//!      no members are left  └──────────────────────────── Stable <──────────────┘ SyncGroup
+//! ```
+
+mod members;
+mod record;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
+use ottla_protocol::messages::heartbeat::HeartbeatRequest;
+use ottla_protocol::messages::join_group::JoinGroupRequest;
+use ottla_protocol::messages::leave_group::{MemberIdentity, MemberResponse};
+use ottla_protocol::messages::sync_group::SyncGroupRequest;
+
+use super::GroupShard;
+use super::state::{CommitFence, GroupState, OffsetExpiry};
+use crate::context::{Caller, Context};
+use crate::effects::{Answer, Effects, JoinAnswer, SyncAnswer, Ticket};
+use crate::record::Record;
+pub(super) use members::{Member, Members, Protocol};
+
+/// The protocol type whose subscriptions brokers understand.
+const CONSUMER: &str = "consumer";
+
+/// Where a classic group stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClassicState {
+    /// It has no members.
+    Empty,
+    /// It waits for its members to join.
+    PreparingRebalance,
+    /// They have joined; it waits for the leader's assignment.
+    CompletingRebalance,
+    /// Each member has its assignment, or may fetch it.
+    Stable,
+}
+
+/// A classic group.
+pub(super) struct ClassicGroup {
+    state: ClassicState,
+    /// When it came into this state, in ms since 1970; `None` when an old record does not say so.
+    state_since_ms: Option<i64>,
+    /// `None` for a group that only has offsets.
+    protocol_type: Option<Arc<str>>,
+    protocol: Option<Arc<str>>,
+    generation: i32,
+    leader: Option<Arc<str>>,
+    members: Members,
+    /// The topics that members subscribe to, where that is known.
+    subscribed_topics: Option<HashSet<Arc<str>>>,
+}
+
+/// What a deadline of a classic group is for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum ClassicTimer {
+    /// The group does not wait longer for joins.
+    Join(Arc<str>),
+    /// The group does not wait longer for SyncGroup.
+    Sync(Arc<str>),
+    /// A member (the second id) of the group was not heard of, or an id was not used.
+    Session(Arc<str>, Arc<str>),
+}
+
+impl ClassicState {
+    /// Kafka's name of the state.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "Empty",
+            Self::PreparingRebalance => "PreparingRebalance",
+            Self::CompletingRebalance => "CompletingRebalance",
+            Self::Stable => "Stable",
+        }
+    }
+}
+
+impl ClassicGroup {
+    /// A group without members, which has come to be just now.
+    pub(super) fn new(now_ms: i64) -> Self {
+        Self { state_since_ms: Some(now_ms), ..Self::simple() }
+    }
+
+    /// A group of which only committed offsets are known.
+    pub(super) fn simple() -> Self {
+        Self {
+            state: ClassicState::Empty,
+            state_since_ms: None,
+            protocol_type: None,
+            protocol: None,
+            generation: 0,
+            leader: None,
+            members: Members::default(),
+            subscribed_topics: None,
+        }
+    }
+
+    /// Where it stands.
+    pub(super) fn state(&self) -> ClassicState {
+        self.state
+    }
+
+    /// Kafka's name of its state.
+    pub(super) fn state_name(&self) -> &'static str {
+        self.state.name()
+    }
+
+    /// Its generation.
+    pub(super) fn generation(&self) -> i32 {
+        self.generation
+    }
+
+    /// What it is for; `None` for a group that only has offsets.
+    pub(super) fn protocol_type(&self) -> Option<&str> {
+        self.protocol_type.as_deref()
+    }
+
+    /// The protocol that was chosen.
+    pub(super) fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
+    /// The id of its leader.
+    pub(super) fn leader(&self) -> Option<&Arc<str>> {
+        self.leader.as_ref()
+    }
+
+    /// Its members.
+    pub(super) fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// Whether its members are consumers.
+    pub(super) fn is_for_consumers(&self) -> bool {
+        self.protocol_type() == Some(CONSUMER)
+    }
+
+    /// What DescribeGroups tells of it.
+    pub(super) fn describe<'s>(&'s self, group_id: &'s str) -> DescribedGroup<'s> {
+        let protocol = self.protocol().filter(|_| self.state == ClassicState::Stable);
+        let member = |(id, member): (&'s Arc<str>, &'s Member)| DescribedGroupMember {
+            member_id: id,
+            group_instance_id: member.instance_id.as_deref(),
+            client_id: &member.client_id,
+            client_host: &member.client_host,
+            member_metadata: protocol.and_then(|name| member.metadata(name)).map_or(&[], |m| m),
+            member_assignment: protocol.map_or(&[], |_| &member.assignment),
+        };
+        DescribedGroup {
+            group_id,
+            group_state: self.state_name(),
+            protocol_type: self.protocol_type().unwrap_or(""),
+            protocol_data: protocol.unwrap_or(""),
+            members: self.members.iter().map(member).collect(),
+            ..DescribedGroup::default()
+        }
+    }
+
+    /// Whether a request may come from this member.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID, or FENCED_INSTANCE_ID when another member has taken the instance over.
+    pub(super) fn check_member(
+        &self,
+        member_id: &str,
+        instance_id: Option<&str>,
+    ) -> Result<(), ErrorCode> {
+        if let Some(instance_id) = instance_id {
+            match self.members.static_id(instance_id) {
+                None => return Err(ErrorCode::UNKNOWN_MEMBER_ID),
+                Some(id) if &**id != member_id => return Err(ErrorCode::FENCED_INSTANCE_ID),
+                Some(_) => {}
+            }
+        }
+        self.members.get(member_id).map(drop).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)
+    }
+}
+
+impl GroupState for ClassicGroup {
+    fn check_commit(&self, fence: &CommitFence<'_>) -> Result<(), ErrorCode> {
+        let empty = self.state == ClassicState::Empty;
+        if fence.generation_or_epoch < 0 && empty {
+            return Ok(());
+        }
+        let named = !fence.member_id.is_empty() || fence.instance_id.is_some();
+        if fence.generation_or_epoch < 0 && !named {
+            return Err(ErrorCode::UNKNOWN_MEMBER_ID);
+        }
+        self.check_member(fence.member_id, fence.instance_id)?;
+        if fence.generation_or_epoch != self.generation {
+            return Err(ErrorCode::ILLEGAL_GENERATION);
+        }
+        // The member knows the generation, but not yet what it is assigned.
+        match self.state {
+            ClassicState::CompletingRebalance => Err(ErrorCode::REBALANCE_IN_PROGRESS),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_fetch(&self, _: Option<&str>, _: i32) -> Result<(), ErrorCode> {
+        Ok(())
+    }
+
+    fn check_delete_offsets(&self) -> Result<(), ErrorCode> {
+        if self.state == ClassicState::Empty || self.is_for_consumers() {
+            return Ok(());
+        }
+        Err(ErrorCode::NON_EMPTY_GROUP)
+    }
+
+    fn check_delete(&self) -> Result<(), ErrorCode> {
+        match self.state {
+            ClassicState::Empty => Ok(()),
+            _ => Err(ErrorCode::NON_EMPTY_GROUP),
+        }
+    }
+
+    fn is_subscribed_to(&self, topic: &str) -> bool {
+        match &self.subscribed_topics {
+            Some(topics) => topics.contains(topic),
+            None => self.is_for_consumers(),
+        }
+    }
+
+    fn offset_expiry(&self) -> OffsetExpiry {
+        match (self.state, self.state_since_ms) {
+            _ if self.protocol_type.is_none() => OffsetExpiry::All,
+            (ClassicState::Empty, Some(since_ms)) => OffsetExpiry::AllSince(since_ms),
+            (ClassicState::Empty, None) => OffsetExpiry::All,
+            (ClassicState::Stable, _)
+                if self.is_for_consumers() && self.subscribed_topics.is_some() =>
+            {
+                OffsetExpiry::Unsubscribed
+            }
+            _ => OffsetExpiry::Never,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.state == ClassicState::Empty
+    }
+
+    fn push_tombstones(&self, group_id: &str, records: &mut Vec<Record>) {
+        records.push(record::tombstone(group_id));
+    }
+}
+
+impl GroupShard {
+    /// A member joins, or joins again.
+    pub(super) fn join_classic_group(
+        &mut self,
+        request: &JoinGroupRequest<'_>,
+        _caller: &Caller<'_>,
+        _ticket: Ticket,
+        _cx: &Context<'_>,
+    ) -> Effects<Option<JoinAnswer>> {
+        let error = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+        Effects::response(Some(JoinAnswer::refusal(error, request.member_id)))
+    }
+
+    /// A member brings the assignment, or asks for its own.
+    pub(super) fn sync_classic_group(
+        &mut self,
+        _request: &SyncGroupRequest<'_>,
+        _ticket: Ticket,
+        _cx: &Context<'_>,
+    ) -> Effects<Option<SyncAnswer>> {
+        Effects::response(Some(SyncAnswer::refusal(ErrorCode::COORDINATOR_NOT_AVAILABLE)))
+    }
+
+    /// A member shows that it is alive.
+    pub(super) fn heartbeat_classic_group(
+        &mut self,
+        _request: &HeartbeatRequest<'_>,
+        _cx: &Context<'_>,
+    ) -> ErrorCode {
+        ErrorCode::COORDINATOR_NOT_AVAILABLE
+    }
+
+    /// Members leave, or are made to; one answer each, in their order.
+    pub(super) fn leave_classic_group<'r>(
+        &mut self,
+        _group_id: &str,
+        leaving: &[MemberIdentity<'r>],
+        _cx: &Context<'_>,
+    ) -> Effects<Vec<MemberResponse<'r>>> {
+        let answer = |member| super::requests::left(member, ErrorCode::UNKNOWN_MEMBER_ID);
+        Effects::response(leaving.iter().map(answer).collect())
+    }
+
+    /// Puts off the end of the session of a member that showed that it is alive by other means
+    /// than a heartbeat: with an offset commit.
+    pub(super) fn touch_classic_member(
+        &mut self,
+        _group_id: &str,
+        _member_id: &str,
+        _cx: &Context<'_>,
+    ) {
+    }
+
+    /// Does what a deadline that has passed calls for.
+    pub(super) fn classic_timer(&mut self, _timer: ClassicTimer, _cx: &Context<'_>) -> Effects {
+        Effects::response(())
+    }
+
+    /// Goes on or back after a group's record was appended, or could not be.
+    pub(super) fn complete_classic(
+        &mut self,
+        _group_id: &str,
+        _result: Result<(), ErrorCode>,
+        _cx: &Context<'_>,
+    ) -> Effects {
+        Effects::response(())
+    }
+
+    /// Gives the members of loaded groups their session timeouts.
+    pub(super) fn classic_loaded(&mut self, _cx: &Context<'_>) -> Vec<Effects> {
+        Vec::new()
+    }
+
+    /// Answers what waits.
+    pub(super) fn close_classic(&mut self, _error: ErrorCode) -> Vec<(Ticket, Answer)> {
+        Vec::new()
+    }
+}

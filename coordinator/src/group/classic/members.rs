@@ -1,0 +1,133 @@
+//! The members of a classic group, and the counts that spare a look at all of them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::effects::Ticket;
+
+/// A member of a classic group.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::group) struct Member {
+    /// The member's own lasting name, if it is a static member (KIP-345).
+    pub instance_id: Option<Arc<str>>,
+    /// The client id of the request with which it first joined.
+    pub client_id: Arc<str>,
+    /// The address that this request came from.
+    pub client_host: Arc<str>,
+    /// How long a rebalance waits for it.
+    pub rebalance_timeout_ms: i32,
+    /// It is dropped after this long without a sign of life.
+    pub session_timeout_ms: i32,
+    /// The protocols that it can use, the best first.
+    pub protocols: Vec<Protocol>,
+    /// Its assignment; empty when it has none.
+    pub assignment: Arc<[u8]>,
+    /// It has not been told its first generation yet.
+    pub(super) is_new: bool,
+    /// Its JoinGroup that waits.
+    pub(super) join: Option<Ticket>,
+    /// Its SyncGroup that waits.
+    pub(super) sync: Option<Ticket>,
+    /// It owes a SyncGroup for this generation.
+    pub(super) owes_sync: bool,
+}
+
+/// A protocol that a member can use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::group) struct Protocol {
+    /// Its name: an assignor's, for consumers.
+    pub name: Arc<str>,
+    /// The member's subscription, in the protocol's own format.
+    pub metadata: Arc<[u8]>,
+}
+
+impl Member {
+    /// Its subscription in `protocol`.
+    pub(in crate::group) fn metadata(&self, protocol: &str) -> Option<&Arc<[u8]>> {
+        self.protocols.iter().find(|its| &*its.name == protocol).map(|its| &its.metadata)
+    }
+
+    /// Whether its session may not end now: an answer to it is owed, after which it has its whole
+    /// session timeout again. A new one does not count, since it may be long gone.
+    pub(super) fn is_waited_on(&self) -> bool {
+        !self.is_new && (self.join.is_some() || self.sync.is_some())
+    }
+}
+
+/// The members of a group. Whatever changes a member's `join`, `owes_sync` or protocols goes through
+/// here, since these are counted.
+#[derive(Clone, Debug, Default)]
+pub(in crate::group) struct Members {
+    /// By id; a map with an order, so that records and answers do not depend on chance.
+    by_id: BTreeMap<Arc<str>, Member>,
+    /// The ids of static members, by instance id.
+    static_ids: HashMap<Arc<str>, Arc<str>>,
+    /// Ids that were handed out, whose members have not joined with them yet (KIP-394).
+    pending: HashSet<Arc<str>>,
+    /// How many members can use each protocol.
+    support: HashMap<Arc<str>, usize>,
+    joins: usize,
+    syncs_owed: usize,
+}
+
+impl Members {
+    /// How many there are; those that are only pending do not count.
+    pub(in crate::group) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there are none.
+    pub(in crate::group) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// The member with this id.
+    pub(in crate::group) fn get(&self, id: &str) -> Option<&Member> {
+        self.by_id.get(id)
+    }
+
+    /// All members in the order of their ids.
+    pub(in crate::group) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Member)> {
+        self.by_id.iter()
+    }
+
+    /// The id of the static member with this instance id.
+    pub(in crate::group) fn static_id(&self, instance_id: &str) -> Option<&Arc<str>> {
+        self.static_ids.get(instance_id)
+    }
+
+    /// Adds a member, or replaces the one of this id.
+    pub(super) fn insert(&mut self, id: Arc<str>, member: Member) {
+        self.remove(&id);
+        if let Some(instance_id) = &member.instance_id {
+            self.static_ids.insert(Arc::clone(instance_id), Arc::clone(&id));
+        }
+        self.joins += usize::from(member.join.is_some());
+        self.syncs_owed += usize::from(member.owes_sync);
+        for protocol in &member.protocols {
+            *self.support.entry(Arc::clone(&protocol.name)).or_default() += 1;
+        }
+        self.by_id.insert(id, member);
+    }
+
+    /// Takes a member out, or an id that is only pending. Its tickets are the caller's then.
+    pub(super) fn remove(&mut self, id: &str) -> Option<Member> {
+        self.pending.remove(id);
+        let member = self.by_id.remove(id)?;
+        if let Some(instance_id) = &member.instance_id
+            && self.static_ids.get(instance_id).is_some_and(|its| &**its == id)
+        {
+            self.static_ids.remove(instance_id);
+        }
+        self.joins -= usize::from(member.join.is_some());
+        self.syncs_owed -= usize::from(member.owes_sync);
+        for protocol in &member.protocols {
+            let count = self.support.get_mut(&protocol.name).expect("each protocol is counted");
+            *count -= 1;
+            if *count == 0 {
+                self.support.remove(&protocol.name);
+            }
+        }
+        Some(member)
+    }
+}
