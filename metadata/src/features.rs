@@ -48,6 +48,16 @@ pub const FEATURES: [Feature; 7] = [
 /// The level of metadata.version for 4.3-IV0.
 pub const METADATA_VERSION_4_3: i16 = 30;
 
+/// The levels of metadata.version that brought something new into the log: below one of them, what
+/// was written at it or above could not be read.
+const CHANGES: [i16; 8] = [8, 11, 13, 14, 15, 17, 23, 30];
+
+/// Whether the log can be read after metadata.version went down from one level to another: nothing
+/// new came in between.
+pub(crate) fn is_downgrade_lossless(from: i16, to: i16) -> bool {
+    !CHANGES.iter().any(|change| to < *change && *change <= from)
+}
+
 /// The first level that logs can end metadata transactions with (3.6-IV1).
 const TRANSACTIONS_FROM: i16 = 13;
 /// The first level at which replicas name their directories (3.7-IV2).

@@ -32,8 +32,8 @@
 //! # Ok::<(), ottla_metadata::replay::LogError>(())
 //! ```
 //!
-//! What it does not do: elect between several controllers, reassign partitions, or act on quotas,
-//! ACLs and credentials, which it only carries along.
+//! What it does not do: elect between several controllers, or understand ACLs and tokens, which it
+//! only carries along. Quotas and credentials it stores and finds; obeying them is others' work.
 #![forbid(unsafe_code)]
 
 pub mod bootstrap;

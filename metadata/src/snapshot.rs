@@ -14,7 +14,7 @@
 
 use crate::controller::Records;
 use crate::features::{METADATA_VERSION, RecordVersions};
-use crate::image::{Image, KeptKey, Partition, Topic};
+use crate::image::{self, Image, KeptKey, Partition, Topic};
 use crate::log_codec::{self, BatchPlace, Content, DecodeError, QuorumRecords};
 use crate::replay::{LogError, Progress, Replay};
 use ottla_protocol::metadata::MetadataRecord;
@@ -136,13 +136,26 @@ pub fn records(image: &Image) -> Records {
             records.push(&MetadataRecord::Config(record), 0);
         }
     }
-    push_kept(image, |key| matches!(key, KeptKey::ClientQuota { .. }), &mut records);
+    for (entity, limits) in image.client_quotas().iter() {
+        for (key, limit) in limits {
+            let record = image::quota_record(entity, key, Some(*limit));
+            records.push(&MetadataRecord::ClientQuota(record), 0);
+        }
+    }
     if image.next_producer_id() > 0 {
         let next_producer_id = image.next_producer_id();
         let record = ProducerIdsRecord { broker_id: -1, broker_epoch: -1, next_producer_id };
         records.push(&MetadataRecord::ProducerIds(record), 0);
     }
-    push_kept(image, |key| !matches!(key, KeptKey::ClientQuota { .. }), &mut records);
+    let is_acl = |key: &KeptKey| matches!(key, KeptKey::AccessControlEntry(_));
+    push_kept(image, is_acl, &mut records);
+    for (name, credentials) in image.scram_credentials().iter() {
+        for (mechanism, credential) in credentials {
+            let record = image::scram_record(name, *mechanism, credential);
+            records.push(&MetadataRecord::UserScramCredential(record), 0);
+        }
+    }
+    push_kept(image, |key| !is_acl(key), &mut records);
     records
 }
 

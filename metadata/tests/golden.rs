@@ -258,7 +258,9 @@ fn the_controller_writes_what_kafkas_wrote() {
     walk.alter(Broker, "1", &[("log.cleaner.threads", "2")]);
     // Two quotas, a SCRAM credential, an ACL.
     (0..4).for_each(|_| walk.pass());
-    assert_eq!(walk.image().kept().len(), 4);
+    let image = walk.image();
+    let counts = (image.client_quotas().len(), image.scram_credentials().len(), image.kept().len());
+    assert_eq!(counts, (2, 1, 1));
 
     let epoch = walk.image().brokers()[&1].epoch;
     let (records, block) = allocate_producer_ids(walk.image(), 1, epoch).unwrap();
@@ -395,6 +397,8 @@ fn snapshot_and_log_agree() {
     };
     assert_eq!(brokers(a), brokers(b));
     assert_eq!((a.features(), a.kept()), (b.features(), b.kept()));
+    assert_eq!(a.client_quotas(), b.client_quotas());
+    assert_eq!(a.scram_credentials(), b.scram_credentials());
     assert_eq!(from_snapshot.progress(), from_log.progress());
     // Kafka's snapshot still has the config of the topic that was deleted; its log does not.
     let orphans = |image: &Image| image.configs().topic("gone").is_some();

@@ -13,12 +13,12 @@ use crate::image::{Image, NO_LEADER, NO_LEADER_CHANGE, Partition, Topic};
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::metadata::MetadataRecord;
 use ottla_protocol::metadata::topic::PartitionChangeRecord;
-use ottla_protocol::uuid::Uuid;
+use std::collections::BTreeSet;
 
 /// The leader was elected uncleanly. Kafka leaves it at that while there is one replica.
 const RECOVERING: i8 = 1;
 /// In a partition change: the state stays.
-const NO_RECOVERY_CHANGE: i8 = -1;
+pub(super) const NO_RECOVERY_CHANGE: i8 = -1;
 
 /// What happens to brokers, as far as partitions are concerned.
 pub(super) enum Event {
@@ -141,7 +141,8 @@ fn elect(next: &mut Partition, is_active: impl Fn(i32) -> bool) {
     }
 }
 
-/// The record that makes `before` into `after`; `None` when they are the same.
+/// The record that makes `before` into `after`; `None` when they are the same. A change of replicas
+/// names their directories too.
 fn difference(before: &Partition, after: &Partition) -> Option<PartitionChangeRecord> {
     if before == after {
         return None;
@@ -151,6 +152,10 @@ fn difference(before: &Partition, after: &Partition) -> Option<PartitionChangeRe
         leader: NO_LEADER_CHANGE,
         leader_recovery_state: NO_RECOVERY_CHANGE,
         isr: list(&before.isr, &after.isr),
+        replicas: list(&before.replicas, &after.replicas),
+        removing_replicas: list(&before.removing_replicas, &after.removing_replicas),
+        adding_replicas: list(&before.adding_replicas, &after.adding_replicas),
+        directories: (before.directories != after.directories).then(|| after.directories.clone()),
         eligible_leader_replicas: list(&before.elr, &after.elr),
         last_known_elr: list(&before.last_known_elr, &after.last_known_elr),
         ..PartitionChangeRecord::default()
@@ -164,49 +169,144 @@ fn difference(before: &Partition, after: &Partition) -> Option<PartitionChangeRe
     Some(change)
 }
 
-/// Notes in which directory a broker keeps its replica of each partition, where that is not known
-/// yet or has changed. Brokers with several directories choose by themselves and tell afterwards.
-///
-/// # Errors
-/// UNKNOWN_TOPIC_ID or UNKNOWN_TOPIC_OR_PARTITION, and NOT_LEADER_OR_FOLLOWER for a partition of
-/// which the broker has no replica.
-pub fn assign_directories(
-    image: &Image,
-    broker_id: i32,
-    placed: &[(Uuid, i32, Uuid)],
-) -> Result<Records, Refused> {
-    let versions = RecordVersions::of(image);
-    let mut records = Records::new();
-    if !versions.has_directories() {
-        return Ok(records);
-    }
-    for (topic_id, number, directory) in placed {
-        let Some(topic) = image.topics().by_id(*topic_id) else {
-            let message = format!("there is no topic with id {topic_id}");
-            return Err(Refused::new(ErrorCode::UNKNOWN_TOPIC_ID, message));
-        };
-        let Some(partition) = topic.partitions.get(number) else {
-            let message = format!("topic '{}' has no partition {number}", topic.name);
-            return Err(Refused::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message));
-        };
-        let Some(at) = partition.replicas.iter().position(|replica| *replica == broker_id) else {
-            let message = format!("broker {broker_id} has no replica of {}-{number}", topic.name);
-            return Err(Refused::new(ErrorCode::NOT_LEADER_OR_FOLLOWER, message));
-        };
-        if partition.directories[at] == *directory {
-            continue;
+/// Which replica an election that a client asks for may choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElectionType {
+    /// The first of the replicas, if it is in sync.
+    Preferred,
+    /// Any replica, though records be lost, for a partition that has no leader.
+    Unclean,
+}
+
+impl ElectionType {
+    /// The type with that number, if one has it.
+    pub fn from_code(code: i8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Preferred),
+            1 => Some(Self::Unclean),
+            _ => None,
         }
-        let mut directories = partition.directories.clone();
-        directories[at] = *directory;
-        let change = PartitionChangeRecord {
-            partition_id: *number,
-            topic_id: *topic_id,
-            leader: NO_LEADER_CHANGE,
-            leader_recovery_state: NO_RECOVERY_CHANGE,
-            directories: Some(directories),
-            ..PartitionChangeRecord::default()
-        };
-        records.push(&MetadataRecord::PartitionChange(change), versions.partition());
     }
-    Ok(records)
+}
+
+/// What became of each partition of an election, and which leader it has now.
+pub type ElectionAnswers<'a> = Vec<(&'a str, Vec<(i32, Result<(), Refused>)>)>;
+
+/// Elects leaders of partitions. Without a list, of all: then those that need no election are left
+/// out of the answer, which still names each topic.
+///
+/// Refusals: UNKNOWN_TOPIC_OR_PARTITION; ELECTION_NOT_NEEDED; PREFERRED_LEADER_NOT_AVAILABLE and
+/// ELIGIBLE_LEADERS_NOT_AVAILABLE when no replica may lead.
+pub fn elect_leaders<'a>(
+    image: &'a Image,
+    election_type: ElectionType,
+    partitions: Option<&[(&'a str, Vec<i32>)]>,
+) -> (Records, ElectionAnswers<'a>) {
+    let mut records = Records::new();
+    let mut answers: ElectionAnswers<'a> = vec![];
+    if let Some(partitions) = partitions {
+        // A change counts once it is replayed: what is named twice must not be changed twice.
+        let mut elected = BTreeSet::new();
+        for (topic, numbers) in partitions {
+            let mut elect = |number: &i32| {
+                let result = match elected.contains(&(*topic, *number)) {
+                    true => Err(not_needed()),
+                    false => elect_one(image, election_type, topic, *number, &mut records),
+                };
+                if result.is_ok() {
+                    elected.insert((*topic, *number));
+                }
+                (*number, result)
+            };
+            answers.push((topic, numbers.iter().map(&mut elect).collect()));
+        }
+        return (records, answers);
+    }
+    for topic in image.topics().iter() {
+        let mut elect = |number: &i32| {
+            (*number, elect_one(image, election_type, &topic.name, *number, &mut records))
+        };
+        let told = topic.partitions.keys().map(&mut elect).filter(|(_, result)| {
+            !matches!(result, Err(Refused { code: ErrorCode::ELECTION_NOT_NEEDED, .. }))
+        });
+        answers.push((&topic.name, told.collect()));
+    }
+    (records, answers)
+}
+
+fn not_needed() -> Refused {
+    let message = "Leader election not needed for topic partition.";
+    Refused::new(ErrorCode::ELECTION_NOT_NEEDED, message)
+}
+
+fn elect_one(
+    image: &Image,
+    election_type: ElectionType,
+    name: &str,
+    number: i32,
+    records: &mut Records,
+) -> Result<(), Refused> {
+    let unknown = |what: String| Refused::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, what);
+    let topic = image.topics().by_name(name);
+    let topic = topic.ok_or_else(|| unknown(format!("No such topic as {name}")))?;
+    let partition = topic.partitions.get(&number);
+    let partition =
+        partition.ok_or_else(|| unknown(format!("No such partition as {name}-{number}")))?;
+    let preferred = partition.replicas.first().copied();
+    let is_needed = match election_type {
+        ElectionType::Preferred => Some(partition.leader) != preferred,
+        ElectionType::Unclean => partition.leader == NO_LEADER,
+    };
+    if !is_needed {
+        return Err(not_needed());
+    }
+    let mut next = partition.clone();
+    let may_lead = |id: &i32| image.is_broker_active(*id);
+    let in_sync = |id: &i32| partition.isr.contains(id) || partition.elr.contains(id);
+    let leader = match election_type {
+        ElectionType::Preferred => preferred.filter(|id| in_sync(id) && may_lead(id)),
+        ElectionType::Unclean => {
+            let clean = partition.replicas.iter().find(|id| in_sync(id) && may_lead(id));
+            clean.or_else(|| partition.replicas.iter().find(|id| may_lead(id))).copied()
+        }
+    };
+    let Some(leader) = leader else {
+        return Err(match election_type {
+            ElectionType::Preferred => Refused::new(
+                ErrorCode::PREFERRED_LEADER_NOT_AVAILABLE,
+                "The preferred leader was not available.",
+            ),
+            ElectionType::Unclean => Refused::new(
+                ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE,
+                "Eligible topic partition leaders are not available.",
+            ),
+        });
+    };
+    next.leader = leader;
+    if !partition.isr.contains(&leader) {
+        next.isr = vec![leader];
+        if !partition.elr.contains(&leader) {
+            next.leader_recovery_state = RECOVERING;
+        }
+        next.elr.retain(|replica| *replica != leader);
+        next.last_known_elr.clear();
+    }
+    push_difference(image, topic, number, &next, records);
+    Ok(())
+}
+
+/// Adds the change that makes a partition of a topic into `next`, if it is one.
+pub(super) fn push_difference(
+    image: &Image,
+    topic: &Topic,
+    number: i32,
+    next: &Partition,
+    records: &mut Records,
+) {
+    let change = topic.partitions.get(&number).and_then(|before| difference(before, next));
+    let Some(mut change) = change else { return };
+    (change.partition_id, change.topic_id) = (number, topic.id);
+    let versions = RecordVersions::of(image);
+    change.directories = change.directories.filter(|_| versions.has_directories());
+    records.push(&MetadataRecord::PartitionChange(change), versions.partition());
 }

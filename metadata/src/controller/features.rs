@@ -2,9 +2,10 @@
 
 use super::{Records, Refused};
 use crate::features::{
-    ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, METADATA_VERSION, RecordVersions,
+    self, ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, KRAFT_VERSION, METADATA_VERSION,
+    RecordVersions,
 };
-use crate::image::Image;
+use crate::image::{FeatureRange, Image};
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::metadata::MetadataRecord;
 use ottla_protocol::metadata::cluster::FeatureLevelRecord;
@@ -14,10 +15,22 @@ use ottla_protocol::metadata::cluster::FeatureLevelRecord;
 pub enum UpgradeType {
     /// Up only.
     Upgrade,
-    /// Down too, where nothing is lost by it.
+    /// Down only, where nothing is lost by it.
     SafeDowngrade,
-    /// Down too, whatever is lost by it.
+    /// Down only, whatever is lost by it.
     UnsafeDowngrade,
+}
+
+impl UpgradeType {
+    /// The type with that number, if one has it.
+    pub fn from_code(code: i8) -> Option<Self> {
+        match code {
+            1 => Some(Self::Upgrade),
+            2 => Some(Self::SafeDowngrade),
+            3 => Some(Self::UnsafeDowngrade),
+            _ => None,
+        }
+    }
 }
 
 /// A new level of one feature.
@@ -27,16 +40,16 @@ pub struct FeatureUpdate<'a> {
     pub name: &'a str,
     /// Its new level; 0 turns it off.
     pub level: i16,
-    /// Which way it may go.
-    pub upgrade_type: UpgradeType,
+    /// Which way it may go; `None` for a number that means nothing.
+    pub upgrade_type: Option<UpgradeType>,
 }
 
 /// Changes the levels of features, all of them or none.
 ///
 /// # Errors
 /// INVALID_REQUEST for a feature named twice; INVALID_UPDATE_VERSION for an unknown feature, for a
-/// level that this build or a registered node does not know, for a downgrade that is not allowed,
-/// and for any downgrade of metadata.version, which could not undo what was already written.
+/// level that this build or a registered node does not know, for one that is not in the direction
+/// asked for, and for a downgrade of metadata.version by which something written could not be read.
 pub fn update_features(
     image: &Image,
     request: &[FeatureUpdate<'_>],
@@ -48,9 +61,10 @@ pub fn update_features(
             let message = format!("Feature {} is named more than once.", update.name);
             return Err(Refused::new(ErrorCode::INVALID_REQUEST, message));
         }
-        if let Some(problem) = problem(image, update) {
+        if let Err(problem) = check(image, update) {
             let message = format!(
-                "Invalid update version {} for feature {}. {problem}",
+                "The update failed for all features since the following feature had an error: \
+                 Invalid update version {} for feature {}. {problem}",
                 update.level, update.name
             );
             return Err(Refused::new(ErrorCode::INVALID_UPDATE_VERSION, message));
@@ -66,39 +80,59 @@ pub fn update_features(
     Ok(records)
 }
 
-fn problem(image: &Image, update: &FeatureUpdate<'_>) -> Option<String> {
+fn check(image: &Image, update: &FeatureUpdate<'_>) -> Result<(), String> {
     let (name, level) = (update.name, update.level);
-    // The level of the quorum is in control records, and one static voter has level 0.
-    let feature = FEATURES.iter().find(|feature| feature.name == name && feature.formatted > 0);
-    let Some(feature) = feature else {
-        return Some("This controller does not support this feature.".into());
-    };
-    if level < feature.min || feature.max < level {
-        return Some(format!("This controller knows versions {}-{}.", feature.min, feature.max));
+    if level < 0 {
+        return Err("A feature version cannot be less than 0.".into());
+    }
+    let upgrade_type = update.upgrade_type.ok_or("The upgrade type is none that is known.")?;
+    let feature = FEATURES.iter().find(|feature| feature.name == name);
+    let feature = feature.ok_or("This controller does not support this feature.")?;
+    // The level of the quorum is in control records, and the one voter that there is stays at 0.
+    let max = if name == KRAFT_VERSION { feature.formatted } else { feature.max };
+    if level < feature.min || max < level {
+        return Err(format!("This controller supports versions {}-{max}.", feature.min));
     }
     if name == ELIGIBLE_LEADER_REPLICAS_VERSION
         && level > 0
         && !RecordVersions::new(image.metadata_version(), true).has_elr()
     {
-        return Some("It needs a higher metadata.version.".into());
+        return Err("It needs a higher metadata.version.".into());
     }
     let controllers = image.controllers().values().map(|node| (node.id, &node.features));
     let brokers = image.brokers().values().map(|node| (node.id, &node.features));
+    let knows =
+        |range: &FeatureRange| &*range.name == name && range.min <= level && level <= range.max;
     for (id, features) in controllers.chain(brokers) {
-        let knows = |range: &crate::image::FeatureRange| {
-            &*range.name == name && range.min <= level && level <= range.max
-        };
         if level > 0 && !features.iter().any(knows) {
-            return Some(format!("Node {id} does not support it."));
+            return Err(format!("Node {id} does not support it."));
         }
     }
-    if level < image.feature_level(name) {
-        if name == METADATA_VERSION {
-            return Some("metadata.version cannot be downgraded.".into());
+    check_direction(image.feature_level(name), update, upgrade_type)
+}
+
+fn check_direction(
+    current: i16,
+    update: &FeatureUpdate<'_>,
+    upgrade_type: UpgradeType,
+) -> Result<(), String> {
+    let level = update.level;
+    match upgrade_type {
+        UpgradeType::Upgrade if level < current => Err("Can't downgrade the version of this \
+            feature without setting the upgrade type to either safe or unsafe downgrade."
+            .into()),
+        UpgradeType::SafeDowngrade | UpgradeType::UnsafeDowngrade if level > current => {
+            Err("Can't downgrade to a newer version.".into())
         }
-        if update.upgrade_type == UpgradeType::Upgrade {
-            return Some("A downgrade was not asked for.".into());
+        UpgradeType::SafeDowngrade
+            if update.name == METADATA_VERSION
+                && !features::is_downgrade_lossless(current, level) =>
+        {
+            Err("The downgrade might delete metadata, and is refused.".into())
         }
+        UpgradeType::UnsafeDowngrade if update.name == METADATA_VERSION && level < current => {
+            Err("Unsafe downgrades of metadata are not supported.".into())
+        }
+        _ => Ok(()),
     }
-    None
 }

@@ -8,6 +8,8 @@
 //! The records of one call are to be appended as one batch, so that they are replayed together or
 //! not at all.
 
+mod assign_directories;
+mod client_quotas;
 mod configs;
 mod create_partitions;
 mod create_topics;
@@ -17,12 +19,18 @@ mod elections;
 mod features;
 mod placement;
 mod producer_ids;
+mod reassignments;
 mod registration;
+mod scram;
 mod topic_name;
 
 #[cfg(test)]
 mod tests;
 
+pub use assign_directories::assign_directories;
+pub use client_quotas::{
+    QuotaAlteration, QuotaAnswers, QuotaMatch, alter_client_quotas, describe_client_quotas,
+};
 pub use configs::{
     ConfigChange, ConfigKey, ConfigOperation, ConfigRules, ConfigValidation, alter_configs,
     incremental_alter_configs,
@@ -31,13 +39,20 @@ pub use create_partitions::{MorePartitions, create_partitions};
 pub use create_topics::{CreateTopics, CreatedTopic, NewTopic, TopicDefaults, create_topics};
 pub use delete_topics::{DeletedTopic, TopicToDelete, delete_topics};
 pub use draft::Records;
-pub use elections::assign_directories;
+pub use elections::{ElectionAnswers, ElectionType, elect_leaders};
 pub use features::{FeatureUpdate, UpgradeType, update_features};
 pub use placement::ReplicaAssignment;
 pub use producer_ids::{PRODUCER_ID_BLOCK_LEN, ProducerIdBlock, allocate_producer_ids};
+pub use reassignments::{
+    PartitionReassignment, Reassigned, Reassignment, alter_partition_reassignments,
+    list_partition_reassignments,
+};
 pub use registration::{
     BrokerRegistration, ControllerRegistration, NodeStart, StartError, fence_broker,
-    register_broker, register_controller, start, stop, unfence_broker,
+    register_broker, register_controller, start, stop, unfence_broker, unregister_broker,
+};
+pub use scram::{
+    ScramDeletion, ScramInfos, ScramUpsertion, alter_scram_credentials, describe_scram_credentials,
 };
 pub use topic_name::{TOPIC_NAME_BYTES_MAX, check_topic_name, do_names_collide};
 

@@ -48,16 +48,15 @@ pub(super) fn place(
     Ok((0..usize::try_from(count).unwrap_or(0)).map(of).collect())
 }
 
-/// Checks replicas that a client chose; `expected` is how many the topic's partitions have.
+fn refused(message: String) -> Result<(), Refused> {
+    Err(Refused::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message))
+}
+
+/// Checks replicas that a client chose for a partition: at least one, each registered, none twice.
 ///
 /// # Errors
 /// INVALID_REPLICA_ASSIGNMENT.
-pub(super) fn check_manual(
-    image: &Image,
-    broker_ids: &[i32],
-    expected: Option<usize>,
-) -> Result<(), Refused> {
-    let refused = |message| Err(Refused::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
+pub(super) fn check_replicas(image: &Image, broker_ids: &[i32]) -> Result<(), Refused> {
     if broker_ids.is_empty() {
         return refused("The manual partition assignment includes an empty replica list.".into());
     }
@@ -76,6 +75,20 @@ pub(super) fn check_manual(
             ));
         }
     }
+    Ok(())
+}
+
+/// [`check_replicas`] for a new partition, of which one replica must be active; `expected` is how
+/// many the topic's partitions have.
+///
+/// # Errors
+/// INVALID_REPLICA_ASSIGNMENT.
+pub(super) fn check_manual(
+    image: &Image,
+    broker_ids: &[i32],
+    expected: Option<usize>,
+) -> Result<(), Refused> {
+    check_replicas(image, broker_ids)?;
     if let Some(expected) = expected.filter(|expected| *expected != broker_ids.len()) {
         return refused(format!(
             "The manual partition assignment includes a partition with {} replica(s), but this is \
@@ -121,7 +134,7 @@ pub(super) fn new_partition(
 }
 
 /// The directory of a new replica: the broker's only one, or else the broker chooses and tells.
-fn default_directory(image: &Image, broker_id: i32) -> Uuid {
+pub(super) fn default_directory(image: &Image, broker_id: i32) -> Uuid {
     match image.brokers().get(&broker_id).map(|broker| &*broker.directories) {
         Some([only]) => *only,
         _ => Uuid::UNASSIGNED_DIR,

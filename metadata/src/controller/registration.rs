@@ -10,7 +10,7 @@ use crate::replay::{LogError, Replay};
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::metadata::MetadataRecord;
 use ottla_protocol::metadata::cluster::AbortTransactionRecord;
-use ottla_protocol::metadata::node::BrokerRegistrationChangeRecord;
+use ottla_protocol::metadata::node::{BrokerRegistrationChangeRecord, UnregisterBrokerRecord};
 use ottla_protocol::uuid::Uuid;
 use std::fmt;
 
@@ -171,6 +171,20 @@ pub fn fence_broker(image: &Image, id: i32) -> Result<Records, Refused> {
         elections::push_changes(image, &Event::Leaves(id), &mut records);
         push_change(&mut records, broker, 0, |change| change.fenced = 1);
     }
+    Ok(records)
+}
+
+/// Forgets a broker that is gone for good, in every ISR too. Its replicas stay in the lists: a broker
+/// of that id may come back.
+///
+/// # Errors
+/// BROKER_ID_NOT_REGISTERED.
+pub fn unregister_broker(image: &Image, id: i32) -> Result<Records, Refused> {
+    let broker = registered(image, id)?;
+    let mut records = Records::new();
+    elections::push_changes(image, &Event::Leaves(id), &mut records);
+    let record = UnregisterBrokerRecord { broker_id: id, broker_epoch: broker.epoch };
+    records.push(&MetadataRecord::UnregisterBroker(record), 0);
     Ok(records)
 }
 

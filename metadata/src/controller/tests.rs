@@ -1,5 +1,11 @@
 //! Tables of what the controller refuses and of what it writes.
 
+mod client_quotas;
+mod elections;
+mod features;
+mod reassignments;
+mod scram;
+
 use super::*;
 use crate::bootstrap;
 use crate::image::{ConfigEntries, ConfigResourceType, Endpoint, FeatureRange, Partition};
@@ -612,43 +618,6 @@ fn registrations_are_refused() {
     ];
     for (broker, expected) in table {
         assert_eq!(refused(&cluster, &broker), expected, "{broker:?}");
-    }
-}
-
-#[test]
-fn features_are_changed_all_or_none() {
-    use ErrorCode as E;
-    use UpgradeType::{SafeDowngrade, Upgrade};
-    let mut cluster = Cluster::fresh();
-    let update = |name, level, upgrade_type| FeatureUpdate { name, level, upgrade_type };
-    let table: [(&[FeatureUpdate<'_>], ErrorCode); 9] = [
-        (&[update("unknown", 1, Upgrade)], E::INVALID_UPDATE_VERSION),
-        (&[update("kraft.version", 1, Upgrade)], E::INVALID_UPDATE_VERSION),
-        (&[update("group.version", 2, Upgrade)], E::INVALID_UPDATE_VERSION),
-        (&[update("group.version", -1, SafeDowngrade)], E::INVALID_UPDATE_VERSION),
-        (&[update("group.version", 0, Upgrade)], E::INVALID_UPDATE_VERSION),
-        (&[update("metadata.version", 29, SafeDowngrade)], E::INVALID_UPDATE_VERSION),
-        (
-            &[update("group.version", 0, SafeDowngrade), update("share.version", 9, Upgrade)],
-            E::INVALID_UPDATE_VERSION,
-        ),
-        (
-            &[update("group.version", 0, SafeDowngrade), update("group.version", 1, Upgrade)],
-            E::INVALID_REQUEST,
-        ),
-        (&[update("group.version", 1, Upgrade)], E::NONE),
-    ];
-    for (updates, expected) in table {
-        let result = update_features(cluster.image(), updates, false);
-        assert_eq!(code(&result), expected, "{updates:?}");
-        assert!(result.is_err() || result.unwrap().is_empty());
-    }
-    for (level, upgrade_type) in [(0, SafeDowngrade), (1, Upgrade)] {
-        let updates = [update("group.version", level, upgrade_type)];
-        assert!(update_features(cluster.image(), &updates, true).unwrap().is_empty());
-        let records = update_features(cluster.image(), &updates, false).unwrap();
-        cluster.write(&records);
-        assert_eq!(cluster.image().feature_level("group.version"), level);
     }
 }
 

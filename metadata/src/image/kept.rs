@@ -1,29 +1,19 @@
 //! Records that are carried from snapshot to snapshot without being acted on.
 //!
-//! Ottla does not yet throttle, authenticate or authorize, but a directory taken over from Kafka
-//! may hold records for all three, and must hold them still when it is handed back. Each is kept as
+//! Ottla does not yet authorize or issue tokens, but a directory taken over from Kafka may hold
+//! records for both, and must hold them still when it is handed back. Each is kept as
 //! the bytes of its value under the key that a later record replaces or removes it by.
 
 use super::{ReplayError, SharedMap};
 use ottla_protocol::metadata::MetadataRecord;
-use ottla_protocol::metadata::config::EntityData;
 use ottla_protocol::uuid::Uuid;
 use std::sync::Arc;
 
 /// By what a kept record is replaced or removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeptKey {
-    /// A limit of a client quota.
-    ClientQuota {
-        /// Type and name of each part of the entity, sorted; a null name is the default entity.
-        entity: Vec<(String, Option<String>)>,
-        /// Which limit.
-        key: String,
-    },
     /// An access control entry, by its id.
     AccessControlEntry(Uuid),
-    /// A user's SCRAM credential: mechanism, name.
-    UserScramCredential(i8, String),
     /// A delegation token, by its id.
     DelegationToken(String),
     /// The state of a migration from ZooKeeper, which Kafka 3.x wrote.
@@ -62,20 +52,6 @@ impl Kept {
 
     pub(super) fn replay(&mut self, record: &MetadataRecord<'_>) -> Result<(), ReplayError> {
         let (key, removes) = match record {
-            MetadataRecord::ClientQuota(quota) => {
-                let part = |part: &EntityData<'_>| {
-                    (part.entity_type.to_owned(), part.entity_name.map(str::to_owned))
-                };
-                let mut entity: Vec<_> = quota.entity.iter().map(part).collect();
-                entity.sort();
-                (KeptKey::ClientQuota { entity, key: quota.key.to_owned() }, quota.remove)
-            }
-            MetadataRecord::UserScramCredential(scram) => {
-                (KeptKey::UserScramCredential(scram.mechanism, scram.name.to_owned()), false)
-            }
-            MetadataRecord::RemoveUserScramCredential(scram) => {
-                (KeptKey::UserScramCredential(scram.mechanism, scram.name.to_owned()), true)
-            }
             MetadataRecord::AccessControlEntry(acl) => (KeptKey::AccessControlEntry(acl.id), false),
             MetadataRecord::RemoveAccessControlEntry(acl) => {
                 (KeptKey::AccessControlEntry(acl.id), true)

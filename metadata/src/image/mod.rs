@@ -8,6 +8,8 @@ mod cluster;
 mod configs;
 mod error;
 mod kept;
+mod quotas;
+mod scram;
 mod shared_map;
 mod topics;
 
@@ -18,6 +20,10 @@ pub use cluster::{Broker, Controller, Endpoint, FeatureRange};
 pub use configs::{ConfigEntries, ConfigResourceType, Configs};
 pub use error::ReplayError;
 pub use kept::{Kept, KeptKey};
+pub(crate) use quotas::quota_record;
+pub use quotas::{ClientQuotas, QuotaEntity, QuotaLimits};
+pub(crate) use scram::scram_record;
+pub use scram::{ScramCredential, ScramCredentials, ScramMechanism, UserCredentials};
 pub use shared_map::SharedMap;
 pub use topics::{NO_LEADER, NO_LEADER_CHANGE, Partition, Topic, Topics};
 
@@ -39,6 +45,8 @@ pub struct Image {
     brokers: BTreeMap<i32, Arc<Broker>>,
     topics: Topics,
     configs: Configs,
+    client_quotas: ClientQuotas,
+    scram_credentials: ScramCredentials,
     next_producer_id: i64,
     kept: Kept,
 }
@@ -53,6 +61,8 @@ impl Image {
             brokers: BTreeMap::new(),
             topics: Topics::default(),
             configs: Configs::default(),
+            client_quotas: ClientQuotas::default(),
+            scram_credentials: ScramCredentials::default(),
             next_producer_id: 0,
             kept: Kept::default(),
         }
@@ -110,12 +120,22 @@ impl Image {
         &self.configs
     }
 
+    /// The client quotas.
+    pub fn client_quotas(&self) -> &ClientQuotas {
+        &self.client_quotas
+    }
+
+    /// The SCRAM credentials.
+    pub fn scram_credentials(&self) -> &ScramCredentials {
+        &self.scram_credentials
+    }
+
     /// The first producer id that no block holds yet.
     pub fn next_producer_id(&self) -> i64 {
         self.next_producer_id
     }
 
-    /// What is carried from snapshot to snapshot but not acted on: quotas, ACLs and the like.
+    /// What is carried from snapshot to snapshot but not understood: ACLs and the like.
     pub fn kept(&self) -> &Kept {
         &self.kept
     }
@@ -179,10 +199,19 @@ impl Image {
             | R::FenceBroker(_)
             | R::UnfenceBroker(_)
             | R::BrokerRegistrationChange(_) => cluster::replay(&mut self.brokers, record),
-            R::ClientQuota(_)
-            | R::UserScramCredential(_)
-            | R::RemoveUserScramCredential(_)
-            | R::AccessControlEntry(_)
+            R::ClientQuota(record) => {
+                self.client_quotas.replay(record);
+                Ok(())
+            }
+            R::UserScramCredential(record) => {
+                self.scram_credentials.replay(record);
+                Ok(())
+            }
+            R::RemoveUserScramCredential(record) => {
+                self.scram_credentials.replay_remove(record);
+                Ok(())
+            }
+            R::AccessControlEntry(_)
             | R::RemoveAccessControlEntry(_)
             | R::DelegationToken(_)
             | R::RemoveDelegationToken(_)

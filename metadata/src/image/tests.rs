@@ -94,8 +94,8 @@ fn impossible_records_are_refused_and_change_nothing() {
         (change(id(2), 0).into(), unknown_topic()),
         (change(id(1), 7).into(), no_partition(7)),
         (
-            PartitionChangeRecord { replicas: Some(vec![1, 2]), ..change(id(1), 0) }.into(),
-            directories(2, 1),
+            PartitionChangeRecord { directories: Some(vec![]), ..change(id(1), 0) }.into(),
+            directories(1, 0),
         ),
         (ClearElrRecord { topic_name: "u" }.into(), E::TopicUnknown { name: "u".into() }),
         (UnregisterBrokerRecord { broker_id: 2, broker_epoch: 5 }.into(), no_broker()),
@@ -194,38 +194,85 @@ fn old_records_of_brokers_still_count() {
 
 #[test]
 fn what_is_not_acted_on_is_kept_by_key() {
-    let quota = |value, remove| ClientQuotaRecord {
-        entity: vec![EntityData { entity_type: "user", entity_name: None }],
-        key: "producer_byte_rate",
-        value,
-        remove,
-    };
     let unknown = |body| MetadataRecord::Unknown(UnknownRecord { api_key: 99, version: 3, body });
     let mut image = Image::empty();
-    let scram = UserScramCredentialRecord { name: "bob", mechanism: 1, ..Default::default() };
-    let acl = AccessControlEntryRecord { id: id(4), ..Default::default() };
+    let acl = |host| AccessControlEntryRecord { id: id(4), host, ..Default::default() };
     let token = DelegationTokenRecord { token_id: "k", ..Default::default() };
     apply(&mut image, unknown(b"first")).unwrap();
-    apply(&mut image, quota(1.0, false)).unwrap();
-    apply(&mut image, quota(2.0, false)).unwrap();
-    apply(&mut image, scram).unwrap();
-    apply(&mut image, acl).unwrap();
+    apply(&mut image, acl("a")).unwrap();
+    apply(&mut image, acl("b")).unwrap();
     apply(&mut image, token).unwrap();
     apply(&mut image, ZkMigrationStateRecord { zk_migration_state: 3 }).unwrap();
     apply(&mut image, unknown(b"second")).unwrap();
-    assert_eq!((image.kept().len(), image.kept().unknown_count()), (7, 2));
+    assert_eq!((image.kept().len(), image.kept().unknown_count()), (5, 2));
 
     let values: Vec<_> = image.kept().iter().map(|(_, value)| value.to_vec()).collect();
-    assert_eq!(values[0], MetadataRecord::from(quota(2.0, false)).to_bytes(0).unwrap());
-    assert_eq!(values[5], [b"\x01\x63\x03", &b"first"[..]].concat());
-    assert_eq!(values[6], [b"\x01\x63\x03", &b"second"[..]].concat());
+    assert_eq!(values[0], MetadataRecord::from(acl("b")).to_bytes(0).unwrap());
+    assert_eq!(values[3], [b"\x01\x63\x03", &b"first"[..]].concat());
+    assert_eq!(values[4], [b"\x01\x63\x03", &b"second"[..]].concat());
 
-    apply(&mut image, quota(0.0, true)).unwrap();
-    apply(&mut image, RemoveUserScramCredentialRecord { name: "bob", mechanism: 1 }).unwrap();
     apply(&mut image, RemoveAccessControlEntryRecord { id: id(4) }).unwrap();
     apply(&mut image, RemoveDelegationTokenRecord { token_id: "k" }).unwrap();
     apply(&mut image, ZkMigrationStateRecord { zk_migration_state: 0 }).unwrap();
     assert_eq!(image.kept().len(), 2);
+}
+
+#[test]
+fn quotas_are_found_by_entity_whatever_the_order_of_its_parts() {
+    let user = EntityData { entity_type: "user", entity_name: Some("u") };
+    let client = EntityData { entity_type: "client-id", entity_name: None };
+    let quota = |entity: &[EntityData<'static>], key, value| ClientQuotaRecord {
+        entity: entity.to_vec(),
+        key,
+        value,
+        remove: value == 0.0,
+    };
+    let mut image = Image::empty();
+    apply(&mut image, quota(&[user.clone(), client.clone()], "a", 1.0)).unwrap();
+    apply(&mut image, quota(&[client.clone(), user.clone()], "a", 2.0)).unwrap();
+    apply(&mut image, quota(&[client.clone(), user.clone()], "b", f64::INFINITY)).unwrap();
+    apply(&mut image, quota(std::slice::from_ref(&user), "a", 3.0)).unwrap();
+    assert_eq!(image.client_quotas().len(), 2);
+    let both = QuotaEntity::from([("client-id".into(), None), ("user".into(), Some("u".into()))]);
+    let limits = image.client_quotas().get(&both).unwrap();
+    assert_eq!((limits["a"], limits["b"]), (2.0, f64::INFINITY));
+
+    apply(&mut image, quota(&[user.clone(), client.clone()], "none", 0.0)).unwrap();
+    apply(&mut image, quota(std::slice::from_ref(&client), "a", 0.0)).unwrap();
+    assert_eq!(image.client_quotas().len(), 2, "removing what is not there changes nothing");
+    for key in ["a", "b"] {
+        apply(&mut image, quota(&[user.clone(), client.clone()], key, 0.0)).unwrap();
+    }
+    apply(&mut image, quota(&[user], "a", 0.0)).unwrap();
+    assert_eq!(*image.client_quotas(), ClientQuotas::default());
+}
+
+#[test]
+fn credentials_are_found_by_user_and_mechanism_and_are_not_printed() {
+    let scram = |mechanism, iterations| UserScramCredentialRecord {
+        name: "bob",
+        mechanism,
+        salt: b"pepper",
+        stored_key: b"stored",
+        server_key: b"server",
+        iterations,
+    };
+    let mut image = Image::empty();
+    apply(&mut image, scram(1, 4096)).unwrap();
+    apply(&mut image, scram(1, 8192)).unwrap();
+    apply(&mut image, scram(2, 4096)).unwrap();
+    apply(&mut image, scram(9, 4096)).unwrap();
+    let credentials = image.scram_credentials();
+    assert_eq!(credentials.get("bob", ScramMechanism::Sha256).unwrap().iterations, 8192);
+    assert_eq!(credentials.user("bob").unwrap().len(), 3, "an unknown mechanism is kept");
+    assert_eq!(credentials.get("alice", ScramMechanism::Sha256), None);
+    let printed = format!("{:?}", credentials);
+    assert!(!printed.contains("112, 101") && printed.contains("8192"), "{printed}");
+    for mechanism in [1, 2, 3, 9] {
+        let record = RemoveUserScramCredentialRecord { name: "bob", mechanism };
+        apply(&mut image, record).unwrap();
+    }
+    assert_eq!(*image.scram_credentials(), ScramCredentials::default());
 }
 
 #[test]

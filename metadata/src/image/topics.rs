@@ -88,6 +88,10 @@ impl Partition {
         set(&mut next.elr, &record.eligible_leader_replicas);
         set(&mut next.last_known_elr, &record.last_known_elr);
         set(&mut next.directories, &record.directories);
+        if record.directories.is_none() && next.directories.len() != next.replicas.len() {
+            // The record is of a version that has no directories.
+            next.directories = vec![Uuid::MIGRATING_DIR; next.replicas.len()];
+        }
         if record.leader != NO_LEADER_CHANGE {
             next.leader = record.leader;
             next.leader_epoch = self.leader_epoch.checked_add(1).ok_or(epoch_error.clone())?;
