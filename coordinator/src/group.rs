@@ -38,6 +38,8 @@ pub struct GroupShard {
     groups: HashMap<Arc<str>, Group>,
     offsets: Offsets,
     timers: Timers<TimerKey>,
+    /// Answers to requests that waited for a group which a replayed record has removed.
+    left_over: Vec<(Ticket, Answer)>,
 }
 
 /// A group.
@@ -70,6 +72,7 @@ impl GroupShard {
             groups: HashMap::new(),
             offsets: Offsets::default(),
             timers: Timers::default(),
+            left_over: Vec::new(),
         }
     }
 
@@ -130,7 +133,8 @@ impl GroupShard {
                     self.replay(&record.key, record.value.as_deref(), &origin)
                         .expect("records that were made here can be read");
                 }
-                Effects::response(())
+                let answers = std::mem::take(&mut self.left_over);
+                Effects { write: None, response: (), answers }
             }
             (Then::Replay, Err(_)) => Effects::response(()),
         }

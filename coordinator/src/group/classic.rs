@@ -8,24 +8,28 @@
 //!      no members are left  └──────────────────────────── Stable <──────────────┘ SyncGroup
 //! ```
 
+mod append;
+mod join;
+mod leave;
 mod members;
+mod rebalance;
 mod record;
+mod sync;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::describe_groups::{DescribedGroup, DescribedGroupMember};
-use ottla_protocol::messages::heartbeat::HeartbeatRequest;
-use ottla_protocol::messages::join_group::JoinGroupRequest;
-use ottla_protocol::messages::leave_group::{MemberIdentity, MemberResponse};
-use ottla_protocol::messages::sync_group::SyncGroupRequest;
 
-use super::GroupShard;
 use super::state::{CommitFence, GroupState, OffsetExpiry};
-use crate::context::{Caller, Context};
-use crate::effects::{Answer, Effects, JoinAnswer, SyncAnswer, Ticket};
+use super::{Group, GroupShard};
+use crate::context::Context;
+use crate::effects::{Answer, Effects, Ticket};
 use crate::record::Record;
+use append::InFlight;
+use rebalance::InitialDelay;
+
 pub(super) use members::{Member, Members, Protocol};
 
 /// The protocol type whose subscriptions brokers understand.
@@ -57,6 +61,10 @@ pub(super) struct ClassicGroup {
     members: Members,
     /// The topics that members subscribe to, where that is known.
     subscribed_topics: Option<HashSet<Arc<str>>>,
+    /// While its first rebalance waits for more members.
+    initial_delay: Option<InitialDelay>,
+    /// Its records that are being written, the oldest first.
+    in_flight: VecDeque<InFlight>,
 }
 
 /// What a deadline of a classic group is for.
@@ -99,6 +107,8 @@ impl ClassicGroup {
             leader: None,
             members: Members::default(),
             subscribed_topics: None,
+            initial_delay: None,
+            in_flight: VecDeque::new(),
         }
     }
 
@@ -253,80 +263,36 @@ impl GroupState for ClassicGroup {
 }
 
 impl GroupShard {
-    /// A member joins, or joins again.
-    pub(super) fn join_classic_group(
-        &mut self,
-        request: &JoinGroupRequest<'_>,
-        _caller: &Caller<'_>,
-        _ticket: Ticket,
-        _cx: &Context<'_>,
-    ) -> Effects<Option<JoinAnswer>> {
-        let error = ErrorCode::COORDINATOR_NOT_AVAILABLE;
-        Effects::response(Some(JoinAnswer::refusal(error, request.member_id)))
-    }
-
-    /// A member brings the assignment, or asks for its own.
-    pub(super) fn sync_classic_group(
-        &mut self,
-        _request: &SyncGroupRequest<'_>,
-        _ticket: Ticket,
-        _cx: &Context<'_>,
-    ) -> Effects<Option<SyncAnswer>> {
-        Effects::response(Some(SyncAnswer::refusal(ErrorCode::COORDINATOR_NOT_AVAILABLE)))
-    }
-
-    /// A member shows that it is alive.
-    pub(super) fn heartbeat_classic_group(
-        &mut self,
-        _request: &HeartbeatRequest<'_>,
-        _cx: &Context<'_>,
-    ) -> ErrorCode {
-        ErrorCode::COORDINATOR_NOT_AVAILABLE
-    }
-
-    /// Members leave, or are made to; one answer each, in their order.
-    pub(super) fn leave_classic_group<'r>(
-        &mut self,
-        _group_id: &str,
-        leaving: &[MemberIdentity<'r>],
-        _cx: &Context<'_>,
-    ) -> Effects<Vec<MemberResponse<'r>>> {
-        let answer = |member| super::requests::left(member, ErrorCode::UNKNOWN_MEMBER_ID);
-        Effects::response(leaving.iter().map(answer).collect())
-    }
-
-    /// Puts off the end of the session of a member that showed that it is alive by other means
-    /// than a heartbeat: with an offset commit.
-    pub(super) fn touch_classic_member(
-        &mut self,
-        _group_id: &str,
-        _member_id: &str,
-        _cx: &Context<'_>,
-    ) {
-    }
-
-    /// Does what a deadline that has passed calls for.
-    pub(super) fn classic_timer(&mut self, _timer: ClassicTimer, _cx: &Context<'_>) -> Effects {
-        Effects::response(())
-    }
-
-    /// Goes on or back after a group's record was appended, or could not be.
-    pub(super) fn complete_classic(
-        &mut self,
-        _group_id: &str,
-        _result: Result<(), ErrorCode>,
-        _cx: &Context<'_>,
-    ) -> Effects {
-        Effects::response(())
-    }
-
-    /// Gives the members of loaded groups their session timeouts.
-    pub(super) fn classic_loaded(&mut self, _cx: &Context<'_>) -> Vec<Effects> {
-        Vec::new()
+    /// Gives the members of loaded groups their session timeouts. A group that is larger than is
+    /// allowed now is rebalanced: its members can commit their offsets, and some will be left out.
+    pub(super) fn classic_loaded(&mut self, cx: &Context<'_>) -> Vec<Effects> {
+        let ids: Vec<_> = self.groups.keys().cloned().collect();
+        let mut effects = Vec::new();
+        for id in ids {
+            let Some(mut turn) = self.turn(&id, cx) else { continue };
+            let sessions: Vec<_> = turn.sessions().collect();
+            for (member_id, timeout_ms) in sessions {
+                turn.set_session(&member_id, timeout_ms);
+            }
+            if turn.group.members.len() > turn.config.max_size {
+                turn.prepare_rebalance("the group has more members than group.max.size");
+            }
+            let turned = turn.effects(());
+            if turned.write.is_some() || !turned.answers.is_empty() {
+                effects.push(turned);
+            }
+        }
+        effects
     }
 
     /// Answers what waits.
-    pub(super) fn close_classic(&mut self, _error: ErrorCode) -> Vec<(Ticket, Answer)> {
-        Vec::new()
+    pub(super) fn close_classic(&mut self, error: ErrorCode) -> Vec<(Ticket, Answer)> {
+        let mut answers = std::mem::take(&mut self.left_over);
+        for group in self.groups.values_mut() {
+            if let Group::Classic(group) = group {
+                answers.extend(group.take_waiting(error));
+            }
+        }
+        answers
     }
 }

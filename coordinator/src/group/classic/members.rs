@@ -1,5 +1,6 @@
 //! The members of a classic group, and the counts that spare a look at all of them.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -68,6 +69,9 @@ pub(in crate::group) struct Members {
     support: HashMap<Arc<str>, usize>,
     joins: usize,
     syncs_owed: usize,
+    /// How many members were looked at while going through all of them.
+    #[cfg(test)]
+    pub(super) visits: std::cell::Cell<usize>,
 }
 
 impl Members {
@@ -86,9 +90,21 @@ impl Members {
         self.by_id.get(id)
     }
 
+    /// The member with this id, and the id to keep.
+    pub(super) fn get_with_id(&self, id: &str) -> Option<(&Arc<str>, &Member)> {
+        self.by_id.get_key_value(id)
+    }
+
     /// All members in the order of their ids.
     pub(in crate::group) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Member)> {
+        #[cfg(test)]
+        self.visits.set(self.visits.get() + self.by_id.len());
         self.by_id.iter()
+    }
+
+    /// The first id in their order.
+    pub(super) fn first_id(&self) -> Option<&Arc<str>> {
+        self.by_id.keys().next()
     }
 
     /// The id of the static member with this instance id.
@@ -96,7 +112,32 @@ impl Members {
         self.static_ids.get(instance_id)
     }
 
-    /// Adds a member, or replaces the one of this id.
+    /// How many have a JoinGroup that waits.
+    pub(super) fn joins(&self) -> usize {
+        self.joins
+    }
+
+    /// Whether every member has a JoinGroup that waits, and nobody is pending.
+    pub(super) fn have_all_joined(&self) -> bool {
+        self.joins == self.by_id.len() && self.pending.is_empty()
+    }
+
+    /// How many owe a SyncGroup.
+    pub(super) fn syncs_owed(&self) -> usize {
+        self.syncs_owed
+    }
+
+    /// Whether this id was handed out and not used yet.
+    pub(super) fn is_pending(&self, id: &str) -> bool {
+        self.pending.contains(id)
+    }
+
+    /// Remembers an id that was handed out.
+    pub(super) fn add_pending(&mut self, id: Arc<str>) {
+        self.pending.insert(id);
+    }
+
+    /// Adds a member, or replaces the one of this id, whose tickets must be gone.
     pub(super) fn insert(&mut self, id: Arc<str>, member: Member) {
         self.remove(&id);
         if let Some(instance_id) = &member.instance_id {
@@ -104,9 +145,7 @@ impl Members {
         }
         self.joins += usize::from(member.join.is_some());
         self.syncs_owed += usize::from(member.owes_sync);
-        for protocol in &member.protocols {
-            *self.support.entry(Arc::clone(&protocol.name)).or_default() += 1;
-        }
+        self.count_support(&member.protocols);
         self.by_id.insert(id, member);
     }
 
@@ -121,13 +160,91 @@ impl Members {
         }
         self.joins -= usize::from(member.join.is_some());
         self.syncs_owed -= usize::from(member.owes_sync);
-        for protocol in &member.protocols {
+        self.discount_support(&member.protocols);
+        Some(member)
+    }
+
+    /// Changes anything of a member but its protocols and its instance id.
+    pub(super) fn change<R>(
+        &mut self,
+        id: &str,
+        change: impl FnOnce(&mut Member) -> R,
+    ) -> Option<R> {
+        let member = self.by_id.get_mut(id)?;
+        self.joins -= usize::from(member.join.is_some());
+        self.syncs_owed -= usize::from(member.owes_sync);
+        let result = change(member);
+        self.joins += usize::from(member.join.is_some());
+        self.syncs_owed += usize::from(member.owes_sync);
+        Some(result)
+    }
+
+    /// As [`Members::change`], of all members.
+    pub(super) fn change_all(&mut self, mut change: impl FnMut(&Arc<str>, &mut Member)) {
+        #[cfg(test)]
+        self.visits.set(self.visits.get() + self.by_id.len());
+        self.joins = 0;
+        self.syncs_owed = 0;
+        for (id, member) in &mut self.by_id {
+            change(id, member);
+            self.joins += usize::from(member.join.is_some());
+            self.syncs_owed += usize::from(member.owes_sync);
+        }
+    }
+
+    /// Gives a member other protocols.
+    pub(super) fn set_protocols(&mut self, id: &str, protocols: Vec<Protocol>) {
+        let Some(member) = self.by_id.get_mut(id) else { return };
+        let old = std::mem::replace(&mut member.protocols, protocols.clone());
+        self.discount_support(&old);
+        self.count_support(&protocols);
+    }
+
+    /// Whether all members can use `protocol`; without members they can use any.
+    pub(super) fn all_support(&self, protocol: &str) -> bool {
+        self.support.get(protocol).copied().unwrap_or(0) == self.by_id.len()
+    }
+
+    /// The protocol for all members: each votes for the first of its own that all can use.
+    pub(super) fn vote(&self) -> Option<Arc<str>> {
+        let mut votes: HashMap<&Arc<str>, usize> = HashMap::new();
+        for (_, member) in self.iter() {
+            let its = member.protocols.iter().find(|its| self.all_support(&its.name));
+            if let Some(protocol) = its {
+                *votes.entry(&protocol.name).or_default() += 1;
+            }
+        }
+        let most = votes.into_iter().max_by_key(|(name, votes)| (*votes, tie_break(name)));
+        most.map(|(name, _)| Arc::clone(name))
+    }
+
+    /// The longest of the members' rebalance timeouts; 0 without members.
+    pub(super) fn rebalance_timeout_ms(&self) -> i32 {
+        self.iter().map(|(_, member)| member.rebalance_timeout_ms).fold(0, i32::max)
+    }
+
+    fn count_support(&mut self, protocols: &[Protocol]) {
+        for protocol in protocols {
+            *self.support.entry(Arc::clone(&protocol.name)).or_default() += 1;
+        }
+    }
+
+    fn discount_support(&mut self, protocols: &[Protocol]) {
+        for protocol in protocols {
             let count = self.support.get_mut(&protocol.name).expect("each protocol is counted");
             *count -= 1;
             if *count == 0 {
                 self.support.remove(&protocol.name);
             }
         }
-        Some(member)
     }
+}
+
+/// Of protocols with as many votes Kafka takes the one that comes first in a Java hash map of 16
+/// places: so that a group keeps its protocol when it comes from there, the same one wins here.
+fn tie_break(name: &str) -> (Reverse<i32>, Reverse<&str>) {
+    let hash = name
+        .encode_utf16()
+        .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    (Reverse((hash ^ ((hash as u32) >> 16) as i32) & 15), Reverse(name))
 }

@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::internal::classic_group::{
     GroupMetadataKey, GroupMetadataValue, MemberMetadata,
 };
 use ottla_protocol::internal::consumer_protocol::ConsumerProtocolSubscription;
 use ottla_protocol::internal::{GroupKey, read_value, value_bytes};
+use ottla_protocol::wire::Message as _;
 
-use super::{ClassicGroup, ClassicState, Member, Members, Protocol};
-use crate::group::{Group, GroupShard};
+use super::{ClassicGroup, ClassicState, ClassicTimer, Member, Members, Protocol};
+use crate::group::{Group, GroupShard, TimerKey};
 use crate::record::{Record, ReplayError};
 
 /// The version of the value that Kafka writes: the newest one that all its releases read.
@@ -105,6 +107,8 @@ impl ClassicGroup {
             );
         }
         let empty = members.is_empty();
+        let leader = value.leader.and_then(|id| members.get_with_id(id)).map(|(id, _)| id);
+        let leader = leader.or(members.first_id()).cloned();
         let mut group = Self {
             state: if empty { ClassicState::Empty } else { ClassicState::Stable },
             state_since_ms: (value.current_state_timestamp != -1)
@@ -113,9 +117,9 @@ impl ClassicGroup {
                 .then(|| Arc::from(value.protocol_type)),
             protocol: value.protocol.map(Arc::from),
             generation: value.generation,
-            leader: value.leader.map(Arc::from),
+            leader,
             members,
-            subscribed_topics: None,
+            ..Self::simple()
         };
         group.find_subscribed_topics();
         group
@@ -140,7 +144,9 @@ impl ClassicGroup {
                 continue;
             }
             seen = Some(metadata);
-            let subscription = ConsumerProtocolSubscription::from_metadata(metadata).ok()?;
+            // Every version begins as version 0 does, and no more is needed.
+            let subscription = metadata.get(2..)?;
+            let subscription = ConsumerProtocolSubscription::from_bytes(subscription, 0).ok()?;
             for topic in subscription.topics {
                 if !topics.contains(topic) {
                     topics.insert(Arc::from(topic));
@@ -160,13 +166,29 @@ impl GroupShard {
     ) -> Result<(), ReplayError> {
         let Some(value) = value else {
             if let Some(Group::Classic(_)) = self.groups.get(group_id) {
-                self.groups.remove(group_id);
+                self.forget_classic(group_id);
             }
             return Ok(());
         };
         let value: GroupMetadataValue<'_> = read_value(value).map_err(ReplayError::Value)?;
         let group = ClassicGroup::from_value(&value);
+        self.forget_classic(group_id);
         self.groups.insert(Arc::from(group_id), Group::Classic(Box::new(group)));
         Ok(())
+    }
+
+    /// Drops a classic group, and its deadlines. Should somebody wait for it, which can only be
+    /// when it was joined while its end was being written, they join anew.
+    pub(in crate::group) fn forget_classic(&mut self, group_id: &str) {
+        let Some((id, Group::Classic(mut group))) = self.groups.remove_entry(group_id) else {
+            return;
+        };
+        self.left_over.extend(group.take_waiting(ErrorCode::UNKNOWN_MEMBER_ID));
+        self.timers.cancel(&TimerKey::Classic(ClassicTimer::Join(Arc::clone(&id))));
+        self.timers.cancel(&TimerKey::Classic(ClassicTimer::Sync(Arc::clone(&id))));
+        for (member_id, _) in group.members.iter() {
+            let session = ClassicTimer::Session(Arc::clone(&id), Arc::clone(member_id));
+            self.timers.cancel(&TimerKey::Classic(session));
+        }
     }
 }
