@@ -66,6 +66,10 @@ pub trait ClusterView {
     fn topic_name(&self, id: Uuid) -> Option<Arc<str>>;
     /// Calls `visit` with each topic, internal ones too, in the order of their names.
     fn for_each_topic(&self, visit: &mut dyn FnMut(&str, TopicFacts));
+    /// The racks of the brokers that have the partition, where they are in one.
+    fn partition_racks(&self, _topic: Uuid, _partition: i32) -> Vec<String> {
+        Vec::new()
+    }
     /// What is set for this group.
     fn group_overrides(&self, group_id: &str) -> GroupOverrides;
 }

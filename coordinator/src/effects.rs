@@ -55,6 +55,13 @@ pub enum Then {
     Replay,
     /// A classic group, which was ahead of its records, goes on or goes back.
     Classic(Arc<str>),
+    /// A consumer group becomes a classic one; if it could not be written, nothing has happened.
+    Downgrade {
+        /// The group's id.
+        group: Arc<str>,
+        /// Whether its members must join again at once.
+        rebalance: bool,
+    },
 }
 
 /// An answer to a request that waited.

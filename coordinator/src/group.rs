@@ -24,7 +24,7 @@ use ottla_protocol::error_code::ErrorCode;
 
 use crate::context::Context;
 use crate::effects::{Answer, Effects, Then, Ticket, Write};
-use crate::record::Origin;
+use crate::record::{Origin, Record};
 use crate::timers::Timers;
 use classic::{ClassicGroup, ClassicTimer};
 use config::GroupConfig;
@@ -127,16 +127,22 @@ impl GroupShard {
             (Then::Classic(group_id), result) => {
                 self.complete_classic(&group_id, result.map(drop), cx)
             }
-            (Then::Replay, Ok(first_offset)) => {
-                for (offset, record) in (first_offset..).zip(&write.records) {
-                    let origin = Origin { offset, producer: None };
-                    self.replay(&record.key, record.value.as_deref(), &origin)
-                        .expect("records that were made here can be read");
-                }
-                let answers = std::mem::take(&mut self.left_over);
-                Effects { write: None, response: (), answers }
+            (Then::Replay, Ok(first_offset)) => self.replay_written(&write.records, first_offset),
+            (Then::Downgrade { group, rebalance }, Ok(first_offset)) => {
+                self.complete_downgrade(&group, rebalance, &write.records, first_offset, cx)
             }
-            (Then::Replay, Err(_)) => Effects::response(()),
+            (Then::Replay | Then::Downgrade { .. }, Err(_)) => Effects::response(()),
         }
+    }
+
+    /// Takes records into account that were appended just now.
+    fn replay_written(&mut self, records: &[Record], first_offset: i64) -> Effects {
+        for (offset, record) in (first_offset..).zip(records) {
+            let origin = Origin { offset, producer: None };
+            self.replay(&record.key, record.value.as_deref(), &origin)
+                .expect("records that were made here can be read");
+        }
+        let answers = std::mem::take(&mut self.left_over);
+        Effects { write: None, response: (), answers }
     }
 }

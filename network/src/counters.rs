@@ -34,8 +34,7 @@ pub enum CloseReason {
     Service,
     /// A file region or a whole response was not what was promised.
     Response,
-    /// [`connections_max`](crate::ServerConfig::connections_max) was lowered, and this was the
-    /// connection longest unused; or it had to make room for the brokers' listener.
+    /// Over [`connections_max`](crate::ServerConfig::connections_max).
     ConnectionsMax,
     /// Over [`connections_per_ip_max`](crate::ServerConfig::connections_per_ip_max).
     ConnectionsPerIpMax,

@@ -9,6 +9,7 @@
 //! ```
 
 mod append;
+mod conversion;
 mod join;
 mod leave;
 mod members;
@@ -30,6 +31,7 @@ use crate::record::Record;
 use append::InFlight;
 use rebalance::InitialDelay;
 
+pub(super) use conversion::ConvertedMember;
 pub(super) use members::{Member, Members, Protocol};
 
 /// The protocol type whose subscriptions brokers understand.

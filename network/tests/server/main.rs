@@ -4,7 +4,6 @@
 
 mod chaos;
 mod client;
-mod control;
 mod exchange;
 mod files;
 mod limits;

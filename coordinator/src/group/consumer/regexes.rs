@@ -1,0 +1,199 @@
+//! Subscriptions by regular expression: which topics match is found out here, after the heartbeat
+//! that brought the expression, and kept in records.
+//!
+//! All expressions of a group are matched at once, and again when
+//!
+//! - one is new,
+//! - topics have changed,
+//! - `group.consumer.regex.refresh.interval.ms` has passed,
+//!
+//! but not within ten seconds of the last time. It is the next heartbeat that notices. Topics that
+//! begin or cease to match lead to another epoch of the group.
+
+use std::sync::Arc;
+
+use ottla_protocol::error_code::ErrorCode;
+
+use super::ConsumerGroup;
+use super::leave::ConsumerTimer;
+use super::member::{Member, Names};
+use super::pattern::Pattern;
+use super::records;
+use super::subscriptions::count;
+use crate::context::{ClusterView, Context};
+use crate::effects::{Effects, Then, Write};
+use crate::group::{Group, GroupShard, TimerKey};
+use crate::record::Record;
+
+/// All expressions of a group are not matched again before this has passed, in ms.
+const RESOLVE_INTERVAL_MIN_MS: i64 = 10_000;
+
+/// What a regular expression came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Resolved {
+    /// The topics that match.
+    pub(super) topics: Names,
+    /// The version of the topics then.
+    pub(super) version: i64,
+    /// When that was, in ms since 1970.
+    pub(super) resolved_ms: i64,
+}
+
+/// What a request did to its member's regular expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RegexChange {
+    /// Nothing.
+    None,
+    /// It is another one, whose topics are not known yet.
+    Updated,
+    /// It is another one, or there is none any more: the topics are known.
+    UpdatedAndResolved,
+}
+
+/// The version of the topics as records have it.
+fn version(cluster: &dyn ClusterView) -> i64 {
+    cluster.version().cast_signed()
+}
+
+impl ConsumerGroup {
+    /// Takes note of a member's regular expression. Adds a record if the old one is not used any
+    /// more.
+    ///
+    /// # Errors
+    /// [`ErrorCode::INVALID_REGULAR_EXPRESSION`] when the new one cannot be compiled.
+    pub(super) fn update_regex(
+        &self,
+        group_id: &str,
+        member: &Member,
+        updated: &Member,
+        records: &mut Vec<Record>,
+    ) -> Result<RegexChange, ErrorCode> {
+        if member.regex == updated.regex {
+            return Ok(RegexChange::None);
+        }
+        let users = |regex| self.regexes.get(regex).copied().unwrap_or(0);
+        if let Some(old) = member.regex().filter(|old| users(*old) == 1) {
+            records.push(records::no_regex(group_id, old));
+        }
+        match updated.regex() {
+            Some(new) if users(new) == 0 => {
+                let invalid = |_| ErrorCode::INVALID_REGULAR_EXPRESSION;
+                Pattern::compile(new).map_err(invalid)?;
+                Ok(RegexChange::Updated)
+            }
+            Some(new) if self.resolved.contains_key(new) => Ok(RegexChange::UpdatedAndResolved),
+            Some(_) => Ok(RegexChange::Updated),
+            None if member.regex().is_some() => Ok(RegexChange::UpdatedAndResolved),
+            None => Ok(RegexChange::Updated),
+        }
+    }
+
+    /// Whether the expressions are to be matched now, as the group is with the updated member.
+    fn must_resolve(
+        &self,
+        member: &Member,
+        updated: &Member,
+        cx: &Context<'_>,
+        refresh_ms: i64,
+    ) -> bool {
+        let is_new = updated.regex() != member.regex()
+            && updated.regex().is_some_and(|regex| !self.regexes.contains_key(regex));
+        if !is_new && self.regexes.is_empty() {
+            return false;
+        }
+        let last = self.resolved.values().next();
+        let since = |ms: i64| last.is_none_or(|last| cx.now.wall_ms > last.resolved_ms + ms);
+        if !since(RESOLVE_INTERVAL_MIN_MS) {
+            return false;
+        }
+        let mut used = self.regexes.clone();
+        if let Some(regex) = member.regex() {
+            count(&mut used, regex, false);
+        }
+        if let Some(regex) = updated.regex() {
+            count(&mut used, regex, true);
+        }
+        let outdated = last.is_none_or(|last| last.version != version(cx.cluster));
+        let due = is_new || used.len() != self.resolved.len() || outdated || since(refresh_ms);
+        due && !used.is_empty()
+    }
+
+    /// Matches all topics with all expressions, in their order; one that does not compile any more
+    /// matches none.
+    fn resolve(&self, cx: &Context<'_>) -> Vec<(Arc<str>, Resolved)> {
+        let patterns: Vec<Option<Pattern>> =
+            self.regexes.keys().map(|regex| Pattern::compile(regex).ok()).collect();
+        let mut found = vec![Vec::new(); patterns.len()];
+        cx.cluster.for_each_topic(&mut |topic, _| {
+            for (pattern, topics) in patterns.iter().zip(&mut found) {
+                if pattern.as_ref().is_some_and(|pattern| pattern.matches(topic)) {
+                    topics.push(self.names.kept(topic).map_or_else(|| topic.into(), Arc::clone));
+                }
+            }
+        });
+        let (version, resolved_ms) = (version(cx.cluster), cx.now.wall_ms);
+        let resolved = found.into_iter().map(|mut topics: Vec<Arc<str>>| {
+            topics.sort_unstable();
+            Resolved { topics: topics.into(), version, resolved_ms }
+        });
+        self.regexes.keys().map(Arc::clone).zip(resolved).collect()
+    }
+
+    /// Matches all expressions, and makes the records of what came out.
+    fn resolve_to_records(&mut self, group_id: &str, cx: &Context<'_>) -> Vec<Record> {
+        let mut records = Vec::new();
+        let mut names = self.names.clone();
+        let mut changed = false;
+        for (regex, resolved) in self.resolve(cx) {
+            let old = self.resolved.get(&regex).map(|old| &old.topics);
+            let had: &[Arc<str>] = old.map_or(&[], |topics| topics);
+            if had != &*resolved.topics {
+                changed = true;
+                had.iter().for_each(|topic| names.count_regex(topic, false));
+                resolved.topics.iter().for_each(|topic| names.count_regex(topic, true));
+            }
+            records.push(records::regex(group_id, &regex, &resolved));
+        }
+        let hash = self.hash_topics(names.topics(), cx.cluster);
+        if changed || hash != self.metadata_hash {
+            let epoch = self.epoch + 1;
+            records.push(records::group(group_id, epoch, hash));
+            self.hashed_at = Some((cx.cluster.version(), epoch));
+        }
+        records
+    }
+}
+
+impl GroupShard {
+    /// Has the group's regular expressions matched soon, if that is due.
+    pub(super) fn schedule_resolution(
+        &mut self,
+        group_id: &Arc<str>,
+        member: &Member,
+        updated: &Member,
+        cx: &Context<'_>,
+    ) {
+        let timer = TimerKey::Consumer(ConsumerTimer::Resolve(Arc::clone(group_id)));
+        let refresh_ms = i64::from(self.config.consumer_regex_refresh_interval_ms);
+        let due = match self.groups.get(group_id) {
+            Some(Group::Consumer(group)) => group.must_resolve(member, updated, cx, refresh_ms),
+            // The group is made by this very request.
+            _ => updated.regex().is_some(),
+        };
+        if due && !self.timers.is_set(&timer) {
+            self.timers.set(timer, cx.now.mono_ms);
+        }
+    }
+
+    /// Matches the group's regular expressions.
+    pub(super) fn resolve_regexes(&mut self, group_id: &str, cx: &Context<'_>) -> Effects {
+        let mut effects = Effects::response(());
+        if let Some(Group::Consumer(group)) = self.groups.get_mut(group_id) {
+            let records = group.resolve_to_records(group_id, cx);
+            if !records.is_empty() {
+                effects.write = Some(Write { records, then: Then::Replay });
+            }
+        }
+        effects
+    }
+}
