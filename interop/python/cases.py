@@ -19,6 +19,8 @@ import time
 import traceback
 from typing import NamedTuple, Optional
 
+import member
+
 BASE_MS = 1_600_000_000_000
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
@@ -246,8 +248,12 @@ def receive(client, topic, count):
     return digest.hexdigest()
 
 
-def main(new_client):
+def main(new_client, new_member):
     bootstrap, command, *rest = sys.argv[1:]
+    if command == "member":
+        prefix, *variants = rest
+        member.run(lambda *names: new_member(bootstrap, *names), prefix, variants)
+        return
     client = new_client(bootstrap)
     if command == "send":
         topic, codec, path = rest

@@ -4,6 +4,9 @@ import asyncio
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import BrokerResponseError, for_code
 
 from cases import Record, Refused, main
@@ -122,5 +125,43 @@ class Client:
         return None if found is None or found.offset < 0 else found.offset
 
 
+ASSIGNORS = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionAssignor,
+             "sticky": StickyPartitionAssignor}
+
+
+class Member:
+    def __init__(self, bootstrap, name, variant):
+        self.topic = name
+        self.loop = asyncio.new_event_loop()
+        self.consumer = self._run(self._start(bootstrap, name, ASSIGNORS[variant]))
+
+    def _run(self, coroutine):
+        return self.loop.run_until_complete(coroutine)
+
+    async def _start(self, bootstrap, name, assignor):
+        consumer = AIOKafkaConsumer(
+            name, bootstrap_servers=bootstrap, group_id=name, enable_auto_commit=False,
+            auto_offset_reset="earliest", fetch_max_wait_ms=100, session_timeout_ms=3000,
+            heartbeat_interval_ms=300, max_poll_interval_ms=6000, rebalance_timeout_ms=6000,
+            partition_assignment_strategy=[assignor])
+        await consumer.start()
+        return consumer
+
+    def poll(self):
+        polled = self._run(self.consumer.getmany(timeout_ms=200, max_records=500))
+        return {where.partition: (records[0].offset, records[-1].offset + 1)
+                for where, records in polled.items()}
+
+    def assignment(self):
+        return [where.partition for where in self.consumer.assignment()]
+
+    def commit(self, offsets):
+        self._run(self.consumer.commit(
+            {TopicPartition(self.topic, partition): n for partition, n in offsets.items()}))
+
+    def close(self):
+        self._run(self.consumer.stop())
+
+
 if __name__ == "__main__":
-    main(Client)
+    main(Client, Member)

@@ -1,6 +1,7 @@
 """confluent-kafka, on a current librdkafka."""
 
 import hashlib
+import sys
 import time
 
 from confluent_kafka import (Consumer, KafkaException, Producer, TIMESTAMP_NOT_AVAILABLE,
@@ -140,5 +141,51 @@ def stamp(message):
     return None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp
 
 
+# What to ask for, of librdkafka's settings.
+CLASSIC = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 300}
+VARIANTS = {
+    "range": {**CLASSIC, "partition.assignment.strategy": "range"},
+    "roundrobin": {**CLASSIC, "partition.assignment.strategy": "roundrobin"},
+    "cooperative-sticky": {**CLASSIC, "partition.assignment.strategy": "cooperative-sticky"},
+    "consumer": {"group.protocol": "consumer"},
+    "consumer-range": {"group.protocol": "consumer", "group.remote.assignor": "range"},
+}
+
+
+class Member:
+    def __init__(self, bootstrap, name, variant):
+        self.topic = name
+        self.consumer = Consumer({
+            "bootstrap.servers": bootstrap, "group.id": name, "enable.auto.commit": False,
+            "auto.offset.reset": "earliest", "fetch.wait.max.ms": 100,
+            "reconnect.backoff.max.ms": 500, "max.poll.interval.ms": 6000, **VARIANTS[variant],
+        })
+        self.consumer.subscribe([name])
+
+    def poll(self):
+        ranges = {}
+        for message in self.consumer.consume(500, timeout=0.2):
+            if message.error():
+                print(message.error(), file=sys.stderr, flush=True)
+                continue
+            first, _ = ranges.get(message.partition(), (message.offset(), None))
+            ranges[message.partition()] = first, message.offset() + 1
+        return ranges
+
+    def assignment(self):
+        return [where.partition for where in self.consumer.assignment()]
+
+    def commit(self, offsets):
+        answers = self.consumer.commit(
+            offsets=[TopicPartition(self.topic, *place) for place in offsets.items()],
+            asynchronous=False)
+        for answer in answers:
+            if answer.error:
+                raise KafkaException(answer.error)
+
+    def close(self):
+        self.consumer.close()
+
+
 if __name__ == "__main__":
-    main(Client)
+    main(Client, Member)

@@ -2,8 +2,13 @@
 
 import time
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import (KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata,
+                   TopicPartition)
 from kafka.admin import NewTopic
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from kafka.errors import BrokerResponseError
 
 from cases import Record, Refused, main
@@ -94,5 +99,34 @@ class Client:
         return None if found is None or found.offset < 0 else found.offset
 
 
+ASSIGNORS = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionAssignor,
+             "sticky": StickyPartitionAssignor, "cooperative-sticky": CooperativeStickyAssignor}
+
+
+class Member:
+    def __init__(self, bootstrap, name, variant):
+        self.topic = name
+        self.consumer = KafkaConsumer(
+            name, bootstrap_servers=bootstrap, group_id=name, enable_auto_commit=False,
+            auto_offset_reset="earliest", fetch_max_wait_ms=100, session_timeout_ms=3000,
+            heartbeat_interval_ms=300, max_poll_interval_ms=6000, reconnect_backoff_max_ms=500,
+            partition_assignment_strategy=[ASSIGNORS[variant]])
+
+    def poll(self):
+        polled = self.consumer.poll(timeout_ms=200, max_records=500)
+        return {where.partition: (records[0].offset, records[-1].offset + 1)
+                for where, records in polled.items()}
+
+    def assignment(self):
+        return [where.partition for where in self.consumer.assignment()]
+
+    def commit(self, offsets):
+        self.consumer.commit({TopicPartition(self.topic, partition): OffsetAndMetadata(n, "", -1)
+                              for partition, n in offsets.items()})
+
+    def close(self):
+        self.consumer.close(autocommit=False)
+
+
 if __name__ == "__main__":
-    main(Client)
+    main(Client, Member)

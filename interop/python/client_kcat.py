@@ -2,10 +2,14 @@
 
 import hashlib
 import os
+import queue
 import re
 import subprocess
+import sys
 import tempfile
+import threading
 
+import member
 from cases import Record, Refused, expect, main, plain, wait_for_restart
 
 TIMEOUT_S = 30
@@ -136,5 +140,70 @@ def header_list(text):
     return tuple((name.decode(), None if value == b"NULL" else value) for name, value in pairs)
 
 
+class Member:
+    """A process that balances; it commits on its own, soon after it has printed a record."""
+
+    def __init__(self, bootstrap, name, variant):
+        self.variant = variant
+        self.owned = []
+        self.ranges = {}
+        # The process must not outlive this one, however this one ends.
+        self.process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "kcat", "-b", bootstrap, "-E", "-u", "-f",
+             "%p %o\n", "-X", f"partition.assignment.strategy={variant}",
+             "-X", "auto.offset.reset=earliest", "-X", "session.timeout.ms=3000",
+             "-X", "heartbeat.interval.ms=300", "-X", "auto.commit.interval.ms=100",
+             "-X", "fetch.wait.max.ms=100", "-X", "reconnect.backoff.max.ms=500",
+             "-X", "max.poll.interval.ms=6000", "-G", name, name],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.lines = queue.Queue()
+        self.readers = [threading.Thread(target=self._read, args=(pipe,), daemon=True)
+                        for pipe in (self.process.stdout, self.process.stderr)]
+        for reader in self.readers:
+            reader.start()
+
+    def _read(self, pipe):
+        for line in pipe:
+            self.lines.put((pipe, line.decode()))
+
+    def poll(self):
+        try:
+            self._take(*self.lines.get(timeout=0.2))
+            while True:
+                self._take(*self.lines.get_nowait())
+        except queue.Empty:
+            if self.process.poll() is not None and self.lines.empty():
+                raise AssertionError(f"kcat ended with {self.process.returncode}") from None
+        ranges, self.ranges = self.ranges, {}
+        return ranges
+
+    def _take(self, pipe, line):
+        if pipe is self.process.stdout:
+            partition, offset = map(int, line.split())
+            first, _ = self.ranges.get(partition, (offset, None))
+            self.ranges[partition] = first, offset + 1
+            return
+        print(line, end="", file=sys.stderr, flush=True)
+        change = re.search(r"rebalanced .*: (assigned|revoked): (.*)", line)
+        if change:
+            owned = re.findall(r"\[(\d+)\]", change.group(2))
+            self.owned = [int(p) for p in owned] if change.group(1) == "assigned" else []
+
+    def assignment(self):
+        return self.owned
+
+    commit = None
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(TIMEOUT_S)
+        for reader in self.readers:
+            reader.join()
+        while not self.lines.empty():
+            self._take(*self.lines.get())
+        for partition, (first, after) in self.ranges.items():
+            member.say(self.variant, "handled", partition, first, after)
+
+
 if __name__ == "__main__":
-    main(Client)
+    main(Client, Member)

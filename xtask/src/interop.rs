@@ -2,13 +2,14 @@
 //!
 //! Reading order: [`toolbox`] gets the clients, [`broker`] starts and stops a broker in a data
 //! directory, [`clients`] is the table of clients and how one is run; then the lanes, each a
-//! question that the broker has to answer: [`matrix`], [`cross`], [`dump_log`], [`handover`] and
-//! [`kill`]. `interop/README.md` tells what the client programs do.
+//! question that the broker has to answer: [`matrix`], [`cross`], [`dump_log`], [`handover`],
+//! [`kill`] and [`groups`]. `interop/README.md` tells what the client programs do.
 
 mod broker;
 mod clients;
 mod cross;
 mod dump_log;
+mod groups;
 mod handover;
 mod kill;
 mod matrix;
@@ -71,10 +72,19 @@ enum Lane {
     Handover,
     /// The broker is killed in mid-produce again and again; nothing acknowledged is lost.
     Kill,
+    /// Groups of every client, while members come and go and the broker restarts.
+    Groups,
 }
 
-const LANES: [Lane; 6] =
-    [Lane::Clients, Lane::Reconnect, Lane::Cross, Lane::DumpLog, Lane::Handover, Lane::Kill];
+const LANES: [Lane; 7] = [
+    Lane::Clients,
+    Lane::Reconnect,
+    Lane::Cross,
+    Lane::DumpLog,
+    Lane::Handover,
+    Lane::Kill,
+    Lane::Groups,
+];
 
 /// The lanes' shared state.
 struct Shop<'a> {
@@ -103,6 +113,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     if shop.wants(Lane::Kill) {
         outcome.add(lane("kill", || kill::run(&shop)));
     }
+    if shop.wants(Lane::Groups) {
+        outcome.add(lane("groups", || groups::run(&shop, &usable)));
+    }
     Ok(outcome)
 }
 
@@ -113,7 +126,8 @@ impl Shop<'_> {
             return self.args.lane.contains(&lane);
         }
         let narrow = !self.args.client.is_empty() || !self.args.case.is_empty();
-        LANES.contains(&lane) && (!narrow || matches!(lane, Lane::Clients | Lane::Reconnect))
+        LANES.contains(&lane)
+            && (!narrow || matches!(lane, Lane::Clients | Lane::Reconnect | Lane::Groups))
     }
 
     /// The lanes that share one data directory: it is filled, restarted, dumped, handed over.

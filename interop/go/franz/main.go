@@ -27,9 +27,18 @@ type client struct {
 }
 
 func main() {
-	if len(os.Args) > 2 && os.Args[2] == "stream" {
-		stream(os.Args[1], os.Args[3])
-		return
+	if len(os.Args) > 2 {
+		switch os.Args[2] {
+		case "stream":
+			stream(os.Args[1], os.Args[3])
+			return
+		case "member":
+			members(os.Args[1], os.Args[3], os.Args[4:])
+			return
+		case "feed":
+			feed(os.Args[1])
+			return
+		}
 	}
 	cases.Main(func(bootstrap string) (cases.Client, error) {
 		c := &client{bootstrap: bootstrap, producers: map[string]*kgo.Client{}}

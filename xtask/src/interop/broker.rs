@@ -38,6 +38,11 @@ pub(crate) struct Site<'a> {
 impl<'a> Site<'a> {
     /// An empty directory under `target/interop`, on free ports.
     pub(crate) fn fresh(toolbox: &'a Toolbox, name: &str) -> Result<Site<'a>> {
+        Site::fresh_with(toolbox, name, "")
+    }
+
+    /// [`Site::fresh`] with more settings, as lines of a properties file.
+    pub(crate) fn fresh_with(toolbox: &'a Toolbox, name: &str, more: &str) -> Result<Site<'a>> {
         let folder = toolbox.target.join(format!("site-{name}"));
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
@@ -52,7 +57,7 @@ impl<'a> Site<'a> {
             .replace("@PORT@", &port.to_string())
             .replace("@CONTROLLER_PORT@", &controller_port.to_string())
             .replace("@LOG_DIRS@", &data.display().to_string());
-        fs::write(folder.join("server.properties"), settings)?;
+        fs::write(folder.join("server.properties"), settings + more)?;
         let bootstrap = format!("127.0.0.1:{port}");
         Ok(Site { toolbox, name: name.to_owned(), folder, bootstrap })
     }

@@ -48,6 +48,10 @@ const TOOL_CASES: [&str; 16] = [
     "delete",
 ];
 
+/// Every way to be a member of a group.
+const ALL_VARIANTS: [&str; 6] =
+    ["range", "roundrobin", "sticky", "cooperative-sticky", "consumer", "consumer-range"];
+
 /// One real client.
 pub(crate) struct Client {
     /// The name on the command line.
@@ -58,6 +62,9 @@ pub(crate) struct Client {
     all: &'static [&'static str],
     /// Cases that the client's own interface has no way to ask for, with the reason.
     cannot: &'static [(&'static str, &'static str)],
+    /// The ways in which it can be a member of a group, by assignor: of the classic protocol
+    /// unless the name begins with `consumer`.
+    pub(crate) variants: &'static [&'static str],
     /// Whether it can stay connected while the broker restarts, and send and receive files.
     pub(crate) lives: bool,
     /// The program without its arguments.
@@ -71,6 +78,7 @@ pub(crate) const CLIENTS: [Client; 9] = [
         needs: Need::Python,
         all: &CASES,
         cannot: &[],
+        variants: &["range", "roundrobin", "cooperative-sticky", "consumer", "consumer-range"],
         lives: true,
         start: |toolbox| python(toolbox, "client_confluent.py"),
     },
@@ -85,6 +93,7 @@ pub(crate) const CLIENTS: [Client; 9] = [
             ("seek-time", "it has no option for a record's timestamp"),
             ("delete", "it has no such command"),
         ],
+        variants: &["range"],
         lives: true,
         start: |toolbox| {
             let mut command = Command::new("python3");
@@ -97,6 +106,7 @@ pub(crate) const CLIENTS: [Client; 9] = [
         needs: Need::Java,
         all: &TOOL_CASES,
         cannot: &[],
+        variants: &[],
         lives: false,
         start: |toolbox| java(toolbox, "ConsoleTools"),
     },
@@ -105,6 +115,7 @@ pub(crate) const CLIENTS: [Client; 9] = [
         needs: Need::Java,
         all: &CASES,
         cannot: &[],
+        variants: &ALL_VARIANTS,
         lives: true,
         start: |toolbox| java(toolbox, "Cases"),
     },
@@ -113,6 +124,7 @@ pub(crate) const CLIENTS: [Client; 9] = [
         needs: Need::Go,
         all: &CASES,
         cannot: &[],
+        variants: &["range", "roundrobin", "sticky", "cooperative-sticky"],
         lives: true,
         start: |toolbox| Command::new(toolbox.target.join("bin/sarama")),
     },
@@ -121,6 +133,7 @@ pub(crate) const CLIENTS: [Client; 9] = [
         needs: Need::Python,
         all: &CASES,
         cannot: &[],
+        variants: &["range", "roundrobin", "sticky", "cooperative-sticky"],
         lives: true,
         start: |toolbox| python(toolbox, "client_kafka_python.py"),
     },
@@ -129,6 +142,7 @@ pub(crate) const CLIENTS: [Client; 9] = [
         needs: Need::Node,
         all: &CASES,
         cannot: &[],
+        variants: &["roundrobin"],
         lives: true,
         start: |toolbox| {
             let mut command = Command::new("node");
@@ -142,6 +156,7 @@ pub(crate) const CLIENTS: [Client; 9] = [
         needs: Need::Python,
         all: &CASES,
         cannot: &[],
+        variants: &["range", "roundrobin", "sticky"],
         lives: true,
         start: |toolbox| python(toolbox, "client_aiokafka.py"),
     },
@@ -150,6 +165,7 @@ pub(crate) const CLIENTS: [Client; 9] = [
         needs: Need::Go,
         all: &CASES,
         cannot: &[],
+        variants: &ALL_VARIANTS,
         lives: true,
         start: |toolbox| Command::new(toolbox.target.join("bin/franz")),
     },

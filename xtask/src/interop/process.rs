@@ -20,20 +20,30 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a program with its error output going to `log`.
-    pub(crate) fn start(mut command: Command, log: &Path, limit: Duration) -> Result<Process> {
+    pub(crate) fn start(command: Command, log: &Path, limit: Duration) -> Result<Process> {
+        let (sender, lines) = channel();
+        let mut process =
+            Process::start_into(command, log, limit, move |line| sender.send(line).is_ok())?;
+        process.lines = lines;
+        Ok(process)
+    }
+
+    /// Starts a program whose lines go to `take` as they come, until that says `false`.
+    pub(crate) fn start_into(
+        mut command: Command,
+        log: &Path,
+        limit: Duration,
+        take: impl Fn(String) -> bool + Send + 'static,
+    ) -> Result<Process> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(log)?);
         let mut child = command.spawn().with_context(|| format!("start {name}"))?;
         let stdout = child.stdout.take().context("stdout was asked for")?;
-        let (sender, lines) = channel();
         // Ends with the child's output, or when nobody listens any more.
         thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
+            BufReader::new(stdout).lines().map_while(Result::ok).all(take);
         });
+        let (_, lines) = channel();
         Ok(Process { name, child, lines, deadline: Instant::now() + limit })
     }
 
@@ -53,8 +63,13 @@ impl Process {
 
     /// Sends an empty line to the program.
     pub(crate) fn go_on(&mut self) -> Result<()> {
+        self.say("")
+    }
+
+    /// Sends a line to the program.
+    pub(crate) fn say(&mut self, line: &str) -> Result<()> {
         let stdin = self.child.stdin.as_mut().context("stdin was asked for")?;
-        stdin.write_all(b"\n")?;
+        stdin.write_all(format!("{line}\n").as_bytes())?;
         Ok(stdin.flush()?)
     }
 
