@@ -29,6 +29,11 @@ public final class Cases {
     }
 
     public static void main(String[] args) throws Exception {
+        if (args[1].equals("member")) {
+            List<String> variants = List.of(args).subList(3, args.length);
+            GroupMember.run(args[0], args[2], variants);
+            Runtime.getRuntime().halt(0);
+        }
         JavaClient client = new JavaClient(args[0]);
         switch (args[1]) {
             case "send" -> System.out.println("sent " + send(client, args[2], args[3], args[4]));

@@ -14,7 +14,13 @@ final class Tool {
     /** Ends a tool that asked for the end of its process. */
     @SuppressWarnings("serial")
     private static final class Ended extends Error {
+        Ended() {
+            super(ENDED);
+        }
     }
+
+    /** What tools print of it that print whatever they catch. */
+    static final String ENDED = "(the tool asked for its end)";
 
     private static Integer code;
 

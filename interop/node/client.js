@@ -16,6 +16,8 @@ const lz4 = require('lz4js')
 const snappy = require('snappyjs')
 const { ZstdCodec } = require('zstd-codec')
 
+const { runMembers } = require('./member')
+
 const BASE_MS = 1_600_000_000_000
 const TYPES = {
   none: CompressionTypes.None,
@@ -380,6 +382,10 @@ async function sendFile(client, topic, codec, path) {
 
 async function main([bootstrap, command, ...args]) {
   const client = new Client(bootstrap)
+  if (command === 'member') {
+    await runMembers(client.kafka, args[0], args.slice(1))
+    process.exit(0)
+  }
   await client.open()
   if (command === 'send') {
     console.log('sent', await sendFile(client, ...args))

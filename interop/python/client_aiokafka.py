@@ -155,6 +155,9 @@ class Member:
     def assignment(self):
         return [where.partition for where in self.consumer.assignment()]
 
+    def position(self, partition):
+        return self._run(self.consumer.position(TopicPartition(self.topic, partition)))
+
     def commit(self, offsets):
         self._run(self.consumer.commit(
             {TopicPartition(self.topic, partition): n for partition, n in offsets.items()}))

@@ -175,6 +175,9 @@ class Member:
     def assignment(self):
         return [where.partition for where in self.consumer.assignment()]
 
+    def position(self, partition):
+        return self.consumer.position([TopicPartition(self.topic, partition)])[0].offset
+
     def commit(self, offsets):
         answers = self.consumer.commit(
             offsets=[TopicPartition(self.topic, *place) for place in offsets.items()],

@@ -107,10 +107,14 @@ class Member:
     def __init__(self, bootstrap, name, variant):
         self.topic = name
         self.consumer = KafkaConsumer(
-            name, bootstrap_servers=bootstrap, group_id=name, enable_auto_commit=False,
+            bootstrap_servers=bootstrap, group_id=name, enable_auto_commit=False,
             auto_offset_reset="earliest", fetch_max_wait_ms=100, session_timeout_ms=3000,
             heartbeat_interval_ms=300, max_poll_interval_ms=6000, reconnect_backoff_max_ms=500,
             partition_assignment_strategy=[ASSIGNORS[variant]])
+        # A leader that joins before it knows the topic joins again when it does, and now and then
+        # sends nothing any more after that.
+        self.consumer.partitions_for_topic(name)
+        self.consumer.subscribe([name])
 
     def poll(self):
         polled = self.consumer.poll(timeout_ms=200, max_records=500)
@@ -119,6 +123,9 @@ class Member:
 
     def assignment(self):
         return [where.partition for where in self.consumer.assignment()]
+
+    def position(self, partition):
+        return self.consumer.position(TopicPartition(self.topic, partition), timeout_ms=5000)
 
     def commit(self, offsets):
         self.consumer.commit({TopicPartition(self.topic, partition): OffsetAndMetadata(n, "", -1)

@@ -9,6 +9,7 @@ called from one thread only and has
     commit(places)  commits {partition: next offset} and waits; an exception means that it did not
                     work. None where the client commits on its own
     assignment()    partitions
+    position(p)     the offset that comes next of partition p
     close()         leaves the group
 """
 
@@ -50,23 +51,29 @@ def guarded(new_client, prefix, variant, stop):
 
 def one(member, variant, stop):
     owned = None
+    # What was handled and could not be committed yet, since there was a rebalance.
+    pending = {}
     while not stop.is_set():
         polled = member.poll()
         now = sorted(member.assignment())
         if now != owned:
             say(variant, "assigned", ",".join(map(str, now)))
             owned = now
-        if not polled:
-            continue
         for partition, (first, after) in polled.items():
             say(variant, "handled", partition, first, after)
-        if member.commit is None:
+            pending[partition] = after
+        if member.commit is None or not pending:
             continue
         try:
-            member.commit({partition: after for partition, (_, after) in polled.items()})
+            # What was lost and came back begins at the commit again, and so does its handling.
+            pending = {partition: after for partition, after in pending.items()
+                       if partition in now and member.position(partition) == after}
+            if pending:
+                member.commit(pending)
         except Exception as error:  # a rebalance, or a broker that is not there: go on
             print(variant, "commit:", repr(error), file=sys.stderr, flush=True)
             continue
-        for partition, (_, after) in polled.items():
+        for partition, after in pending.items():
             say(variant, "committed", partition, after)
+        pending = {}
     member.close()

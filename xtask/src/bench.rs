@@ -19,7 +19,7 @@ use clap::Args as ClapArgs;
 use serde_json::Value;
 
 use crate::gate::cargo_command;
-use crate::interop::{Kind, Site, Toolbox};
+use crate::interop::{Kind, Need, Site, Toolbox};
 use report::Figures;
 
 /// Measures the broker beside Apache Kafka and the floor.
@@ -54,7 +54,8 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     check_idle(args.force)?;
     let build = ["build", "--release", "--quiet", "-p", "ottla", "-p", "ottla-bench"];
     ensure!(cargo_command(root, &build).status()?.success(), "the release build failed");
-    let (toolbox, missing) = Toolbox::prepare(root, &[], !args.no_kafka)?;
+    let (toolbox, missing) =
+        Toolbox::prepare(root, &[], if args.no_kafka { &[] } else { &[Need::Java] })?;
     let with_kafka = !args.no_kafka && missing.is_empty();
     for lane in &missing {
         println!("NOT RUN: {lane}");

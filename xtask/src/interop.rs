@@ -3,11 +3,13 @@
 //! Reading order: [`toolbox`] gets the clients, [`broker`] starts and stops a broker in a data
 //! directory, [`clients`] is the table of clients and how one is run; then the lanes, each a
 //! question that the broker has to answer: [`matrix`], [`cross`], [`dump_log`], [`handover`],
-//! [`kill`] and [`groups`]. `interop/README.md` tells what the client programs do.
+//! [`kill`], [`groups`] and [`compare`]. `interop/README.md` tells what the client programs do.
 
 mod broker;
 mod clients;
+mod compare;
 mod cross;
+mod differences;
 mod dump_log;
 mod groups;
 mod handover;
@@ -26,7 +28,7 @@ use crate::gate::{Outcome, cargo_command};
 use clients::Client;
 
 pub(crate) use broker::{Kind, Running, Site};
-pub(crate) use toolbox::Toolbox;
+pub(crate) use toolbox::{Need, Toolbox};
 
 /// What to run; by default everything that fits into the gate's time.
 #[derive(clap::Args, Default)]
@@ -74,17 +76,13 @@ enum Lane {
     Kill,
     /// Groups of every client, while members come and go and the broker restarts.
     Groups,
+    /// Kafka's own tools, each against Kafka and against the broker; what they print is compared.
+    Tools,
 }
 
-const LANES: [Lane; 7] = [
-    Lane::Clients,
-    Lane::Reconnect,
-    Lane::Cross,
-    Lane::DumpLog,
-    Lane::Handover,
-    Lane::Kill,
-    Lane::Groups,
-];
+/// What runs when no lane is named.
+const LANES: [Lane; 6] =
+    [Lane::Clients, Lane::Reconnect, Lane::Cross, Lane::DumpLog, Lane::Handover, Lane::Kill];
 
 /// The lanes' shared state.
 struct Shop<'a> {
@@ -98,7 +96,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let chosen = clients::choose(&args.client)?;
     let kind = if args.kafka { Kind::Kafka } else { Kind::Ottla };
-    let (toolbox, missing) = Toolbox::prepare(root, &chosen, args.bootstrap.is_none())?;
+    // With a broker of their own the lanes want Apache Kafka and the programs of franz-go.
+    let needs: &[Need] = if args.bootstrap.is_none() { &[Need::Java, Need::Go] } else { &[] };
+    let (toolbox, missing) = Toolbox::prepare(root, &chosen, needs)?;
     outcome.not_run.extend(missing);
     if kind == Kind::Ottla && args.bootstrap.is_none() {
         build(root)?;
@@ -116,6 +116,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     if shop.wants(Lane::Groups) {
         outcome.add(lane("groups", || groups::run(&shop, &usable)));
     }
+    if shop.wants(Lane::Tools) {
+        outcome.add(lane("tools", || compare::tools(&shop)));
+    }
     Ok(outcome)
 }
 
@@ -126,8 +129,7 @@ impl Shop<'_> {
             return self.args.lane.contains(&lane);
         }
         let narrow = !self.args.client.is_empty() || !self.args.case.is_empty();
-        LANES.contains(&lane)
-            && (!narrow || matches!(lane, Lane::Clients | Lane::Reconnect | Lane::Groups))
+        LANES.contains(&lane) && (!narrow || matches!(lane, Lane::Clients | Lane::Reconnect))
     }
 
     /// The lanes that share one data directory: it is filled, restarted, dumped, handed over.

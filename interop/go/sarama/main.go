@@ -4,6 +4,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -22,6 +23,10 @@ type client struct {
 }
 
 func main() {
+	if len(os.Args) > 2 && os.Args[2] == "member" {
+		members(os.Args[1], os.Args[3], os.Args[4:])
+		return
+	}
 	cases.Main(func(bootstrap string) (cases.Client, error) {
 		c := &client{bootstrap: bootstrap, producers: map[string]sarama.SyncProducer{}}
 		var err error

@@ -250,7 +250,7 @@ impl Team<'_> {
     /// out of the rest.
     fn settle(&mut self, after: &str) -> Result<()> {
         let names: Vec<char> = self.members.iter().map(|(name, _)| *name).collect();
-        let tells = self.client.name != "kcat";
+        let tells = self.tells_commits();
         let deadline = Instant::now() + SETTLE_LIMIT;
         loop {
             let waiting: Vec<&mut Group> = self
@@ -273,16 +273,21 @@ impl Team<'_> {
         self.check_commits(after, deadline + SETTLE_LIMIT)
     }
 
+    /// Whether the client lets its program know what came of a commit.
+    fn tells_commits(&self) -> bool {
+        !["kcat", "sarama"].contains(&self.client.name)
+    }
+
     /// What the members think to have committed has to be what the broker tells.
     fn check_commits(&mut self, after: &str, deadline: Instant) -> Result<()> {
+        let tells = self.tells_commits();
         for group in self.groups.iter_mut().filter(|group| group.fine()) {
             let fed = group.judge.fed();
             let places = (0..PARTITIONS).map(|p| format!(" {p}:{fed}")).collect::<String>();
             let wanted = format!("offsets{places}");
             let question = format!("offsets {0} {0}", group.name);
             let mut answer = ask(self.feeder, &question)?;
-            // Some clients tell of no commit.
-            while self.client.name == "kcat" && answer != wanted && Instant::now() < deadline {
+            while !tells && answer != wanted && Instant::now() < deadline {
                 thread::sleep(Duration::from_millis(100));
                 answer = ask(self.feeder, &question)?;
             }

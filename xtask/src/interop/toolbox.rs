@@ -52,6 +52,8 @@ impl Need {
 
 /// Where everything is.
 pub(crate) struct Toolbox {
+    /// The workspace's root.
+    pub(crate) root: PathBuf,
     /// The folder of the client programs.
     pub(crate) sources: PathBuf,
     /// Everything that is got, built or written.
@@ -62,14 +64,15 @@ pub(crate) struct Toolbox {
 }
 
 impl Toolbox {
-    /// Gets what the chosen clients need, and Java when lanes will want Apache Kafka. Returns the
-    /// lanes that cannot run with it, as `lane: needs tool`.
+    /// Gets what the chosen clients and the lanes need: Java when they want Apache Kafka, Go when
+    /// they want its programs. Returns what cannot run with it, as `lane: needs tool`.
     pub(crate) fn prepare(
         root: &Path,
         clients: &[&Client],
-        kafka: bool,
+        lanes: &[Need],
     ) -> Result<(Toolbox, Vec<String>)> {
         let mut toolbox = Toolbox {
+            root: root.to_owned(),
             sources: root.join("interop"),
             target: root.join("target/interop"),
             ottla: root.join("target/release/ottla"),
@@ -82,15 +85,15 @@ impl Toolbox {
                 missing.push(format!("interop {}: needs {command}", client.name));
             }
         }
-        if kafka && let Some(command) = Need::Java.lacking() {
-            missing.push(format!("interop dump-log and handover: needs {command}"));
+        for need in lanes {
+            if let Some(command) = need.lacking() {
+                missing.push(format!("interop lanes with {need:?}: needs {command}"));
+            }
         }
         let wanted: Vec<Need> = NEEDS
             .into_iter()
             .filter(|need| need.lacking().is_none())
-            .filter(|need| {
-                clients.iter().any(|c| c.needs == *need) || (kafka && *need == Need::Java)
-            })
+            .filter(|need| clients.iter().any(|c| c.needs == *need) || lanes.contains(need))
             .collect();
         let results: Vec<Result<()>> = thread::scope(|scope| {
             let toolbox = &toolbox;
