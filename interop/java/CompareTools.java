@@ -56,6 +56,9 @@ public final class CompareTools {
 
     static {
         mask("127\\.0\\.0\\.1:\\d+|localhost:\\d+", "HOST:PORT");
+        // What went wrong is told by the class; the words are each broker's own.
+        mask("(org\\.apache\\.kafka\\.common\\.errors\\.\\w+): .*", "$1");
+        mask("(Error while executing [a-z ]+ : ).*", "$1MESSAGE");
         mask("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UUID");
         mask("(?<![\\w-])[\\w-]{22}(?![\\w-])", "ID");
         mask("(?<!\\d)1[6-9]\\d{11}(?!\\d)", "TIME");

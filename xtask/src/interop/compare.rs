@@ -19,7 +19,7 @@ use super::toolbox::Need;
 use crate::gate::Outcome;
 
 /// For all questions of one list.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Lines shown of one case.
 const SHOWN_MAX: usize = 8;
