@@ -8,24 +8,35 @@ mod answer;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod describe_topic_partitions;
 mod document;
 mod fetch;
 mod find_coordinator;
+mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
+pub(crate) mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+pub(crate) mod sync_group;
 
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use ottla_coordinator::context::Caller;
 use ottla_network::{Connection, Reply, Request, Service};
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::header::RequestHeader;
@@ -33,7 +44,7 @@ use ottla_protocol::wire::{Message, ReadError, Reader, WriteError};
 
 use crate::node::Node;
 
-pub use answer::Outcome;
+pub use answer::{Envelope, Outcome};
 pub use document::document;
 pub use fetch::FetchKey;
 
@@ -52,6 +63,17 @@ impl<'a> Call<'a> {
     /// The request's version, one that is served.
     pub fn version(&self) -> i16 {
         self.header.api_version
+    }
+
+    /// The peer's address as Kafka shows it.
+    fn client_host(&self) -> String {
+        format!("/{}", self.connection.peer.ip())
+    }
+
+    /// Who sent the request, as coordinators are told.
+    fn caller<'c>(&'c self, client_host: &'c str) -> Caller<'c> {
+        let client_id = self.header.client_id.unwrap_or_default();
+        Caller { client_id, client_host, version: self.version() }
     }
 
     /// Reads the body. Bytes behind it are ignored, as in Kafka.
@@ -117,7 +139,15 @@ const APIS: &[Api] = &[
     Api { key: ApiKey::Fetch, handle: fetch::handle },
     Api { key: ApiKey::ListOffsets, handle: list_offsets::handle },
     Api { key: ApiKey::Metadata, handle: metadata::handle },
+    Api { key: ApiKey::OffsetCommit, handle: offset_commit::handle },
+    Api { key: ApiKey::OffsetFetch, handle: offset_fetch::handle },
     Api { key: ApiKey::FindCoordinator, handle: find_coordinator::handle },
+    Api { key: ApiKey::JoinGroup, handle: join_group::handle },
+    Api { key: ApiKey::Heartbeat, handle: heartbeat::handle },
+    Api { key: ApiKey::LeaveGroup, handle: leave_group::handle },
+    Api { key: ApiKey::SyncGroup, handle: sync_group::handle },
+    Api { key: ApiKey::DescribeGroups, handle: describe_groups::handle },
+    Api { key: ApiKey::ListGroups, handle: list_groups::handle },
     Api { key: ApiKey::ApiVersions, handle: api_versions::handle },
     Api { key: ApiKey::CreateTopics, handle: create_topics::handle },
     Api { key: ApiKey::DeleteTopics, handle: delete_topics::handle },
@@ -126,7 +156,9 @@ const APIS: &[Api] = &[
     Api { key: ApiKey::DescribeConfigs, handle: describe_configs::handle },
     Api { key: ApiKey::AlterConfigs, handle: alter_configs::handle },
     Api { key: ApiKey::CreatePartitions, handle: create_partitions::handle },
+    Api { key: ApiKey::DeleteGroups, handle: delete_groups::handle },
     Api { key: ApiKey::IncrementalAlterConfigs, handle: incremental_alter_configs::handle },
+    Api { key: ApiKey::OffsetDelete, handle: offset_delete::handle },
     Api { key: ApiKey::DescribeCluster, handle: describe_cluster::handle },
     Api { key: ApiKey::DescribeTopicPartitions, handle: describe_topic_partitions::handle },
 ];
@@ -175,6 +207,10 @@ fn is_quick(frame: &[u8]) -> bool {
         key.and_then(ApiKey::from_i16),
         Some(
             ApiKey::CreateTopics
+                | ApiKey::FindCoordinator
+                | ApiKey::ListGroups
+                | ApiKey::DescribeGroups
+                | ApiKey::ConsumerGroupDescribe
                 | ApiKey::DeleteTopics
                 | ApiKey::CreatePartitions
                 | ApiKey::DescribeConfigs

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use ottla_metadata::controller::{
@@ -33,6 +33,7 @@ use crate::delayed::Timer;
 use crate::dynamic::{Dynamic, configure_logs, dynamic_config, layers_of};
 use crate::fetch_session::FetchSessions;
 use crate::format::{self, Identity, Newcomer};
+use crate::groups::{Groups, group_config};
 use crate::metadata_log::{MetadataLog, MetadataLogError, OpenMetadataLog};
 use crate::node::Node;
 use crate::noise::Noise;
@@ -129,7 +130,10 @@ impl Broker {
             .map_err(|error| failed("cannot open the logs")(&error))?;
         let timer = Timer::start().map_err(|error| failed("cannot start the timer")(&error))?;
         let slots = config.requests.max_incremental_fetch_session_cache_slots;
-        let node = Arc::new(Node {
+        let groups = Groups::new(group_config(&config, &statics, replay.image()));
+        let node = Arc::new_cyclic(|me| Node {
+            me: Weak::clone(me),
+            groups,
             cluster_id: identity.cluster_id,
             endpoints,
             cluster: Cluster::new(log, replay),
@@ -152,6 +156,7 @@ impl Broker {
         // A new cluster begins with a default for all brokers.
         node.apply_dynamic(dynamic_config(&node.config, &node.statics, &image));
         node.serve_all(&image);
+        node.groups.follow(&node);
         node.note_directories(image.topics().iter().map(|topic| &*topic.name));
         let server = Server::start(server_config, Arc::new(Apis::new(Arc::clone(&node))))
             .map_err(|error| failed("cannot listen")(&error))?;
@@ -189,6 +194,8 @@ impl Broker {
     pub fn stop(self) -> Result<(), BrokerError> {
         let Self { node, server, scheduler } = self;
         log::info!("stopping");
+        // Members learn at once that they need another coordinator.
+        node.groups.stop();
         // Who waits for records is answered with what there is.
         node.timer.stop();
         if server.stop(DRAIN) != Stopped::Drained {

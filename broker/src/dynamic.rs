@@ -12,6 +12,7 @@ use ottla_storage::manager::ManagerConfig;
 use ottla_storage::producer_state::ProducerSettings;
 
 use crate::config::{BrokerConfig, DynamicConfig, GroupConfig, Layers, Overrides, StaticConfig};
+use crate::groups::group_config;
 use crate::node::Node;
 use crate::topic_settings::TopicSettings;
 
@@ -90,6 +91,7 @@ impl Node {
             || old.default_broker() != new.default_broker();
         if brokers_changed {
             self.apply_dynamic(dynamic_config(&self.config, &self.statics, after));
+            self.groups.set_config(group_config(&self.config, &self.statics, after));
             self.apply_to_topics(after);
             return;
         }

@@ -18,7 +18,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What it does not do: groups, transactions, TLS, authorization, quotas. Requests for them are not
+//! What it does not do: transactions, TLS, authorization, quotas. Requests for them are not
 //! advertised; see `docs/PROTOCOL.md`.
 #![forbid(unsafe_code)]
 
@@ -28,6 +28,7 @@ pub mod api;
 pub mod delayed;
 mod errors;
 pub mod fetch_session;
+pub mod groups;
 pub mod node;
 mod serving;
 pub mod topic_settings;

@@ -2,8 +2,9 @@
 //! of them at once.
 
 use std::ops::RangeInclusive;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
+use ottla_coordinator::group::offsets;
 use ottla_metadata::controller::{
     self, CreateTopics, CreatedTopic, DeletedTopic, MorePartitions, NewTopic, ProducerIdBlock,
     Refused, TopicDefaults, TopicToDelete,
@@ -23,6 +24,7 @@ use crate::delayed::Timer;
 use crate::directories::Directory;
 use crate::dynamic::{Dynamic, layers_of};
 use crate::fetch_session::FetchSessions;
+use crate::groups::Groups;
 use crate::metadata_log::MetadataLogError;
 use crate::noise::Noise;
 use crate::topics::Topics;
@@ -34,6 +36,9 @@ pub const TOPIC_OPERATIONS: i32 = 0x0df8;
 /// The same for the cluster: CREATE, ALTER, DESCRIBE, CLUSTER_ACTION 9, DESCRIBE_CONFIGS,
 /// ALTER_CONFIGS, IDEMPOTENT_WRITE 12.
 pub const CLUSTER_OPERATIONS: i32 = 0x1fa0;
+
+/// The same for a group: READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS.
+pub const GROUP_OPERATIONS: i32 = 0x0d48;
 
 /// The features that are told to clients, with the levels that are served. The metadata log may
 /// have higher ones, since Kafka must be able to go on from it.
@@ -49,6 +54,8 @@ pub const SERVED_FEATURES: &[(&str, RangeInclusive<i16>)] = &[
 
 /// The state of a running broker.
 pub struct Node {
+    /// This node, for what is to be done later.
+    pub(crate) me: Weak<Node>,
     /// The settings obeyed that only a restart changes.
     pub config: BrokerConfig,
     /// Those that change while the broker runs: see [`Node::dynamic`].
@@ -79,6 +86,8 @@ pub struct Node {
     pub(crate) failures: Noise,
     /// Fetch sessions.
     pub sessions: Mutex<FetchSessions<FetchKey>>,
+    /// The groups.
+    pub groups: Groups,
     /// What is left of the block of producer ids.
     pub producer_ids: Mutex<Option<ProducerIdBlock>>,
 }
@@ -223,6 +232,12 @@ impl Node {
                 self.carry_out(before, after, names.iter().map(|name| &**name));
             },
         );
+        if let Ok(deleted) = &decided {
+            let gone = deleted.iter().filter(|topic| topic.result.is_ok()).filter_map(|topic| {
+                Some(offsets::DeletedTopic { name: topic.name.as_deref()?, id: topic.id })
+            });
+            self.groups.forget_topics(self, &gone.collect::<Vec<_>>());
+        }
         decided.unwrap_or_else(|error| {
             let refused = self.not_written(&error);
             let answer = |topic: &TopicToDelete<'_>| DeletedTopic {

@@ -76,6 +76,9 @@ fn tasks(node: &Node) -> Vec<Task> {
         every(logs.replica_high_watermark_checkpoint_interval_ms, |node| {
             said(node, node.logs.checkpoint_high_watermarks());
         }),
+        every(node.config.offsets.offsets_retention_check_interval_ms, |node| {
+            node.groups.expire_offsets(node);
+        }),
         every(logs.producer_id_expiration_check_interval_ms, |node| {
             node.logs.expire_producers(node.clock.now_ms());
         }),

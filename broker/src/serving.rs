@@ -10,6 +10,7 @@ use ottla_storage::partition_dir::TopicPartition;
 
 use crate::config::{Overrides, TopicConfig};
 use crate::delayed::{Event, WaitList};
+use crate::groups::OFFSETS_TOPIC;
 use crate::node::Node;
 use crate::topic_settings::TopicSettings;
 use crate::topics::{Partition, Topic};
@@ -39,6 +40,7 @@ impl Node {
                 if served.unopened_count() < topic.unopened_count() {
                     log::info!("more partitions of topic {} are served", topic.name);
                     self.topics.put([served]);
+                    self.groups.follow(self);
                 }
             });
         }
@@ -52,7 +54,9 @@ impl Node {
         names: impl Iterator<Item = &'a str>,
     ) {
         let mut served = Vec::new();
+        let mut holds_groups = false;
         for name in names {
+            holds_groups |= name == OFFSETS_TOPIC;
             let (old, new) = (before.topics().by_name(name), after.topics().by_name(name));
             let is_replaced = old.is_some_and(|old| new.is_none_or(|new| new.id != old.id));
             if is_replaced && let Some(old) = old {
@@ -66,6 +70,9 @@ impl Node {
         }
         if !served.is_empty() {
             self.topics.put(served);
+        }
+        if holds_groups {
+            self.groups.follow(self);
         }
     }
 

@@ -47,6 +47,11 @@ impl Topic {
         partition.as_ref().ok_or(ErrorCode::KAFKA_STORAGE_ERROR)
     }
 
+    /// How many partitions it has, whether they could be opened or not.
+    pub fn partition_count(&self) -> i32 {
+        i32::try_from(self.partitions.len()).unwrap_or(i32::MAX)
+    }
+
     /// How many partitions could not be opened.
     pub fn unopened_count(&self) -> usize {
         self.partitions.iter().filter(|partition| partition.is_none()).count()

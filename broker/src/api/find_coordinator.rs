@@ -1,5 +1,5 @@
-//! FindCoordinator: who coordinates a group or a transaction. Nobody does here yet, and that is
-//! what it says: COORDINATOR_NOT_AVAILABLE.
+//! FindCoordinator: who coordinates a group or a transaction. Of groups it is this broker;
+//! transactions have no coordinator yet, and COORDINATOR_NOT_AVAILABLE says so.
 
 use std::sync::Arc;
 
@@ -13,7 +13,10 @@ use crate::node::Node;
 
 /// From this version on a request has a list of keys.
 const LISTS_FROM: i16 = 4;
-const MESSAGE: &str = "this broker coordinates no groups and no transactions yet";
+/// From this version on an answer has a message. An answer about one key that went well has this
+/// one in Kafka.
+const WELL: &str = "NONE";
+const NO_TRANSACTIONS: &str = "this broker coordinates no transactions yet";
 
 /// An answer repeats each key with some 80 bytes more.
 const KEYS_MAX: usize = 100_000;
@@ -21,31 +24,46 @@ const KEYS_MAX: usize = 100_000;
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
 
-pub(super) fn handle(_: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
+pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
     let request: FindCoordinatorRequest<'_> = call.body()?;
     check_count(request.coordinator_keys.len(), KEYS_MAX)?;
-    let error_code = match request.key_type {
-        GROUP | TRANSACTION => ErrorCode::COORDINATOR_NOT_AVAILABLE,
-        _ => ErrorCode::INVALID_REQUEST,
+    let found = match request.key_type {
+        GROUP => node.groups.prepare(node).map_err(|error_code| (error_code, "")),
+        TRANSACTION => Err((ErrorCode::COORDINATOR_NOT_AVAILABLE, NO_TRANSACTIONS)),
+        _ => Err((ErrorCode::INVALID_REQUEST, "")),
     };
-    let error_message = Some(MESSAGE);
+    let endpoint = node.endpoint_for(call.connection.listener);
+    let coordinator = |key| match found {
+        Ok(()) => Coordinator {
+            key,
+            node_id: node.config.node_id,
+            host: &endpoint.host,
+            port: i32::from(endpoint.port),
+            ..Default::default()
+        },
+        Err((error_code, message)) => Coordinator {
+            key,
+            node_id: -1,
+            host: "",
+            port: -1,
+            error_code,
+            error_message: Some(message),
+        },
+    };
     if call.version() < LISTS_FROM {
+        let Coordinator { node_id, host, port, error_code, error_message, .. } =
+            coordinator(request.key);
+        let error_message = if error_code == ErrorCode::NONE { Some(WELL) } else { error_message };
         return call.answer(&FindCoordinatorResponse {
             error_code,
             error_message,
-            node_id: -1,
-            port: -1,
+            node_id,
+            host,
+            port,
             ..Default::default()
         });
     }
-    let coordinators = request.coordinator_keys.iter().map(|key| Coordinator {
-        key,
-        node_id: -1,
-        host: "",
-        port: -1,
-        error_code,
-        error_message,
-    });
+    let coordinators = request.coordinator_keys.iter().map(|key| coordinator(key));
     call.answer(&FindCoordinatorResponse {
         coordinators: coordinators.collect(),
         ..Default::default()

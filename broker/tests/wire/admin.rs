@@ -352,11 +352,11 @@ fn clusters_are_described_by_brokers_for_clients() {
 }
 
 #[test]
-fn coordinators_are_not_here_yet() {
+fn this_broker_coordinates_groups_and_no_transactions() {
     let broker = TestBroker::start();
     let mut client = broker.client();
     for (key_type, code) in [
-        (0, ErrorCode::COORDINATOR_NOT_AVAILABLE),
+        (0, ErrorCode::NONE),
         (1, ErrorCode::COORDINATOR_NOT_AVAILABLE),
         (9, ErrorCode::INVALID_REQUEST),
     ] {

@@ -9,6 +9,8 @@ mod directories;
 mod disk_full;
 mod fetch;
 mod fetch_wait;
+mod group_versions;
+mod groups;
 mod harness;
 mod idempotence;
 mod list_offsets;

@@ -1,0 +1,34 @@
+//! DescribeGroups: classic groups and their members.
+
+use std::sync::Arc;
+
+use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::describe_groups::{
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup,
+};
+
+use super::{Call, Outcome, Unanswerable, check_count};
+use crate::node::{GROUP_OPERATIONS, Node};
+
+/// An answer has some 40 bytes more for each group that it does not find.
+const GROUPS_MAX: usize = 100_000;
+
+pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
+    let request: DescribeGroupsRequest<'_> = call.body()?;
+    check_count(request.groups.len(), GROUPS_MAX)?;
+    node.groups.look(node, &request.groups, |shards, _| {
+        let groups = request.groups.iter().zip(shards).map(|(group_id, shard)| {
+            let mut group = match shard {
+                Ok(shard) => shard.describe_classic(group_id, call.version()),
+                Err(error_code) => {
+                    DescribedGroup { error_code: *error_code, group_id, ..Default::default() }
+                }
+            };
+            if request.include_authorized_operations && group.error_code == ErrorCode::NONE {
+                group.authorized_operations = GROUP_OPERATIONS;
+            }
+            group
+        });
+        call.answer(&DescribeGroupsResponse { groups: groups.collect(), ..Default::default() })
+    })
+}
