@@ -70,7 +70,10 @@ fn commit(client: &mut Client, version: i16, topic_id: Uuid) -> ErrorCode {
     let topic = OffsetCommitRequestTopic {
         name: "known",
         topic_id,
-        partitions: vec![OffsetCommitRequestPartition { committed_offset: 1, ..Default::default() }],
+        partitions: vec![OffsetCommitRequestPartition {
+            committed_offset: 1,
+            ..Default::default()
+        }],
     };
     let request =
         OffsetCommitRequest { group_id: "simple", topics: vec![topic], ..Default::default() };

@@ -59,8 +59,7 @@ fn every_request_is_answered_in_every_version() {
             let mut tried = Tried { client: &mut client, version, topic_id };
             let code = tried.data(api).or_else(|| tried.topics(api)).or_else(|| tried.others(api));
             let code = code.or_else(|| tried.configs(api));
-            let code =
-                code.or_else(|| group_versions::code(&mut client, api, version, topic_id));
+            let code = code.or_else(|| group_versions::code(&mut client, api, version, topic_id));
             assert_eq!(code, Some(ErrorCode::NONE), "{api:?} {version}");
             count += 1;
         }
