@@ -16,6 +16,8 @@ mod members;
 mod rebalance;
 mod record;
 mod sync;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;

@@ -138,20 +138,26 @@ impl GroupShard {
         }
     }
 
-    /// Answers DescribeGroups for one group, at this version of the request.
+    /// Answers DescribeGroups for one group, at this version of the request. The text that goes
+    /// with a code is [`GroupShard::why_not_classic`].
     pub fn describe_classic<'s>(&'s self, group_id: &'s str, version: i16) -> DescribedGroup<'s> {
-        let reason = match self.groups.get(group_id) {
-            Some(Group::Classic(group)) => return group.describe(group_id),
-            Some(Group::Consumer(_)) => "the group is not a classic one",
-            None => "there is no such group",
-        };
+        if let Some(Group::Classic(group)) = self.groups.get(group_id) {
+            return group.describe(group_id);
+        }
         let found_out = version >= DESCRIBE_HAS_NOT_FOUND;
         DescribedGroup {
             error_code: if found_out { ErrorCode::GROUP_ID_NOT_FOUND } else { ErrorCode::NONE },
-            error_message: found_out.then_some(reason),
             group_id,
             group_state: "Dead",
             ..DescribedGroup::default()
+        }
+    }
+
+    /// What Kafka says of a group that DescribeGroups does not find.
+    pub fn why_not_classic(&self, group_id: &str) -> String {
+        match self.groups.get(group_id) {
+            Some(Group::Consumer(_)) => format!("Group {group_id} is not a classic group."),
+            _ => format!("Group {group_id} not found."),
         }
     }
 

@@ -145,7 +145,7 @@ impl Turn<'_> {
         if self.group.members.is_pending(member_id) {
             // Ids are only handed out in advance to members that are not static.
             return match request.group_instance_id {
-                Some(_) => refuse(ErrorCode::UNKNOWN_SERVER_ERROR),
+                Some(_) => Some(JoinAnswer::refusal(ErrorCode::UNKNOWN_SERVER_ERROR, "")),
                 None => self.add_member(Arc::from(member_id), join),
             };
         }
