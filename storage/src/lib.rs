@@ -73,6 +73,7 @@ pub mod config;
 pub mod error;
 pub mod manager;
 
+pub mod cleaner;
 pub mod log;
 pub mod log_dir;
 pub mod retention;

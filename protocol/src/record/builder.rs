@@ -114,6 +114,7 @@ pub struct BatchBuilder {
     next_offset_delta: i64,
     base_timestamp: i64,
     max_timestamp: i64,
+    delete_horizon_ms: Option<i64>,
 }
 
 impl fmt::Debug for BatchBuilder {
@@ -162,7 +163,19 @@ impl BatchBuilder {
             next_offset_delta: 0,
             base_timestamp: -1,
             max_timestamp: -1,
+            delete_horizon_ms: None,
         })
+    }
+
+    /// Sets until when the batch's tombstones stay (KIP-534), ms since the epoch: it takes the
+    /// place of the base timestamp. To be set before the first record.
+    ///
+    /// # Panics
+    /// When there is a record already.
+    pub fn set_delete_horizon(&mut self, ms: i64) {
+        assert_eq!(self.records_count, 0, "the base timestamp is fixed by the first record");
+        self.delete_horizon_ms = Some(ms);
+        self.base_timestamp = ms;
     }
 
     /// How many records there are.
@@ -216,7 +229,8 @@ impl BatchBuilder {
         let delta = delta.map_err(|_| BuildError::OffsetOutOfRange { offset })?;
         let count = self.records_count.checked_add(1);
         let count = count.ok_or(BuildError::OffsetOutOfRange { offset })?;
-        let base = if self.records_count == 0 { parts.timestamp } else { self.base_timestamp };
+        let is_first = self.records_count == 0 && self.delete_horizon_ms.is_none();
+        let base = if is_first { parts.timestamp } else { self.base_timestamp };
         let timestamp_delta = parts.timestamp.wrapping_sub(base);
         let length = parts.length(delta, timestamp_delta).ok_or(BuildError::RecordTooLarge)?;
         match self.batch.plain() {
@@ -241,7 +255,29 @@ impl BatchBuilder {
     /// # Errors
     /// When it is too large, or the compressor fails.
     pub fn build(self) -> Result<Vec<u8>, BuildError> {
-        let fields = self.header_fields();
+        let last_offset_delta = self.next_offset_delta - 1;
+        self.build_with(last_offset_delta)
+    }
+
+    /// The finished batch, which ends with `last_offset` although its last record may lie before:
+    /// what compaction leaves of a batch keeps its range of offsets and sequences.
+    ///
+    /// # Errors
+    /// When a record lies behind `last_offset`, or the batch cannot reach so far; else as
+    /// [`BatchBuilder::build`].
+    pub fn build_to(self, last_offset: i64) -> Result<Vec<u8>, BuildError> {
+        let last_offset_delta = last_offset.wrapping_sub(self.options.base_offset);
+        if last_offset_delta < self.next_offset_delta - 1 {
+            return Err(BuildError::OffsetOutOfRange { offset: last_offset });
+        }
+        self.build_with(last_offset_delta)
+    }
+
+    fn build_with(self, last_offset_delta: i64) -> Result<Vec<u8>, BuildError> {
+        let offset = self.options.base_offset.wrapping_add(last_offset_delta);
+        let delta = i32::try_from(last_offset_delta);
+        let last_offset_delta = delta.map_err(|_| BuildError::OffsetOutOfRange { offset })?;
+        let fields = HeaderFields { last_offset_delta, ..self.header_fields() };
         let mut batch = self.batch.finish()?;
         fields.seal(&mut batch).ok_or(BuildError::BatchTooLarge)?;
         Ok(batch)
@@ -254,6 +290,7 @@ impl BatchBuilder {
             (options.log_append_time.is_some(), Attributes::LOG_APPEND_TIME),
             (options.transactional, Attributes::TRANSACTIONAL),
             (options.control, Attributes::CONTROL),
+            (self.delete_horizon_ms.is_some(), Attributes::DELETE_HORIZON),
         ];
         for (set, bit) in flags {
             attributes |= if set { bit } else { 0 };
@@ -264,7 +301,7 @@ impl BatchBuilder {
             partition_leader_epoch: options.partition_leader_epoch,
             crc: 0,
             attributes: Attributes(attributes),
-            last_offset_delta: (self.next_offset_delta - 1) as i32,
+            last_offset_delta: -1,
             base_timestamp: self.base_timestamp,
             max_timestamp: options.log_append_time.unwrap_or(self.max_timestamp),
             producer_id: options.producer_id,

@@ -39,6 +39,8 @@ pub(super) struct MappedIndex {
 enum State {
     /// Not mapped; the file, if there is one, is full of entries.
     Closed,
+    /// Not mapped, and not to be: the name may be another index's.
+    Gone,
     /// Mapped, or of no length and therefore not mappable.
     Open {
         map: Option<Arc<dyn DiskMap>>,
@@ -106,8 +108,10 @@ impl MappedIndex {
             }
             drop(state);
             let mut state = self.write_state();
-            if matches!(*state, State::Closed) {
-                *state = self.open_as_full()?;
+            match *state {
+                State::Closed => *state = self.open_as_full()?,
+                State::Gone => return Err(io::ErrorKind::NotFound.into()),
+                State::Open { .. } => {}
             }
         }
     }
@@ -135,7 +139,24 @@ impl MappedIndex {
 
     /// Lets the map go until the next search. For a sealed segment's only.
     pub(super) fn release(&self) {
-        *self.write_state() = State::Closed;
+        let mut state = self.write_state();
+        if matches!(*state, State::Open { .. }) {
+            *state = State::Closed;
+        }
+    }
+
+    /// Lets the map go for ever: searches fail with [`io::ErrorKind::NotFound`] from now on.
+    pub(super) fn retire(&self) {
+        *self.write_state() = State::Gone;
+    }
+
+    /// The length of its file, bytes; 0 without one.
+    pub(super) fn file_bytes(&self) -> io::Result<u64> {
+        match self.disk.open(&self.path(), Open::Read) {
+            Ok(file) => file.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether a map is held.
@@ -234,7 +255,7 @@ impl MappedIndex {
     /// Cuts the file to its entries and lets the map go; the file is made when missing.
     pub(super) fn trim(&self) -> io::Result<()> {
         let mut state = self.write_state();
-        if matches!(*state, State::Closed) {
+        if !matches!(*state, State::Open { .. }) {
             // It was closed full, or never opened since the log was loaded.
             return Ok(());
         }

@@ -119,6 +119,16 @@ impl OffsetIndex {
         self.0.release();
     }
 
+    /// See [`MappedIndex::retire`].
+    pub(crate) fn retire(&self) {
+        self.0.retire();
+    }
+
+    /// See [`MappedIndex::file_bytes`].
+    pub(crate) fn file_bytes(&self) -> io::Result<u64> {
+        self.0.file_bytes()
+    }
+
     /// Whether a map is held.
     pub(crate) fn is_mapped(&self) -> bool {
         self.0.is_mapped()

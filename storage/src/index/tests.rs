@@ -12,7 +12,7 @@ use crate::sim::SimDisk;
 const BASE: i64 = 217;
 
 fn place(kind: FileKind) -> Place {
-    Place { dir: Arc::from(Path::new("p")), base_offset: BASE, kind }
+    Place { dir: Arc::from(Path::new("p")), base_offset: BASE, kind, suffix: "" }
 }
 
 fn new_disk() -> Arc<dyn Disk> {
@@ -152,7 +152,7 @@ fn blocks_come_ahead_of_the_entries_in_growing_steps() {
     use std::os::unix::fs::MetadataExt;
     let root = tempfile::tempdir().unwrap();
     let dir: Arc<Path> = Arc::from(root.path());
-    let place = Place { dir, base_offset: 0, kind: FileKind::OffsetIndex };
+    let place = Place { dir, base_offset: 0, kind: FileKind::OffsetIndex, suffix: "" };
     let index = OffsetIndex::new(Arc::new(RealDisk), place);
     index.make_active(10 << 20, false).unwrap();
     let meta = || std::fs::metadata(index.path()).unwrap();

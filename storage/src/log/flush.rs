@@ -149,6 +149,13 @@ impl PartitionLog {
         self.log_dir.watch(self.flush_in_turn())
     }
 
+    /// Makes sealed segments durable with their indexes.
+    pub(super) fn flush_sealed(&self) -> Result<(), StorageError> {
+        let _turn = self.commit.turn();
+        self.log_dir.check()?;
+        self.log_dir.watch(self.flush_in_turn())
+    }
+
     /// Makes everything below `offset` durable, and as much more as there is.
     pub(super) fn flush_to(&self, offset: i64) -> Result<(), StorageError> {
         let Some(turn) = self.commit.turn_unless_durable(offset) else { return Ok(()) };

@@ -77,6 +77,8 @@ fn finish_swap(
                 unlink(disk, &dir.join(name))?;
             }
         }
+        // An old segment that came back beside the new one would bring its records twice.
+        disk.sync_dir(dir).map_err(StorageError::sync(dir))?;
     }
     for (.., name) in swaps {
         let (from, to) = (dir.join(name), dir.join(name.trim_end_matches(".swap")));

@@ -10,6 +10,7 @@
 //! durability settings ask for. Syncs happen without the append lock, and one serves all who wait.
 
 mod append;
+mod compact;
 mod flush;
 mod leftovers;
 mod load;
@@ -51,6 +52,7 @@ use flush::GroupCommit;
 use offsets::Marks;
 use producers::Producers;
 use segments::Segments;
+pub(crate) use structure::Cleaning;
 use structure::Structure;
 
 /// See the module. Shared as an `Arc`; every method may be called from any thread.

@@ -1,17 +1,14 @@
 //! Reading: offsets to file regions.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
 use super::PartitionLog;
 use super::offsets::{Isolation, Mark, Marks, Offsets, Place};
+use super::structure::AsStorageError;
 use crate::disk::DiskFile;
 use crate::error::StorageError;
 use crate::segment::{FirstBatch, Segment, SegmentRead};
-
-/// How often a read is tried that met a truncation or a removal under way.
-const TRIES: usize = 3;
 
 /// What to read.
 #[derive(Clone, Copy, Debug)]
@@ -84,22 +81,17 @@ impl PartitionLog {
     ///
     /// Reading at the log end is no error, there just is nothing yet.
     pub fn read(&self, read: Read) -> Result<ReadResult, ReadError> {
-        let mut tries = 1;
-        loop {
+        let try_it = || {
             self.check_open()?;
-            match self.try_read(read) {
-                // The segment was cut or removed between the look at the offsets and the read.
-                Err(ReadError::Storage(StorageError::Io { source, .. }))
-                    if tries < TRIES && is_gone(&source) =>
-                {
-                    tries += 1;
-                }
-                Err(ReadError::Storage(error)) => {
-                    self.check_open()?;
-                    return self.log_dir.watch(Err(error)).map_err(ReadError::Storage);
-                }
-                result => return result,
+            self.try_read(read)
+        };
+        // Segments may be cut, removed or replaced between the look at the offsets and the read.
+        match self.beside_swaps(try_it) {
+            Err(ReadError::Storage(error)) => {
+                self.check_open()?;
+                self.log_dir.watch(Err(error)).map_err(ReadError::Storage)
             }
+            result => result,
         }
     }
 
@@ -191,8 +183,13 @@ fn visible_end(segment: &Segment, bound: Place) -> Option<u64> {
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
+impl AsStorageError for ReadError {
+    fn as_storage_error(&self) -> Option<&StorageError> {
+        match self {
+            Self::Storage(error) => Some(error),
+            Self::OffsetOutOfRange { .. } => None,
+        }
+    }
 }
 
 impl From<StorageError> for ReadError {

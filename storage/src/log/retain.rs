@@ -67,7 +67,7 @@ impl PartitionLog {
     /// What the disk says, or that the log is closed.
     pub fn expire_segments(&self, now: TrustedNow) -> Result<Expired, StorageError> {
         self.check_open()?;
-        let expired = self.find_expired(now);
+        let expired = self.beside_swaps(|| self.find_expired(now));
         let (expired, active_is_due, log_end_offset) = self.log_dir.watch(expired)?;
         if expired.by_size.segments + expired.by_time.segments == 0 {
             return Ok(expired);

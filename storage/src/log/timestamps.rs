@@ -66,9 +66,13 @@ impl PartitionLog {
                 let leader_epoch = self.latest_epoch();
                 Ok(Some(TimestampAndOffset { timestamp_ms: -1, offset, leader_epoch }))
             }
-            TimestampQuery::MaxTimestamp => self.log_dir.watch(self.find_max_timestamp()),
+            TimestampQuery::MaxTimestamp => {
+                let found = self.beside_swaps(|| self.find_max_timestamp());
+                self.log_dir.watch(found)
+            }
             TimestampQuery::At(timestamp_ms) => {
-                self.log_dir.watch(self.find_timestamp(timestamp_ms))
+                let found = self.beside_swaps(|| self.find_timestamp(timestamp_ms));
+                self.log_dir.watch(found)
             }
         }
     }
@@ -79,7 +83,11 @@ impl PartitionLog {
             if segment.largest_timestamp_ms()? >= ms {
                 let start = segment.position_for_timestamp(ms, offset_min)?;
                 let wanted = Wanted { timestamp_ms: ms, exactly: false, offset_min };
-                return find_record(&segment, start, wanted);
+                let found = find_record(&segment, start, wanted)?;
+                // The record that was so late may have been compacted away, or deleted.
+                if found.is_some() {
+                    return Ok(found);
+                }
             }
         }
         Ok(None)

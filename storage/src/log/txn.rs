@@ -3,6 +3,7 @@
 //! An entry stands in the segment that holds the abort marker. It must be there before the log end
 //! passes the marker, or a reader of committed records could be shown what was aborted.
 
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -43,6 +44,10 @@ impl PartitionLog {
         for segment in [segment].into_iter().chain(following) {
             let path = segment.path_of(FileKind::TxnIndex);
             let found = txn_index::search(&*self.disk, &path, bounds.clone())?;
+            if segment.is_gone() {
+                // Its index may have been gone before it was looked at.
+                return Err(StorageError::io("read", &path)(io::ErrorKind::NotFound.into()));
+            }
             aborted.extend(found.aborted.iter().map(|txn| AbortedTxn {
                 producer_id: txn.producer_id,
                 first_offset: txn.first_offset,

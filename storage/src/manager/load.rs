@@ -89,7 +89,16 @@ impl LockedDirs {
         let (logs, changes) = (RwLock::new(logs), Mutex::new(changes));
         let Self { config, disk, dirs, open_segments } = self;
         let config = ArcSwap::from_pointee(config);
-        Ok(LogManager { disk, config, dirs, open_segments, previous_broker_epoch, logs, changes })
+        Ok(LogManager {
+            disk,
+            config,
+            dirs,
+            open_segments,
+            previous_broker_epoch,
+            logs,
+            changes,
+            cleanings: Mutex::default(),
+        })
     }
 
     /// Looks at the names of all directories, which [`LockedDirs::load`] does too, but which who

@@ -7,6 +7,7 @@
 //!
 //! A directory that fails goes offline: its logs answer errors, those of other directories go on.
 
+mod cleaning;
 mod close;
 mod dirs;
 mod error;
@@ -35,6 +36,7 @@ use crate::log_dir::LogDir;
 use crate::partition_dir::TopicPartition;
 use crate::producer_state::ProducerSettings;
 use crate::retention::ClockWatch;
+use cleaning::Cleanings;
 use dirs::Dir;
 
 /// Settings of a broker's logs.
@@ -65,6 +67,7 @@ pub struct LogManager {
     logs: RwLock<HashMap<TopicPartition, Arc<PartitionLog>>>,
     /// Held while a log is made or deleted, so that two calls for the same one take turns.
     changes: Mutex<Changes>,
+    cleanings: Mutex<Cleanings>,
 }
 
 /// What one caller at a time changes.

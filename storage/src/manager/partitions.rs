@@ -113,6 +113,7 @@ impl LogManager {
         log.log_dir().watch(renamed)?;
         drop(changes);
         self.checkpoint_dir(log.log_dir())?;
+        self.forget_cleaned(&log)?;
         Ok(true)
     }
 

@@ -27,11 +27,14 @@ impl LogManager {
     /// # Errors
     /// The first failure. A full disk only makes the next recovery longer.
     pub fn checkpoint_recovery_points(&self) -> Result<(), StorageError> {
-        self.for_each_online(|log_dir| {
-            self.write_checkpoint(log_dir, RECOVERY_POINT_CHECKPOINT, |log| {
-                Some(log.recovery_point())
-            })
-        })
+        self.for_each_online(|log_dir| self.checkpoint_recovery_points_of(log_dir))
+    }
+
+    pub(crate) fn checkpoint_recovery_points_of(
+        &self,
+        log_dir: &Arc<LogDir>,
+    ) -> Result<(), StorageError> {
+        self.write_checkpoint(log_dir, RECOVERY_POINT_CHECKPOINT, |log| Some(log.recovery_point()))
     }
 
     /// `log.flush.start.offset.checkpoint.interval.ms`: writes log start offsets, of logs that
@@ -72,9 +75,7 @@ impl LogManager {
 
     /// Writes the two checkpoints that a load reads first, for one directory.
     pub(super) fn checkpoint_dir(&self, log_dir: &Arc<LogDir>) -> Result<(), StorageError> {
-        self.write_checkpoint(log_dir, RECOVERY_POINT_CHECKPOINT, |log| {
-            Some(log.recovery_point())
-        })?;
+        self.checkpoint_recovery_points_of(log_dir)?;
         self.checkpoint_log_starts_of(log_dir)
     }
 

@@ -6,6 +6,7 @@
 
 mod append;
 mod budget;
+mod cleaned;
 mod place;
 mod read;
 mod recover;
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub(crate) use append::{BatchFacts, SegmentWriter};
 pub use budget::OpenBudget;
+pub(crate) use cleaned::{CLEANED, CleanedSegment, NewCleaned, SWAP};
 pub(crate) use place::Place;
 pub(crate) use read::{FirstBatch, SegmentRead};
 pub(crate) use recover::Recovered;
@@ -42,6 +44,8 @@ pub(crate) struct Segment {
     /// Bytes of batches. Stored with release after the bytes were written.
     size: AtomicU64,
     sealed: AtomicBool,
+    /// Its files have other names or are another segment's: they are not to be opened any more.
+    gone: AtomicBool,
     /// `None` only while sealed.
     file: RwLock<Option<Arc<dyn DiskFile>>>,
     offset_index: OffsetIndex,
@@ -56,11 +60,22 @@ pub(crate) struct Segment {
 
 impl Segment {
     fn new(disk: Arc<dyn Disk>, dir: &Arc<Path>, base_offset: i64, budget: Budget) -> Self {
-        let at = |kind| Place { dir: Arc::clone(dir), base_offset, kind };
+        Self::with_suffix(disk, dir, base_offset, budget, "")
+    }
+
+    fn with_suffix(
+        disk: Arc<dyn Disk>,
+        dir: &Arc<Path>,
+        base_offset: i64,
+        budget: Budget,
+        suffix: &'static str,
+    ) -> Self {
+        let at = |kind| Place { dir: Arc::clone(dir), base_offset, kind, suffix };
         Self {
             place: at(FileKind::Log),
             size: AtomicU64::new(0),
             sealed: AtomicBool::new(true),
+            gone: AtomicBool::new(false),
             file: RwLock::new(None),
             offset_index: OffsetIndex::new(Arc::clone(&disk), at(FileKind::OffsetIndex)),
             time_index: TimeIndex::new(Arc::clone(&disk), at(FileKind::TimeIndex)),
@@ -80,7 +95,11 @@ impl Segment {
         budget: Budget,
         files: NewFiles,
     ) -> Result<Arc<Self>, StorageError> {
-        let segment = Self::new(disk, dir, base_offset, budget);
+        Self::new(disk, dir, base_offset, budget).make(files)
+    }
+
+    fn make(self, files: NewFiles) -> Result<Arc<Self>, StorageError> {
+        let segment = self;
         let path = segment.path();
         // The indexes come first: one without a log is cleared away by the next load, while a log
         // without an index has to be recovered.
@@ -170,7 +189,11 @@ impl Segment {
         let file = {
             let mut slot = self.file.write().unwrap_or_else(PoisonError::into_inner);
             let path = self.path();
-            let opened = self.disk.open(&path, Open::Read);
+            let opened = if self.is_gone() {
+                Err(io::ErrorKind::NotFound.into())
+            } else {
+                self.disk.open(&path, Open::Read)
+            };
             let file = opened.map_err(StorageError::io("open", &path))?;
             Arc::clone(slot.insert(file))
         };
@@ -268,18 +291,35 @@ impl Segment {
         self.time_index.trim()
     }
 
-    /// Closes it for good: nothing will be appended any more.
+    /// Closes it for good: nothing will be appended any more, and who has not opened its files
+    /// cannot do so now, for their names may soon be another segment's.
     pub(crate) fn retire(&self) {
         self.sealed.store(true, Ordering::Release);
-        self.release();
+        self.gone.store(true, Ordering::Release);
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.offset_index.retire();
+        self.time_index.retire();
+    }
+
+    /// Whether it was retired. While it is not, its files have their names.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
     }
 
     /// Closes it and renames its files so that they no longer count. Returns their new paths, which
     /// are to be unlinked when no reader that opened them before can still be at it.
     pub(crate) fn mark_deleted(&self) -> Result<Vec<PathBuf>, StorageError> {
+        self.mark_deleted_but(None)
+    }
+
+    /// As [`Segment::mark_deleted`], of all files but one.
+    pub(crate) fn mark_deleted_but(
+        &self,
+        kept: Option<FileKind>,
+    ) -> Result<Vec<PathBuf>, StorageError> {
         self.retire();
         let mut renamed = Vec::new();
-        for kind in FileKind::ALL {
+        for kind in FileKind::ALL.into_iter().filter(|kind| Some(*kind) != kept) {
             let from = self.path_of(kind);
             let mut to = from.clone().into_os_string();
             to.push(".deleted");

@@ -11,6 +11,8 @@ pub(crate) struct Place {
     pub(crate) dir: Arc<Path>,
     pub(crate) base_offset: i64,
     pub(crate) kind: FileKind,
+    /// Behind the name: nothing for a segment in use.
+    pub(crate) suffix: &'static str,
 }
 
 /// What a file is called, put together when an error asks for it.
@@ -38,6 +40,8 @@ impl Named for PathBuf {
 
 impl Place {
     pub(crate) fn path(&self) -> PathBuf {
-        self.dir.join(segment_file_name(self.base_offset, self.kind))
+        let mut name = segment_file_name(self.base_offset, self.kind);
+        name.push_str(self.suffix);
+        self.dir.join(name)
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod append;
+mod compaction;
 mod crash;
 mod faults;
 mod fetch;

@@ -39,6 +39,31 @@ fn offsets_may_have_gaps_but_not_go_back() {
     assert_eq!(batch.header().records_count(), 3);
 }
 
+#[test]
+fn what_compaction_leaves_keeps_its_range_and_may_have_a_horizon() {
+    let set = testdata::hello_set();
+    let batch = Batch::new(&set[..73]).unwrap();
+    let record = batch.records().unwrap().next().unwrap().unwrap();
+    let options = BatchOptions { base_offset: 10, ..Default::default() };
+    let mut builder = BatchBuilder::new(options).unwrap();
+    builder.set_delete_horizon(record.timestamp + 5);
+    builder.append_at(12, &record).unwrap();
+    let bytes = builder.build_to(14).unwrap();
+    let built = Batch::new(&bytes).unwrap();
+    let header = built.header();
+    assert!(header.attributes().has_delete_horizon());
+    assert_eq!((header.base_offset(), header.last_offset()), (10, 14));
+    assert_eq!(header.base_timestamp(), record.timestamp + 5);
+    assert_eq!(header.max_timestamp(), record.timestamp);
+    let kept = built.records().unwrap().next().unwrap().unwrap();
+    assert_eq!((kept.offset, kept.timestamp), (12, record.timestamp));
+    for (last_offset, fits) in [(11, false), (12, true), (i64::MAX, false)] {
+        let mut builder = BatchBuilder::new(options).unwrap();
+        builder.append_at(12, &record).unwrap();
+        assert_eq!(builder.build_to(last_offset).is_ok(), fits, "{last_offset}");
+    }
+}
+
 type OwnedHeaders = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
 prop_compose! {
