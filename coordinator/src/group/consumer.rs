@@ -103,7 +103,8 @@ impl Default for ConsumerGroup {
         Self {
             epoch: 1,
             metadata_hash: 0,
-            assignment_epoch: -1,
+            // As if the first epoch had an assignment: there is nothing to assign in it.
+            assignment_epoch: 1,
             assigned_ms: 0,
             members: BTreeMap::new(),
             targets: HashMap::new(),
@@ -336,3 +337,6 @@ impl ConsumerGroup {
         records.push(records::no_group(group_id));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,7 +85,10 @@ impl ConsumerGroup {
     ) -> i64 {
         let mut hashes = Vec::new();
         for topic in topics {
-            let Some(facts) = cluster.topic(topic) else { continue };
+            let Some(facts) = cluster.topic(topic) else {
+                self.topic_hashes.remove(topic);
+                continue;
+            };
             let hash = match self.topic_hashes.get(topic) {
                 Some((known, hash)) if *known == facts => *hash,
                 _ => {
@@ -104,12 +107,24 @@ impl ConsumerGroup {
         group_hash(&hashes)
     }
 
-    /// Whether topics have changed since the hash was last looked at, or it never was.
-    pub(super) fn must_hash(&self, cluster: &dyn ClusterView) -> bool {
-        self.hashed_at.is_none_or(|(version, epoch)| {
+    /// Whether a topic that a member subscribes to has changed since the hash was last looked at,
+    /// or it never was.
+    fn must_hash(&mut self, cluster: &dyn ClusterView) -> bool {
+        let version = cluster.version();
+        match self.hashed_at {
+            None => true,
             // An epoch that was drawn up but not written asks for another try.
-            version != cluster.version() || self.epoch < epoch
-        })
+            Some((_, epoch)) if self.epoch < epoch => true,
+            Some((seen, _)) if seen == version => false,
+            Some((_, epoch)) => {
+                let known = |topic| self.topic_hashes.get(topic).map(|(facts, _)| *facts);
+                let changed = self.names.topics().any(|topic| cluster.topic(topic) != known(topic));
+                if !changed {
+                    self.hashed_at = Some((version, epoch));
+                }
+                changed
+            }
+        }
     }
 
     /// The group's epoch with the changed member, another one if `bump` or topics have changed.

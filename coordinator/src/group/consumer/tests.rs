@@ -1,0 +1,5 @@
+//! Tests of consumer groups through a shard, with its log.
+
+mod golden;
+mod heartbeat;
+mod world;
