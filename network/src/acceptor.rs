@@ -17,14 +17,17 @@ use nix::sys::socket::{
 };
 
 use crate::config::ServerConfig;
-use crate::counters::{CloseReason, Counters};
-use crate::inbox::Inbox;
+use crate::counters::CloseReason;
 use crate::log_limit::LogLimit;
-use crate::quota::{ConnectionQuota, QuotaSlot};
+use crate::quota::{Admission, QuotaSlot};
 use crate::service::Connection;
+use crate::shared::Shared;
 
 /// How long accepting rests when the process has no descriptor even to refuse with.
 const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// The token of the waker; listeners have their place in the configuration.
+const WAKER: Token = Token(usize::MAX);
 
 /// A connection on its way to its Processor.
 #[derive(Debug)]
@@ -38,9 +41,7 @@ pub(crate) struct Accepted {
 pub(crate) struct Acceptor {
     poll: Poll,
     listeners: Vec<TcpListener>,
-    processors: Vec<Arc<Inbox>>,
-    quota: ConnectionQuota,
-    counters: Arc<Counters>,
+    shared: Arc<Shared>,
     handle: Arc<AcceptorHandle>,
     /// A descriptor to give up when there are none, so that a connection can be taken and closed.
     reserve: Option<OwnedFd>,
@@ -48,15 +49,27 @@ pub(crate) struct Acceptor {
     log_limit: LogLimit,
 }
 
-/// How other threads stop the Acceptor.
+/// How other threads stop the Acceptor, or make it look again whether it may accept.
+#[derive(Debug)]
 pub(crate) struct AcceptorHandle {
     stop: AtomicBool,
     waker: Waker,
 }
 
 impl AcceptorHandle {
+    /// A handle, and the poll that it wakes.
+    pub(crate) fn new() -> io::Result<(Poll, Arc<AcceptorHandle>)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        Ok((poll, Arc::new(AcceptorHandle { stop: AtomicBool::new(false), waker })))
+    }
+
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    pub(crate) fn wake(&self) {
         if let Err(error) = self.waker.wake() {
             log::error!("the acceptor cannot be woken: {error}");
         }
@@ -64,12 +77,12 @@ impl AcceptorHandle {
 }
 
 impl Acceptor {
+    /// Binds the listeners. `poll` is the one that `handle` wakes.
     pub(crate) fn new(
         config: &ServerConfig,
-        processors: Vec<Arc<Inbox>>,
-        counters: Arc<Counters>,
+        shared: Arc<Shared>,
+        (poll, handle): (Poll, Arc<AcceptorHandle>),
     ) -> io::Result<Acceptor> {
-        let poll = Poll::new()?;
         let mut listeners = Vec::new();
         for (at, address) in config.listeners.iter().enumerate() {
             let mut listener = bind_listener(*address, config)
@@ -77,22 +90,15 @@ impl Acceptor {
             poll.registry().register(&mut listener, Token(at), Interest::READABLE)?;
             listeners.push(listener);
         }
-        let waker = Waker::new(poll.registry(), Token(listeners.len()))?;
         Ok(Acceptor {
             poll,
             listeners,
-            processors,
-            quota: ConnectionQuota::new(config),
-            counters,
-            handle: Arc::new(AcceptorHandle { stop: AtomicBool::new(false), waker }),
+            shared,
+            handle,
             reserve: reserve_descriptor(),
             next_id: 1,
             log_limit: LogLimit::default(),
         })
-    }
-
-    pub(crate) fn handle(&self) -> Arc<AcceptorHandle> {
-        Arc::clone(&self.handle)
     }
 
     pub(crate) fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
@@ -115,29 +121,35 @@ impl Acceptor {
                 return;
             }
             // All of them, whatever the events say: an edge that came while descriptors were
-            // short does not come again.
-            timeout = None;
-            for listener in 0..self.listeners.len() {
-                if !self.drain(listener) {
-                    timeout = Some(BACK_OFF);
-                }
-            }
+            // short, or a limit was reached, does not come again.
+            let rests: Vec<_> = (0..self.listeners.len()).map(|at| self.drain(at)).collect();
+            timeout = rests.into_iter().flatten().min();
         }
     }
 
-    /// Accepts what waits at one listener. False when some had to be left.
-    fn drain(&mut self, listener: usize) -> bool {
+    /// Accepts what waits at one listener and may come in. Tells for how long to rest when some
+    /// had to be left that nobody will wake this thread for.
+    fn drain(&mut self, listener: usize) -> Option<Duration> {
         while !self.handle.stop.load(Ordering::SeqCst) {
+            match self.shared.quota.admission(listener) {
+                Admission::Now => (),
+                Admission::WhenOneEnds => return None,
+                Admission::At(at_ns) => {
+                    let rest_ns = at_ns.saturating_sub(self.shared.quota.now_ns());
+                    // Whole milliseconds, rounded up: a shorter wait would only spin.
+                    return Some(Duration::from_millis(rest_ns / 1_000_000 + 1));
+                }
+            }
             match self.listeners[listener].accept() {
                 Ok((stream, peer)) => self.admit(stream, peer, listener),
                 Err(error) => match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
-                    Errno::EAGAIN => return true,
+                    Errno::EAGAIN => return None,
                     Errno::EMFILE | Errno::ENFILE => {
                         if !self.refuse_for_descriptors(listener) {
-                            return false;
+                            return Some(BACK_OFF);
                         }
                     }
-                    Errno::ENOBUFS | Errno::ENOMEM => return false,
+                    Errno::ENOBUFS | Errno::ENOMEM => return Some(BACK_OFF),
                     Errno::EINTR => (),
                     // The peer or the way to it was gone before it was accepted: not our trouble.
                     Errno::ECONNABORTED
@@ -152,31 +164,27 @@ impl Acceptor {
                     }
                     _ => {
                         self.warn(&format!("connections cannot be accepted: {error}"));
-                        return false;
+                        return Some(BACK_OFF);
                     }
                 },
             }
         }
-        true
+        None
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr, listener: usize) {
-        let slot = match self.quota.enter(peer.ip()) {
-            Ok(slot) => slot,
-            Err(reason) => {
-                self.counters.close(reason);
-                return self.warn(&format!("connection from {peer} refused: {reason:?} reached"));
-            }
+        let shared = &self.shared;
+        let Ok(slot) = shared.quota.enter(peer.ip(), listener) else {
+            shared.counters.close(CloseReason::ConnectionsPerIpMax);
+            return self.warn(&format!("connection from {peer} refused: its address has too many"));
         };
         let facts = Connection { id: self.next_id, peer, listener };
         self.next_id += 1;
-        self.counters.accepted.one();
-        let owner = self
-            .processors
-            .iter()
-            .min_by_key(|inbox| inbox.connections.load(Ordering::Relaxed))
-            .expect("a server has a processor");
-        owner.accepted(Accepted { stream, facts, slot });
+        shared.counters.accepted.one();
+        shared.roster.accepted(Accepted { stream, facts, slot });
+        if 0 < shared.quota.excess() {
+            shared.roster.wake_all();
+        }
     }
 
     /// Closes one waiting connection with the reserved descriptor, so that its peer learns of it
@@ -190,7 +198,7 @@ impl Acceptor {
         let refused = self.listeners[listener].accept();
         let was_possible = match &refused {
             Ok(_) => {
-                self.counters.close(CloseReason::Descriptors);
+                self.shared.counters.close(CloseReason::Descriptors);
                 true
             }
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,

@@ -22,12 +22,15 @@ pub(crate) struct RequestChannel {
     queue: Mutex<Queue>,
     ready: Condvar,
     requests_max: usize,
-    handlers: usize,
     counters: Arc<Counters>,
 }
 
 struct Queue {
     calls: VecDeque<Call>,
+    /// Handlers that there should be, at least 1.
+    handlers: usize,
+    /// Handlers that take calls, or are about to be started.
+    running: usize,
     /// Handlers that wait and have not been woken.
     sleepers: usize,
     /// Wake-ups sent that no handler has acted on.
@@ -38,14 +41,13 @@ struct Queue {
 }
 
 impl RequestChannel {
-    pub(crate) fn new(
-        requests_max: usize,
-        handlers: usize,
-        counters: Arc<Counters>,
-    ) -> RequestChannel {
+    /// A channel without handlers.
+    pub(crate) fn new(requests_max: usize, counters: Arc<Counters>) -> RequestChannel {
         RequestChannel {
             queue: Mutex::new(Queue {
                 calls: VecDeque::new(),
+                handlers: 1,
+                running: 0,
                 sleepers: 0,
                 woken: 0,
                 refused: Vec::new(),
@@ -53,9 +55,34 @@ impl RequestChannel {
             }),
             ready: Condvar::new(),
             requests_max: requests_max.max(1),
-            handlers: handlers.max(1),
             counters,
         }
+    }
+
+    /// Wants `handlers` threads to take calls, at least 1. Tells how many must be started for that;
+    /// those that are too many end when they come to take.
+    pub(crate) fn set_handlers(&self, handlers: usize) -> usize {
+        let mut queue = self.lock();
+        if queue.closed {
+            return 0;
+        }
+        queue.handlers = handlers.max(1);
+        let to_start = queue.handlers.saturating_sub(queue.running);
+        queue.running += to_start;
+        if queue.handlers < queue.running {
+            self.wake_all(queue);
+        }
+        to_start
+    }
+
+    /// So many of those to be started could not be.
+    pub(crate) fn not_started(&self, handlers: usize) {
+        self.lock().running -= handlers;
+    }
+
+    /// Handlers that there should be.
+    pub(crate) fn handlers(&self) -> usize {
+        self.lock().handlers
     }
 
     /// Moves calls from the front of `calls` into the queue, as many as fit. When some do not,
@@ -76,11 +103,22 @@ impl RequestChannel {
         }
     }
 
-    /// Waits for calls and moves this handler's share of them into `into`. False when the channel
-    /// is closed and empty.
+    /// Waits for calls and moves this handler's share of them into `into`. False when the handler
+    /// is to end: there are too many, or the channel is closed and empty.
     pub(crate) fn take(&self, into: &mut VecDeque<Call>) -> bool {
         let mut queue = self.lock();
-        while queue.calls.is_empty() {
+        loop {
+            if queue.handlers < queue.running {
+                queue.running -= 1;
+                // It may have been woken for these.
+                if !queue.calls.is_empty() {
+                    self.wake_one(queue);
+                }
+                return false;
+            }
+            if !queue.calls.is_empty() {
+                break;
+            }
             if queue.closed {
                 return false;
             }
@@ -93,7 +131,7 @@ impl RequestChannel {
                 queue.sleepers = queue.sleepers.saturating_sub(1);
             }
         }
-        let share = queue.calls.len().div_ceil(self.handlers).min(TAKE_MAX);
+        let share = queue.calls.len().div_ceil(queue.handlers).min(TAKE_MAX);
         into.extend(queue.calls.drain(..share));
         let refused = std::mem::take(&mut queue.refused);
         if queue.calls.is_empty() {
@@ -116,10 +154,14 @@ impl RequestChannel {
         let mut queue = self.lock();
         queue.closed = true;
         let dropped = drop_waiting.then(|| std::mem::take(&mut queue.calls));
+        self.wake_all(queue);
+        drop(dropped);
+    }
+
+    fn wake_all(&self, mut queue: MutexGuard<'_, Queue>) {
         queue.woken += queue.sleepers;
         queue.sleepers = 0;
         drop(queue);
-        drop(dropped);
         self.ready.notify_all();
     }
 
@@ -167,7 +209,9 @@ mod tests {
     fn set_up(requests_max: usize, handlers: usize) -> (Poll, Arc<Inbox>, RequestChannel) {
         let (poll, counters) = (Poll::new().unwrap(), Arc::new(Counters::default()));
         let inbox = Inbox::new(poll.registry(), Token(0), Arc::clone(&counters)).unwrap();
-        (poll, Arc::new(inbox), RequestChannel::new(requests_max, handlers, counters))
+        let channel = RequestChannel::new(requests_max, counters);
+        assert_eq!(channel.set_handlers(handlers), handlers);
+        (poll, Arc::new(inbox), channel)
     }
 
     #[test]
@@ -218,5 +262,43 @@ mod tests {
             channel.close(false);
         });
         assert_eq!(*seen.lock().unwrap(), vec![1; 200]);
+    }
+
+    #[test]
+    fn handlers_come_and_go_and_every_call_is_taken_once() {
+        let (_poll, inbox, channel) = set_up(10, 1);
+        let seen = StdMutex::new(vec![0; 250]);
+        let ended = StdMutex::new(0);
+        thread::scope(|scope| {
+            let handler = || {
+                let mut taken = VecDeque::new();
+                while channel.take(&mut taken) {
+                    for (request, reply) in taken.drain(..) {
+                        seen.lock().unwrap()[usize::from(request.frame[0])] += 1;
+                        reply.nothing();
+                    }
+                }
+                *ended.lock().unwrap() += 1;
+            };
+            scope.spawn(handler);
+            let mut started = 1;
+            let mut waiting = calls(0..250);
+            let mut turn = 0;
+            while !waiting.is_empty() {
+                turn += 1;
+                let to_start = channel.set_handlers([1, 7, 2, 4][turn % 4]);
+                (0..to_start).for_each(|_| drop(scope.spawn(handler)));
+                started += to_start;
+                channel.push(&mut waiting, &inbox);
+                thread::yield_now();
+            }
+            channel.set_handlers(2);
+            while *ended.lock().unwrap() < started - 2 {
+                thread::yield_now();
+            }
+            channel.close(false);
+            assert_eq!(channel.set_handlers(5), 0, "none starts any more");
+        });
+        assert_eq!(*seen.lock().unwrap(), vec![1; 250]);
     }
 }

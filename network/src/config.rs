@@ -25,12 +25,24 @@ pub struct ServerConfig {
     pub request_bytes_max: u64,
     /// Requests that wait for a handler, at least 1 (`queued.max.requests`).
     pub requests_max: usize,
-    /// Connections at a time (`max.connections`). The newest is closed when there are more.
+    /// Connections at a time (`max.connections`). Further ones wait in the listener's backlog.
     pub connections_max: usize,
-    /// Connections at a time from one address (`max.connections.per.ip`).
+    /// Connections at a time on each listener, in their order; what is missing has no limit
+    /// (`listener.name.x.max.connections`). Further ones wait.
+    pub listener_connections_max: Vec<usize>,
+    /// Connections at a time from one address (`max.connections.per.ip`). Further ones are closed.
     pub connections_per_ip_max: usize,
     /// Exceptions from it (`max.connections.per.ip.overrides`).
     pub connections_per_ip_overrides: HashMap<IpAddr, usize>,
+    /// Connections accepted per second, over ten seconds (`max.connection.creation.rate`). Further
+    /// ones wait in the listener's backlog. `i32::MAX` is no limit.
+    pub connection_rate_max: u32,
+    /// The same for each listener, in their order; what is missing has no limit
+    /// (`listener.name.x.max.connection.creation.rate`).
+    pub listener_connection_rate_max: Vec<u32>,
+    /// Which of several listeners brokers use (`inter.broker.listener.name`): limits on all
+    /// connections do not hold it back, a connection of another listener is closed instead.
+    pub inter_broker_listener: Option<usize>,
     /// A connection on which no byte moves for so long is closed, unless the service has a request
     /// of it (`connections.max.idle.ms`).
     pub idle_max: Duration,
@@ -55,8 +67,12 @@ impl Default for ServerConfig {
             request_bytes_max: 512 * 1024 * 1024,
             requests_max: 500,
             connections_max: i32::MAX as usize,
+            listener_connections_max: Vec::new(),
             connections_per_ip_max: i32::MAX as usize,
             connections_per_ip_overrides: HashMap::new(),
+            connection_rate_max: i32::MAX as u32,
+            listener_connection_rate_max: Vec::new(),
+            inter_broker_listener: None,
             idle_max: Duration::from_millis(600_000),
             backlog: 50,
             send_buffer_bytes: None,

@@ -53,6 +53,11 @@ impl ConnectionState {
         self.ready.is_none() && !self.ended && !self.stopping
     }
 
+    /// Changes the limit on requests.
+    pub(crate) fn set_frame_bytes_max(&mut self, frame_bytes_max: u32) {
+        self.reader.set_frame_bytes_max(frame_bytes_max);
+    }
+
     /// Where bytes from the peer go; `None` while memory is short.
     pub(crate) fn space(&mut self, pool: &FramePool) -> Option<&mut [u8]> {
         assert!(self.wants_read(), "a connection with a frame ahead is not read from");

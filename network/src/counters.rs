@@ -34,7 +34,8 @@ pub enum CloseReason {
     Service,
     /// A file region or a whole response was not what was promised.
     Response,
-    /// Over [`connections_max`](crate::ServerConfig::connections_max).
+    /// [`connections_max`](crate::ServerConfig::connections_max) was lowered, and this was the
+    /// connection longest unused; or it had to make room for the brokers' listener.
     ConnectionsMax,
     /// Over [`connections_per_ip_max`](crate::ServerConfig::connections_per_ip_max).
     ConnectionsPerIpMax,

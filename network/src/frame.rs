@@ -48,6 +48,11 @@ impl FrameReader {
         FrameReader { frame_bytes_max, buffer: None, start: 0, end: 0, usual_bytes: 0 }
     }
 
+    /// Changes the limit on bodies, also on one that is being received.
+    pub(crate) fn set_frame_bytes_max(&mut self, frame_bytes_max: u32) {
+        self.frame_bytes_max = frame_bytes_max;
+    }
+
     /// Where the caller should put the next bytes from the stream; not empty. `None` while the
     /// pool has no memory to give.
     ///

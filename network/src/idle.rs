@@ -28,9 +28,24 @@ impl IdleTimers {
         IdleTimers { idle_ms, due: BinaryHeap::new() }
     }
 
-    /// Watches a connection that is active now.
-    pub(crate) fn watch(&mut self, address: Address, now_ms: u64) {
-        let at_ms = now_ms.saturating_add(self.idle_ms);
+    pub(crate) fn idle_ms(&self) -> u64 {
+        self.idle_ms
+    }
+
+    /// Changes how long connections may be idle.
+    pub(crate) fn set_idle_ms(&mut self, idle_ms: u64) {
+        // One that could not be told in 64 bits counts as active long ago; its owner is asked.
+        let active_ms = |due: &Due| due.at_ms.saturating_sub(self.idle_ms);
+        let moved = |Reverse(due): Reverse<Due>| {
+            Reverse(Due { at_ms: active_ms(&due).saturating_add(idle_ms), ..due })
+        };
+        self.due = std::mem::take(&mut self.due).into_iter().map(moved).collect();
+        self.idle_ms = idle_ms;
+    }
+
+    /// Watches a connection that was active at `active_ms`.
+    pub(crate) fn watch(&mut self, address: Address, active_ms: u64) {
+        let at_ms = active_ms.saturating_add(self.idle_ms);
         self.due.push(Reverse(Due { at_ms, id: address.id, slot: address.slot }));
     }
 
@@ -81,5 +96,21 @@ mod tests {
         assert_eq!(timers.next_ms(), Some(160), "2 moved on, 3 is forgotten");
         assert_eq!(timers.next_idle(160, |a| active.get(&a.id).copied()), Some(at(2)));
         assert_eq!(timers.next_ms(), None);
+    }
+
+    #[test]
+    fn another_limit_acts_on_those_already_watched() {
+        let mut timers = IdleTimers::new(u64::MAX);
+        let at = |id| Address { slot: id as usize, id };
+        timers.watch(at(1), 50);
+        timers.watch(at(2), 80);
+        assert_eq!(timers.next_idle(1 << 40, |_| Some(0)), None);
+        let active = |address: Address| Some(if address.id == 1 { 50 } else { 80 });
+        timers.set_idle_ms(100);
+        assert_eq!(timers.next_idle(149, active), None);
+        assert_eq!(timers.next_idle(150, active), Some(at(1)));
+        timers.set_idle_ms(1000);
+        assert_eq!(timers.next_idle(1079, active), None);
+        assert_eq!(timers.next_idle(1080, active), Some(at(2)));
     }
 }

@@ -1,16 +1,23 @@
 //! What other threads leave for a Processor: answers and new connections. The Processor is woken
 //! only when it sleeps, and once for all that is left before it looks.
+//!
+//! The inbox outlives its Processor, because requests that are with the service hold it. When the
+//! Processor has handed its connections over, the inbox forwards their answers.
 
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
+use std::mem::take;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::{Registry, Token, Waker};
 
 use crate::acceptor::Accepted;
+use crate::channel::Call;
 use crate::counters::Counters;
 use crate::outbound::Command;
+use crate::peer::Peer;
 use crate::service::{Address, Answer};
 
 /// The Processor works and will look into the inbox before it sleeps.
@@ -22,10 +29,12 @@ const NOTIFIED: u8 = 2;
 
 /// What a Processor is told to do.
 pub(crate) const RUN: u8 = 0;
+/// Hand all connections over to other Processors and end.
+pub(crate) const RETIRE: u8 = 1;
 /// Answer what is in flight, take nothing new, end when no connection is left.
-pub(crate) const DRAIN: u8 = 1;
+pub(crate) const DRAIN: u8 = 2;
 /// Close all connections and end.
-pub(crate) const FORCE: u8 = 2;
+pub(crate) const FORCE: u8 = 3;
 
 /// The inbox of one Processor. Bounded by what may be in it: one answer per connection, and
 /// connections, which have limits of their own.
@@ -44,9 +53,22 @@ pub(crate) struct Inbox {
 pub(crate) struct Left {
     pub(crate) answers: Vec<(Address, Answer)>,
     pub(crate) accepted: Vec<Accepted>,
+    /// Connections that another Processor had.
+    pub(crate) handed: Vec<Peer>,
+    /// Requests that another Processor could not pass on yet.
+    pub(crate) calls: VecDeque<Call>,
     /// Wishes about outbound connections, in their order.
     pub(crate) commands: Vec<Command>,
+    forward: Option<Forward>,
     closed: bool,
+}
+
+/// Where to what is meant for a Processor that has handed all over.
+pub(crate) struct Forward {
+    /// Who has a connection now whose request is with the service, by [`Address::id`].
+    pub(crate) answers: HashMap<u64, Arc<Inbox>>,
+    /// Who has everything else.
+    pub(crate) heir: Arc<Inbox>,
 }
 
 impl Inbox {
@@ -66,25 +88,52 @@ impl Inbox {
     }
 
     pub(crate) fn answer(&self, address: Address, answer: Answer) {
-        self.leave(|left| left.answers.push((address, answer)));
+        let mut left = self.lock();
+        if let Some(forward) = &mut left.forward {
+            let owner = forward.answers.remove(&address.id);
+            drop(left);
+            if let Some(owner) = owner {
+                owner.answer(address.moved(), answer);
+            }
+        } else {
+            self.leave(left, |left| left.answers.push((address, answer)));
+        }
     }
 
     pub(crate) fn accepted(&self, accepted: Accepted) {
         self.connections.fetch_add(1, Ordering::Relaxed);
-        self.leave(|left| left.accepted.push(accepted));
+        self.leave(self.lock(), |left| left.accepted.push(accepted));
+    }
+
+    /// Gives the Processor a connection that another one had.
+    pub(crate) fn hand_over(&self, peer: Peer) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        self.leave(self.lock(), |left| left.handed.push(peer));
+    }
+
+    /// Gives the Processor requests of connections that it has been handed.
+    pub(crate) fn hand_calls(&self, calls: VecDeque<Call>) {
+        self.leave(self.lock(), |left| left.calls.extend(calls));
     }
 
     pub(crate) fn command(&self, command: Command) {
-        self.leave(|left| left.commands.push(command));
+        let left = self.lock();
+        if let Some(forward) = &left.forward {
+            let heir = Arc::clone(&forward.heir);
+            drop(left);
+            heir.command(command);
+        } else {
+            self.leave(left, |left| left.commands.push(command));
+        }
     }
 
-    /// Tells the Processor to [`DRAIN`] or to [`FORCE`].
-    pub(crate) fn stop(&self, how: u8) {
+    /// Tells the Processor to [`RETIRE`], to [`DRAIN`] or to [`FORCE`].
+    pub(crate) fn tell(&self, how: u8) {
         self.stop.fetch_max(how, Ordering::SeqCst);
         self.wake();
     }
 
-    /// What the Processor was told: [`RUN`], [`DRAIN`] or [`FORCE`].
+    /// What the Processor was told last and strongest.
     pub(crate) fn told(&self) -> u8 {
         self.stop.load(Ordering::SeqCst)
     }
@@ -103,13 +152,16 @@ impl Inbox {
     /// Takes what was left into `into`, which must be empty: its memory is used again.
     pub(crate) fn take(&self, into: &mut Left) {
         assert!(into.answers.is_empty() && into.accepted.is_empty(), "all was handled");
-        assert!(into.commands.is_empty(), "all was handled");
+        assert!(into.commands.is_empty() && into.handed.is_empty(), "all was handled");
+        assert!(into.calls.is_empty(), "all was handled");
         // Before looking: what comes after the look sets it again and forbids the sleep.
         self.state.store(AWAKE, Ordering::SeqCst);
         let mut left = self.lock();
         std::mem::swap(&mut left.answers, &mut into.answers);
         std::mem::swap(&mut left.accepted, &mut into.accepted);
         std::mem::swap(&mut left.commands, &mut into.commands);
+        std::mem::swap(&mut left.handed, &mut into.handed);
+        std::mem::swap(&mut left.calls, &mut into.calls);
     }
 
     /// Whether the Processor may wait; false when something was left meanwhile.
@@ -122,28 +174,69 @@ impl Inbox {
         self.state.load(Ordering::SeqCst) == NOTIFIED
     }
 
-    /// From now on whatever is left here is dropped: the Processor is gone.
+    /// From now on whatever is left here is dropped: the Processor is gone. Unless it has handed
+    /// all over; then that stays in force.
     pub(crate) fn close(&self) {
-        let dropped = {
-            let mut left = self.lock();
-            std::mem::replace(&mut *left, Left { closed: true, ..Left::default() })
-        };
+        let mut left = self.lock();
+        if left.forward.is_some() {
+            return;
+        }
+        let dropped = std::mem::replace(&mut *left, Left { closed: true, ..Left::default() });
+        drop(left);
         // Outside the lock: answers own things that may be slow to drop.
         drop(dropped);
     }
 
-    fn leave(&self, put: impl FnOnce(&mut Left)) {
+    /// As [`Inbox::close`], but only if no connection was left here since the last look.
+    pub(crate) fn close_unless_given(&self) -> bool {
+        let given = {
+            let left = self.lock();
+            !(left.accepted.is_empty() && left.handed.is_empty())
+        };
+        if !given {
+            self.close();
+        }
+        !given
+    }
+
+    /// From now on the inbox forwards what comes, and what lies here is forwarded now. To be called
+    /// under the roster's lock, when the connections themselves have been handed over.
+    pub(crate) fn forward(&self, mut forward: Forward) {
         let mut left = self.lock();
+        for accepted in left.accepted.drain(..) {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            forward.heir.accepted(accepted);
+        }
+        for peer in left.handed.drain(..) {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            if peer.state.is_waiting_for_service() {
+                forward.answers.insert(peer.facts.id, Arc::clone(&forward.heir));
+            }
+            forward.heir.hand_over(peer);
+        }
+        // A lock on another inbox is taken under this one's: always that of a Processor that is
+        // still active, so never in a circle. Commands must not overtake each other.
+        left.commands.drain(..).for_each(|command| forward.heir.command(command));
+        let (answers, calls) = (take(&mut left.answers), take(&mut left.calls));
+        let heir = Arc::clone(&forward.heir);
+        left.forward = Some(forward);
+        drop(left);
+        heir.hand_calls(calls);
+        answers.into_iter().for_each(|(address, answer)| self.answer(address, answer));
+    }
+
+    fn leave(&self, mut left: MutexGuard<'_, Left>, put: impl FnOnce(&mut Left)) {
         if left.closed {
-            return;
+            // What is not put owns things that may be slow to drop, or lead back here.
+            return drop(left);
         }
         put(&mut left);
         drop(left);
         self.wake();
     }
 
-    /// A poisoned lock guards two vectors that are whole between any two statements.
-    fn lock(&self) -> std::sync::MutexGuard<'_, Left> {
+    /// A poisoned lock guards vectors that are whole between any two statements.
+    fn lock(&self) -> MutexGuard<'_, Left> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -86,6 +86,19 @@
 //! everything while the service turns out to block. A service can keep single requests off the
 //! Processor ([`Service::may_run_inline`]).
 //!
+//! # What changes while it runs
+//!
+//! [`Control`] resizes both pools and sets the limits, under load too.
+//!
+//! - A handler that is one too many ends when it comes for the next request.
+//! - A Processor that is one too many takes its sockets out of its poll and gives the connections,
+//!   with what was read and what is still to be written, to the others, which drive each once as if
+//!   the kernel had reported it. Requests that are with the service keep the old inbox, which
+//!   forwards their answers. So nothing waits for a slow request, and the thread ends at once.
+//! - Connections beyond [`ServerConfig::connections_max`] and faster ones than
+//!   [`ServerConfig::connection_rate_max`] wait in the kernel's backlog, as in Kafka: the Acceptor
+//!   does not accept. When the limit is lowered, the longest unused connections are closed.
+//!
 //! # File regions
 //!
 //! A region under [`COPY_BYTES_BELOW`] is read into a buffer of the Processor and goes out in one
@@ -100,12 +113,13 @@
 //! # What it does not do
 //!
 //! No TLS and no authentication yet: both belong between the socket and the frames of a connection.
-//! No limit on the rate of new connections. A `sendfile` of pages that are not in the page cache
+//! A `sendfile` of pages that are not in the page cache
 //! waits for the disk on the Processor's thread, as in Kafka.
 
 #![forbid(unsafe_code)]
 
 pub use config::{InlinePolicy, ServerConfig};
+pub use control::Control;
 pub use counters::{CloseReason, Counter, Counters};
 pub use frame::{FrameError, FrameReader};
 pub use outbound::{Outbound, OutboundError};
@@ -117,6 +131,7 @@ pub use service::{Answer, Connection, Reply, Request, Service};
 
 // In the order in which they are best read. The border:
 mod config;
+mod control;
 mod counters;
 mod response;
 mod service;
@@ -128,6 +143,7 @@ mod idle;
 mod inline;
 mod pool;
 mod quota;
+mod rate;
 mod starved;
 
 // Threads and sockets:
@@ -138,5 +154,8 @@ mod log_limit;
 mod outbound;
 mod peer;
 mod processor;
+mod roster;
 mod sendfile;
 mod server;
+mod shared;
+mod threads;

@@ -98,9 +98,23 @@ impl fmt::Debug for Outbound {
 
 /// What the handle tells its Processor.
 pub(crate) enum Command {
-    Open { key: usize, stream: TcpStream },
-    Send { key: usize, outgoing: Outgoing, waiting: Waiting },
-    Close { key: usize },
+    Open {
+        key: usize,
+        stream: TcpStream,
+    },
+    /// Another Processor had it.
+    Adopt {
+        key: usize,
+        peer: Box<Peer>,
+    },
+    Send {
+        key: usize,
+        outgoing: Outgoing,
+        waiting: Waiting,
+    },
+    Close {
+        key: usize,
+    },
 }
 
 /// Somebody who waits for an answer, and is told in any case.
@@ -159,7 +173,7 @@ impl Exchange {
 }
 
 /// One outbound connection with its socket.
-struct Peer {
+pub(crate) struct Peer {
     stream: TcpStream,
     exchange: Exchange,
     connected: bool,
@@ -204,6 +218,15 @@ impl Outbounds {
                 };
                 self.peers.insert(key, peer);
             }
+            Command::Adopt { key, mut peer } => {
+                let token = Token(OUTBOUND_TOKENS + key);
+                let interest = Interest::READABLE | Interest::WRITABLE;
+                if let Err(error) = registry.register(&mut peer.stream, token, interest) {
+                    return tools.log_limit.warn(&format!("an outbound connection: {error}"));
+                }
+                self.peers.insert(key, *peer);
+                self.drive(key, tools);
+            }
             Command::Send { key, outgoing, waiting } => {
                 // Without a peer the one who waits is told by being dropped.
                 if let Some(peer) = self.peers.get_mut(&key) {
@@ -214,6 +237,17 @@ impl Outbounds {
             }
             Command::Close { key } => drop(self.peers.remove(&key)),
         }
+    }
+
+    /// Gives all connections away, as commands for another Processor.
+    pub(crate) fn give_away(&mut self, registry: &Registry) -> Vec<Command> {
+        let give = |(key, mut peer): (usize, Peer)| {
+            if let Err(error) = registry.deregister(&mut peer.stream) {
+                log::debug!("deregistering outbound connection {key}: {error}");
+            }
+            Command::Adopt { key, peer: Box::new(peer) }
+        };
+        self.peers.drain().map(give).collect()
     }
 
     /// Acts on what the poll said.

@@ -37,7 +37,7 @@ pub(crate) struct Peer {
     writable: bool,
     /// The kernel has told that the peer sends nothing more: then a short read is not the last.
     read_closed: bool,
-    _quota: QuotaSlot,
+    pub(crate) quota: QuotaSlot,
 }
 
 /// An idle connection costs this, its descriptor and a timer, and no buffer.
@@ -50,6 +50,7 @@ pub(crate) struct Tools<'a> {
     pub(crate) scratch: &'a mut [u8],
     pub(crate) log_limit: &'a LogLimit,
     pub(crate) now_ms: u64,
+    pub(crate) frame_bytes_max: u32,
 }
 
 /// What came of driving a connection.
@@ -76,8 +77,16 @@ impl Peer {
             readable: false,
             writable: true,
             read_closed: false,
-            _quota: accepted.slot,
+            quota: accepted.slot,
         }
+    }
+
+    /// Makes a connection that another Processor had ready to be driven by this one. Its marks
+    /// stay: the new poll tells of edges from now on, and again of what is so already.
+    pub(crate) fn arrive(&mut self) {
+        self.listed = false;
+        self.mid_frame_listed = false;
+        self.starved_listed = false;
     }
 
     pub(crate) fn stream(&mut self) -> &mut TcpStream {
@@ -155,6 +164,7 @@ impl Peer {
 
     fn read(&mut self, tools: &mut Tools<'_>, driven: &mut Driven) -> Result<(), CloseReason> {
         let mut left = TURN_BYTES;
+        self.state.set_frame_bytes_max(tools.frame_bytes_max);
         while self.readable && self.state.wants_read() {
             if left == 0 {
                 driven.again = true;

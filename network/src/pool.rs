@@ -31,7 +31,7 @@ pub struct FramePool {
 }
 
 struct Shared {
-    budget_bytes: u64,
+    budget_bytes: AtomicU64,
     used_bytes: AtomicU64,
     /// Whether the one buffer that may exceed the budget is out.
     overdraft: AtomicBool,
@@ -40,10 +40,13 @@ struct Shared {
     /// How often memory came free that somebody was refused.
     releases: AtomicU64,
     kept: Mutex<Kept>,
-    wakers: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
+    wakers: Mutex<Vec<Waker>>,
     reused: AtomicU64,
     made: AtomicU64,
 }
+
+/// What a subscriber is called, and how it is woken.
+type Waker = (u64, Box<dyn Fn() + Send + Sync>);
 
 #[derive(Default)]
 struct Kept {
@@ -56,7 +59,7 @@ impl FramePool {
     pub fn new(budget_bytes: u64) -> FramePool {
         FramePool {
             shared: Arc::new(Shared {
-                budget_bytes,
+                budget_bytes: AtomicU64::new(budget_bytes),
                 used_bytes: AtomicU64::new(0),
                 overdraft: AtomicBool::new(false),
                 starved: AtomicBool::new(false),
@@ -119,14 +122,29 @@ impl FramePool {
         self.shared.releases.load(Ordering::SeqCst)
     }
 
-    /// Has `wake` called whenever memory comes free that somebody was refused.
-    pub(crate) fn subscribe(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        lock(&self.shared.wakers).push(wake);
+    /// Changes what the buffers may hold together, bytes.
+    pub(crate) fn set_budget(&self, budget_bytes: u64) {
+        self.shared.budget_bytes.store(budget_bytes, Ordering::SeqCst);
+        self.shared.tell_starved();
+    }
+
+    /// Has `wake` called whenever memory comes free that somebody was refused. Tells what to pass
+    /// to [`FramePool::unsubscribe`].
+    pub(crate) fn subscribe(&self, wake: Box<dyn Fn() + Send + Sync>) -> u64 {
+        let mut wakers = lock(&self.shared.wakers);
+        let key = wakers.last().map_or(0, |(last, _)| last + 1);
+        wakers.push((key, wake));
+        key
+    }
+
+    /// Drops one subscription.
+    pub(crate) fn unsubscribe(&self, key: u64) {
+        lock(&self.shared.wakers).retain(|(other, _)| *other != key);
     }
 
     /// Calls all that have subscribed.
     pub(crate) fn wake_all(&self) {
-        lock(&self.shared.wakers).iter().for_each(|wake| wake());
+        lock(&self.shared.wakers).iter().for_each(|(_, wake)| wake());
     }
 
     /// Drops the subscriptions, and with them whatever they hold.
@@ -150,7 +168,7 @@ impl FramePool {
 impl fmt::Debug for FramePool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FramePool")
-            .field("budget_bytes", &self.shared.budget_bytes)
+            .field("budget_bytes", &self.shared.budget_bytes.load(Ordering::Relaxed))
             .field("used_bytes", &self.used_bytes())
             .finish_non_exhaustive()
     }
@@ -171,7 +189,7 @@ impl Shared {
     fn reserve(&self, len: usize, started: bool, has_overdraft: bool) -> Option<bool> {
         let len = len as u64;
         loop {
-            let within = |used: u64| (used + len <= self.budget_bytes).then_some(used + len);
+            let within = |used: u64| (used + len <= self.budget()).then_some(used + len);
             if self.used_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, within).is_ok() {
                 return Some(has_overdraft);
             }
@@ -181,7 +199,7 @@ impl Shared {
             }
             self.starved.store(true, Ordering::SeqCst);
             // What came free before the flag was up has woken nobody.
-            let fits = self.used_bytes.load(Ordering::SeqCst) + len <= self.budget_bytes;
+            let fits = self.used_bytes.load(Ordering::SeqCst) + len <= self.budget();
             let may_exceed = started && !self.overdraft.load(Ordering::SeqCst);
             if !(fits || may_exceed) {
                 return None;
@@ -191,10 +209,19 @@ impl Shared {
 
     fn release(&self, len: usize) {
         self.used_bytes.fetch_sub(len as u64, Ordering::SeqCst);
+        self.tell_starved();
+    }
+
+    fn budget(&self) -> u64 {
+        self.budget_bytes.load(Ordering::SeqCst)
+    }
+
+    /// Wakes those who were refused, after something has changed for the better.
+    fn tell_starved(&self) {
         if self.starved.load(Ordering::SeqCst) && self.starved.swap(false, Ordering::SeqCst) {
             // After the memory and before the wake-up: who sees the number finds the memory.
             self.releases.fetch_add(1, Ordering::SeqCst);
-            lock(&self.wakers).iter().for_each(|wake| wake());
+            lock(&self.wakers).iter().for_each(|(_, wake)| wake());
         }
     }
 

@@ -1,62 +1,34 @@
 //! The thread that owns connections: waits for sockets, drives each connection that has something
 //! to do, and passes whole requests on.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 
-use crate::acceptor::Accepted;
-use crate::channel::{Call, RequestChannel};
-use crate::config::InlinePolicy;
-use crate::counters::{CloseReason, Counters};
+use crate::channel::Call;
+use crate::counters::CloseReason;
 use crate::idle::IdleTimers;
-use crate::inbox::{FORCE, Inbox, Left, RUN};
+use crate::inbox::{FORCE, Inbox, Left, RETIRE, RUN};
 use crate::inline::{Inline, Turn};
 use crate::log_limit::LogLimit;
 use crate::outbound::{OUTBOUND_TOKENS, Outbounds};
 use crate::peer::{Peer, Tools};
-use crate::pool::FramePool;
 use crate::sendfile::SCRATCH_BYTES;
-use crate::service::{Address, Answer, Reply, Request, Service};
+use crate::service::{Address, Answer, Reply, Request};
+use crate::shared::Shared;
 use crate::starved::Starved;
+
+mod care;
+mod handover;
 
 /// The token of the waker; connections have their slot.
 const WAKER: Token = Token(usize::MAX);
 /// Sockets reported by one `epoll_wait`, at most.
 const EVENTS_MAX: usize = 256;
-/// How often memory that waits is looked at, ms, as long as some does.
-const TICK_MS: u64 = 1000;
-/// A connection that holds request memory and moves no byte for so long is closed if others wait
-/// for memory, ms.
-const MEMORY_IDLE_MS: u64 = 10_000;
-
-/// What all threads of a server share.
-pub(crate) struct Shared {
-    pub(crate) service: Arc<dyn Service>,
-    pub(crate) channel: RequestChannel,
-    pub(crate) pool: FramePool,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) inline: InlinePolicy,
-    pub(crate) frame_bytes_max: u32,
-    pub(crate) idle_ms: u64,
-}
-
-impl Shared {
-    /// Runs the service. A panic costs the connection, whose reply is dropped, and no more.
-    pub(crate) fn serve(&self, (request, reply): Call) {
-        self.counters.requests.one();
-        let call = AssertUnwindSafe(|| self.service.call(request, reply));
-        if catch_unwind(call).is_err() {
-            self.counters.panics.one();
-        }
-    }
-}
-
 /// A Processor.
 pub(crate) struct Processor {
     shared: Arc<Shared>,
@@ -75,6 +47,11 @@ pub(crate) struct Processor {
     /// The queue was full: it says when it has room again.
     blocked: bool,
     starved: Starved,
+    /// The slots of connections that came from another Processor while their request was with the
+    /// service, by their ids: the answer knows no slot.
+    moved: HashMap<u64, usize>,
+    /// There were too many connections, and there may still be.
+    crowded: bool,
     /// Connections in the middle of a frame, which may hold more memory than they need.
     mid_frame: Vec<Address>,
     timers: IdleTimers,
@@ -85,7 +62,8 @@ pub(crate) struct Processor {
     outbounds: Outbounds,
     scratch: Vec<u8>,
     log_limit: LogLimit,
-    start: Instant,
+    /// Under which the pool wakes this thread.
+    subscription: u64,
     now_ms: u64,
     stopping: bool,
 }
@@ -100,16 +78,25 @@ macro_rules! tools {
             scratch: &mut $processor.scratch,
             log_limit: &$processor.log_limit,
             now_ms: $processor.now_ms,
+            frame_bytes_max: $processor.shared.frame_bytes_max(),
         }
     };
+}
+
+impl Drop for Processor {
+    fn drop(&mut self) {
+        self.shared.pool.unsubscribe(self.subscription);
+    }
 }
 
 impl Processor {
     pub(crate) fn new(shared: Arc<Shared>) -> io::Result<Processor> {
         let poll = Poll::new()?;
         let inbox = Arc::new(Inbox::new(poll.registry(), WAKER, Arc::clone(&shared.counters))?);
+        let woken = Arc::clone(&inbox);
         Ok(Processor {
-            timers: IdleTimers::new(shared.idle_ms),
+            timers: IdleTimers::new(shared.idle_ms()),
+            subscription: shared.pool.subscribe(Box::new(move || woken.wake())),
             inbox,
             poll,
             peers: Vec::new(),
@@ -121,15 +108,16 @@ impl Processor {
             inline: Inline::new(shared.inline),
             blocked: false,
             starved: Starved::default(),
+            moved: HashMap::new(),
+            crowded: false,
             mid_frame: Vec::new(),
             next_tick_ms: 0,
             pool_reused: 0,
             left: Left::default(),
-            outbounds: Outbounds::new(shared.frame_bytes_max),
+            outbounds: Outbounds::new(shared.frame_bytes_max()),
             scratch: vec![0; SCRATCH_BYTES],
             log_limit: LogLimit::default(),
-            start: Instant::now(),
-            now_ms: 0,
+            now_ms: shared.now_ms(),
             stopping: false,
             shared,
         })
@@ -165,7 +153,8 @@ impl Processor {
     }
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        let busy = !self.turn.is_empty() || !(self.calls.is_empty() || self.blocked);
+        let busy =
+            self.crowded || !self.turn.is_empty() || !(self.calls.is_empty() || self.blocked);
         let timeout = if busy || !self.inbox.fall_asleep() {
             Some(Duration::ZERO)
         } else {
@@ -174,12 +163,13 @@ impl Processor {
                 || self.shared.pool.is_trimmable();
             let due = [self.timers.next_ms(), tick.then_some(self.next_tick_ms)];
             // One more than the difference: the clock below is cut to whole milliseconds.
-            let wait = |due: u64| Duration::from_millis(due.saturating_sub(self.now_ms) + 1);
+            let wait =
+                |due: u64| Duration::from_millis(due.saturating_sub(self.now_ms).saturating_add(1));
             due.into_iter().flatten().min().map(wait)
         };
         self.shared.counters.epoll_wait.one();
         let result = self.poll.poll(events, timeout);
-        self.now_ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.now_ms = self.shared.now_ms();
         match result {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
             _ => Ok(()),
@@ -210,9 +200,11 @@ impl Processor {
     fn empty_inbox(&mut self) {
         let mut left = std::mem::take(&mut self.left);
         self.inbox.take(&mut left);
-        for accepted in left.accepted.drain(..) {
-            self.adopt(accepted);
-        }
+        let accepted = left.accepted.drain(..);
+        let (limit, now_ms) = (self.shared.frame_bytes_max(), self.now_ms);
+        let accepted = accepted.map(|accepted| Peer::new(accepted, limit, now_ms));
+        accepted.chain(left.handed.drain(..)).for_each(|peer| self.adopt(peer));
+        self.calls.append(&mut left.calls);
         for (address, answer) in left.answers.drain(..) {
             self.answer(address, answer);
         }
@@ -229,20 +221,32 @@ impl Processor {
         }
     }
 
-    fn adopt(&mut self, mut accepted: Accepted) {
+    /// Takes a connection in, be it new or another Processor's.
+    fn adopt(&mut self, mut peer: Peer) {
         let slot = self.free.pop().unwrap_or(self.peers.len());
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let registered = self.poll.registry().register(&mut accepted.stream, Token(slot), interest);
-        let address = Address { slot, id: accepted.facts.id };
-        let peer = Peer::new(accepted, self.shared.frame_bytes_max, self.now_ms);
+        let registered = self.poll.registry().register(peer.stream(), Token(slot), interest);
+        let address = Address { slot, id: peer.facts.id };
+        let active_ms = peer.active_ms;
+        peer.arrive();
+        if peer.state.is_waiting_for_service() {
+            self.moved.insert(address.id, slot);
+        }
+        if self.stopping {
+            peer.state.stop();
+        }
+        let finished = peer.state.is_finished();
         if slot == self.peers.len() {
             self.peers.push(Some(peer));
         } else {
             self.peers[slot] = Some(peer);
         }
         match registered {
-            Ok(()) if self.stopping => self.close(slot, CloseReason::Stop),
-            Ok(()) => self.timers.watch(address, self.now_ms),
+            Ok(()) if self.stopping && finished => self.close(slot, CloseReason::Stop),
+            Ok(()) => {
+                self.timers.watch(address, active_ms);
+                self.list(slot);
+            }
             Err(error) => {
                 self.log_limit.warn(&format!("a connection cannot be waited for: {error}"));
                 self.close(slot, CloseReason::Descriptors);
@@ -250,7 +254,11 @@ impl Processor {
         }
     }
 
-    fn answer(&mut self, address: Address, answer: Answer) {
+    fn answer(&mut self, mut address: Address, answer: Answer) {
+        if address.is_moved() {
+            let Some(slot) = self.moved.remove(&address.id) else { return };
+            address.slot = slot;
+        }
         let now_ms = self.now_ms;
         let Some(peer) = self.tenant(address) else { return };
         match peer.answer(answer, now_ms) {
@@ -351,65 +359,6 @@ impl Processor {
         self.own_calls = calls;
     }
 
-    /// Closes idle connections and frees memory that waits for nothing.
-    fn look_after(&mut self) {
-        while self.timers.next_ms().is_some_and(|due| due <= self.now_ms) {
-            let (peers, now_ms) = (&self.peers, self.now_ms);
-            let last_active = |address: Address| {
-                let peer = peers.get(address.slot)?.as_ref()?;
-                // The service takes its own time; that is not the peer's idling.
-                let active =
-                    if peer.state.is_waiting_for_service() { now_ms } else { peer.active_ms };
-                (peer.facts.id == address.id).then_some(active)
-            };
-            match self.timers.next_idle(now_ms, last_active) {
-                Some(address) => self.close(address.slot, CloseReason::Idle),
-                None => break,
-            }
-        }
-        if self.now_ms >= self.next_tick_ms {
-            self.next_tick_ms = self.now_ms + TICK_MS;
-            self.tick();
-        }
-    }
-
-    fn tick(&mut self) {
-        let now_ms = self.now_ms;
-        self.pool_reused = self.shared.pool.trim(self.pool_reused);
-        let mid_frame = std::mem::take(&mut self.mid_frame);
-        let pool = self.shared.pool.clone();
-        for address in mid_frame {
-            let Some(peer) = self.tenant(address) else { continue };
-            peer.mid_frame_listed = false;
-            if !peer.state.is_mid_frame() {
-                continue;
-            }
-            if peer.active_ms + TICK_MS <= now_ms {
-                peer.state.shrink(&pool);
-            } else {
-                peer.mid_frame_listed = true;
-                self.mid_frame.push(address);
-            }
-        }
-        if !self.shared.pool.starved() {
-            return;
-        }
-        if !self.starved.is_empty() {
-            // Who holds the memory may belong to another Processor, which sleeps.
-            self.shared.pool.wake_all();
-        }
-        for slot in 0..self.peers.len() {
-            let holds = |peer: &Peer| {
-                peer.state.holds_memory()
-                    && !peer.state.is_waiting_for_service()
-                    && peer.active_ms + MEMORY_IDLE_MS <= now_ms
-            };
-            if self.peers[slot].as_ref().is_some_and(holds) {
-                self.close(slot, CloseReason::Memory);
-            }
-        }
-    }
-
     fn close(&mut self, slot: usize, reason: CloseReason) {
         let Some(mut peer) = self.peers[slot].take() else { return };
         if reason == CloseReason::Stop {
@@ -418,6 +367,9 @@ impl Processor {
         // Closing the descriptor alone would do, but mio wants to be told.
         if let Err(error) = self.poll.registry().deregister(peer.stream()) {
             log::debug!("deregistering {}: {error}", peer.facts.peer);
+        }
+        if !self.moved.is_empty() {
+            self.moved.remove(&peer.facts.id);
         }
         // Counted before the peer can see it.
         self.shared.counters.close(reason);
@@ -429,8 +381,10 @@ impl Processor {
     /// Whether the thread is to end now.
     fn stops(&mut self) -> bool {
         let told = self.inbox.told();
-        if told == RUN {
-            return false;
+        match told {
+            RUN => return false,
+            RETIRE => return self.hand_over(),
+            _ => (),
         }
         if !self.stopping {
             self.stopping = true;
@@ -442,6 +396,6 @@ impl Processor {
                 }
             }
         }
-        told == FORCE || self.peers.iter().all(Option::is_none)
+        told == FORCE || self.peers.iter().all(Option::is_none) && self.inbox.close_unless_given()
     }
 }

@@ -59,6 +59,13 @@ pub enum Answer {
 
 /// The one answer to one request, to be given now or later, from any thread. Dropped without an
 /// answer it closes the connection, so that no client waits forever.
+///
+/// Nothing tells a service that the client has gone meanwhile: the answer to a connection that is
+/// closed is dropped, which costs about as much as to leave it with the Processor. A client that
+/// only shuts its sending side down still gets its answer, so the connection counts until then.
+///
+/// Thousands of replies may be completed in one go: the Processor is woken for the first, and the
+/// others find it awake.
 pub struct Reply {
     target: Option<Target>,
 }
@@ -75,6 +82,20 @@ pub(crate) struct Address {
     pub(crate) slot: usize,
     /// [`Connection::id`]: the slot may have a new tenant meanwhile.
     pub(crate) id: u64,
+}
+
+/// The slot of a connection that was handed over since.
+const MOVED: usize = usize::MAX;
+
+impl Address {
+    /// The address under which another Processor knows this connection: by its id alone.
+    pub(crate) fn moved(self) -> Address {
+        Address { slot: MOVED, ..self }
+    }
+
+    pub(crate) fn is_moved(self) -> bool {
+        self.slot == MOVED
+    }
 }
 
 impl Reply {

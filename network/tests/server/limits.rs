@@ -1,12 +1,13 @@
 //! Limits on frames, connections and idle time; strangers on the port.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::thread;
 use std::time::Duration;
 
 use ottla_network::{CloseReason, Server, ServerConfig};
 
-use crate::client::{Client, eventually};
+use crate::client::{Client, PATIENCE};
 use crate::script::{config, start};
 
 #[test]
@@ -51,7 +52,7 @@ fn connect_until_refused(mut open: impl FnMut() -> Client) -> Vec<Client> {
         // The refusal may come before or after the bytes.
         let sent = std::io::Write::write_all(&mut client.stream, b"\0\0\0\x01e");
         let mut answer = [0; 5];
-        match sent.and_then(|()| std::io::Read::read_exact(&mut client.stream, &mut answer)) {
+        match sent.and_then(|()| client.stream.read_exact(&mut answer)) {
             Ok(()) => clients.push(client),
             Err(_) => return clients,
         }
@@ -59,15 +60,19 @@ fn connect_until_refused(mut open: impl FnMut() -> Client) -> Vec<Client> {
 }
 
 #[test]
-fn the_newest_connection_over_the_limit_is_closed() {
+fn a_connection_over_the_limit_waits_until_one_ends() {
     let (server, _) = start(ServerConfig { connections_max: 3, ..config() });
-    let mut clients = connect_until_refused(|| Client::new(&server));
-    assert_eq!(clients.len(), 3);
+    let mut clients: Vec<Client> = (0..3).map(|_| Client::new(&server)).collect();
     clients.iter_mut().for_each(|client| assert_eq!(client.call(b"e"), b"e"));
+    let mut fourth = Client::new(&server);
+    fourth.send(b"e4");
+    fourth.stream.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
+    assert!(fourth.stream.read(&mut [0]).is_err(), "not yet");
+    fourth.stream.set_read_timeout(Some(PATIENCE)).unwrap();
     clients.pop();
-    eventually("there is room again", || server.connections() == 2);
-    assert_eq!(Client::new(&server).call(b"e"), b"e");
-    assert_eq!(server.counters().closed(CloseReason::ConnectionsMax), 1);
+    assert_eq!(fourth.receive(), b"e4");
+    assert_eq!((server.connections(), server.counters().accepted.get()), (3, 4));
+    clients.iter_mut().for_each(|client| assert_eq!(client.call(b"e"), b"e"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod chaos;
 mod client;
+mod control;
 mod exchange;
 mod files;
 mod limits;

@@ -40,7 +40,7 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
     Long "socket.connection.setup.timeout.max.ms" = "30000", Any, ReadOnly, NoEffect,
         "How long connecting to another broker may take at most.";
     Int "max.connections" = "2147483647", AtLeast(0), ClusterWide, Acts,
-        "Connections of the whole broker; further ones are closed.";
+        "Connections of the whole broker; further ones wait.";
     Int "max.connections.per.ip" = "2147483647", AtLeast(0), ClusterWide, Acts,
         "Connections from one address; further ones are closed.";
     String "max.connections.per.ip.overrides" = "", Any, ClusterWide, Acts,
