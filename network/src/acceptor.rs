@@ -172,7 +172,9 @@ impl Acceptor {
         None
     }
 
-    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, listener: usize) {
+    fn admit(&mut self, stream: TcpStream, mut peer: SocketAddr, listener: usize) {
+        // A listener for both IP versions reports IPv4 hosts by addresses that are mapped.
+        peer.set_ip(peer.ip().to_canonical());
         let shared = &self.shared;
         let Ok(slot) = shared.quota.enter(peer.ip(), listener) else {
             shared.counters.close(CloseReason::ConnectionsPerIpMax);

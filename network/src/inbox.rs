@@ -51,7 +51,7 @@ pub(crate) struct Inbox {
 /// What lies in an inbox.
 #[derive(Default)]
 pub(crate) struct Left {
-    pub(crate) answers: Vec<(Address, Answer)>,
+    pub(crate) answers: Addressed,
     pub(crate) accepted: Vec<Accepted>,
     /// Connections that another Processor had.
     pub(crate) handed: Vec<Peer>,
@@ -69,6 +69,28 @@ pub(crate) struct Forward {
     pub(crate) answers: HashMap<u64, Arc<Inbox>>,
     /// Who has everything else.
     pub(crate) heir: Arc<Inbox>,
+}
+
+/// Answers to many requests, sorted by their inboxes.
+#[derive(Default)]
+pub(crate) struct Answers(Vec<(Arc<Inbox>, Addressed)>);
+
+/// Answers with their connections.
+type Addressed = Vec<(Address, Answer)>;
+
+impl Answers {
+    pub(crate) fn add(&mut self, inbox: Arc<Inbox>, address: Address, answer: Answer) {
+        // There are few inboxes: one for each Processor.
+        match self.0.iter_mut().find(|(other, _)| Arc::ptr_eq(other, &inbox)) {
+            Some((_, answers)) => answers.push((address, answer)),
+            None => self.0.push((inbox, vec![(address, answer)])),
+        }
+    }
+
+    /// Leaves them with the Processors, with one wake-up for each.
+    pub(crate) fn leave(self) {
+        self.0.into_iter().for_each(|(inbox, answers)| inbox.answer_all(answers));
+    }
 }
 
 impl Inbox {
@@ -97,6 +119,22 @@ impl Inbox {
             }
         } else {
             self.leave(left, |left| left.answers.push((address, answer)));
+        }
+    }
+
+    fn answer_all(&self, mut answers: Addressed) {
+        let mut left = self.lock();
+        if let Some(forward) = &mut left.forward {
+            let mut forwarded = Answers::default();
+            for (address, answer) in answers {
+                if let Some(owner) = forward.answers.remove(&address.id) {
+                    forwarded.add(owner, address.moved(), answer);
+                }
+            }
+            drop(left);
+            forwarded.leave();
+        } else {
+            self.leave(left, |left| left.answers.append(&mut answers));
         }
     }
 

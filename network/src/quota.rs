@@ -196,9 +196,8 @@ impl ConnectionQuota {
         self.shared.lock().admission(listener, self.now_ns())
     }
 
-    /// Counts a connection from `ip` that was accepted at `listener`.
+    /// Counts a connection from `ip`, in its canonical form, that was accepted at `listener`.
     pub(crate) fn enter(&self, ip: IpAddr, listener: usize) -> Result<QuotaSlot, TooManyFromIp> {
-        let ip = ip.to_canonical();
         let mut quota = self.shared.lock();
         quota.enter(ip, listener, self.now_ns())?;
         self.shared.note_excess(&quota);

@@ -4,7 +4,7 @@ use std::net::Shutdown;
 use std::thread;
 use std::time::Duration;
 
-use ottla_network::{CloseReason, InlinePolicy, ServerConfig, Stopped};
+use ottla_network::{Answer, CloseReason, InlinePolicy, Reply, ServerConfig, Stopped};
 
 use crate::client::{Client, eventually, framed};
 use crate::script::{config, start};
@@ -163,4 +163,40 @@ fn the_service_can_keep_a_request_off_the_processor() {
         let name = Client::new(&server).call(b"h");
         assert!(name.starts_with(b"handler-"), "{inline:?}: {}", String::from_utf8_lossy(&name));
     }
+}
+
+/// As when the members of a group are told of their assignment: one thread answers all of them.
+#[test]
+fn many_answers_at_once_wake_each_processor_once() {
+    const MEMBERS: usize = 300;
+    let (server, script) = start(ServerConfig { backlog: 1024, ..config() });
+    let mut clients: Vec<Client> = (0..MEMBERS).map(|_| Client::new(&server)).collect();
+    for round in 0..3_usize {
+        clients.iter_mut().for_each(|client| client.send(b"k"));
+        eventually("all are kept", || script.kept.lock().unwrap().len() == MEMBERS);
+        let wakeups = || server.counters().processor_wakeups.get();
+        let before = wakeups();
+        let kept = script.kept.lock().unwrap().split_off(0);
+        Reply::send_all(kept.into_iter().map(|(_, reply)| (reply, b"assigned".to_vec().into())));
+        clients.iter_mut().for_each(|client| assert_eq!(client.receive(), b"assigned"));
+        let woken = wakeups() - before;
+        assert!(woken <= 2, "{woken} wake-ups in round {round}");
+    }
+    // Processors that have left since forward theirs; answers to nobody are dropped.
+    clients.iter_mut().for_each(|client| client.send(b"k"));
+    eventually("all are kept", || script.kept.lock().unwrap().len() == MEMBERS);
+    server.control().set_processors(1).unwrap();
+    let mut kept = script.kept.lock().unwrap().split_off(0);
+    let (request, reply) = kept.pop().unwrap();
+    let gone = clients
+        .iter()
+        .position(|client| client.stream.local_addr().unwrap() == request.connection.peer);
+    reply.close();
+    assert_eq!(clients.remove(gone.unwrap()).until_closed(), b"");
+    let (sender, told) = std::sync::mpsc::channel();
+    let detached = Reply::detached(move |answer| sender.send(answer).unwrap());
+    let kept = kept.into_iter().map(|(_, reply)| reply).chain([detached]);
+    Reply::send_all(kept.map(|reply| (reply, b"moved".to_vec().into())));
+    clients.iter_mut().for_each(|client| assert_eq!(client.receive(), b"moved"));
+    assert!(matches!(told.recv().unwrap(), Answer::Response(_)));
 }

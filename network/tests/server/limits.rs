@@ -1,11 +1,12 @@
 //! Limits on frames, connections and idle time; strangers on the port.
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use ottla_network::{CloseReason, Server, ServerConfig};
+use ottla_network::{CloseReason, Reply, Request, Server, ServerConfig, Service};
 
 use crate::client::{Client, PATIENCE};
 use crate::script::{config, start};
@@ -50,7 +51,7 @@ fn connect_until_refused(mut open: impl FnMut() -> Client) -> Vec<Client> {
     loop {
         let mut client = open();
         // The refusal may come before or after the bytes.
-        let sent = std::io::Write::write_all(&mut client.stream, b"\0\0\0\x01e");
+        let sent = client.stream.write_all(b"\0\0\0\x01e");
         let mut answer = [0; 5];
         match sent.and_then(|()| client.stream.read_exact(&mut answer)) {
             Ok(()) => clients.push(client),
@@ -123,4 +124,39 @@ fn an_address_in_use_is_named_in_the_error() {
     let error = error.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     assert!(error.to_string().contains(&taken.to_string()), "{error}");
+}
+
+#[test]
+fn a_listener_for_both_ip_versions_tells_ipv4_addresses_as_such() {
+    let listeners = vec!["[::]:0".parse().unwrap()];
+    let overrides = HashMap::from([("127.0.0.1".parse().unwrap(), 1)]);
+    let ipv6 = ServerConfig { listeners, connections_per_ip_overrides: overrides, ..config() };
+    // Where the kernel has no IPv6, there is no such listener.
+    let Ok(server) = Server::start(ipv6, std::sync::Arc::new(PeerAddress)) else { return };
+    let port = server.local_addrs()[0].port();
+    let ask = |host: &str| {
+        let mut stream = TcpStream::connect((host, port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(b"\0\0\0\0").unwrap();
+        let mut answer = vec![0; 4];
+        stream.read_exact(&mut answer).map(|()| {
+            answer.resize(usize::from(answer[3]), 0);
+            stream.read_exact(&mut answer).unwrap();
+            (String::from_utf8(answer).unwrap(), stream)
+        })
+    };
+    let (name, first) = ask("127.0.0.1").unwrap();
+    assert_eq!(name, "127.0.0.1");
+    assert_eq!(ask("::1").unwrap().0, "::1");
+    assert!(ask("127.0.0.1").is_err(), "one is the limit of this address");
+    drop(first);
+}
+
+/// Answers with the address of the peer.
+struct PeerAddress;
+
+impl Service for PeerAddress {
+    fn call(&self, request: Request, reply: Reply) {
+        reply.send(request.connection.peer.ip().to_string().into_bytes().into());
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use ottla_network::{Chunk, Outbound, OutboundError, Stopped};
+use ottla_network::{Chunk, Outbound, OutboundError, ServerConfig, Stopped};
 
 use crate::client::{PATIENCE, framed};
 use crate::script::{config, start};
@@ -89,4 +89,29 @@ fn requests_without_answers_are_bounded_and_a_stop_ends_them() {
     // After the stop, too, everyone is told.
     assert_eq!(answer(&send(&outbound, b"x")), Err(OutboundError::Closed));
     thread::spawn(move || drop(outbound)).join().unwrap();
+}
+
+#[test]
+fn connections_move_with_their_processors() {
+    let (far, _) = start(config());
+    let (near, _) = start(ServerConfig { processors: 4, ..config() });
+    let control = near.control();
+    let outbounds: Vec<Outbound> =
+        (0..8).map(|_| near.connect(far.local_addrs()[0]).unwrap()).collect();
+    for round in 0..30_usize {
+        let waiting: Vec<_> = (0..160_usize)
+            .map(|n| {
+                let mut body = vec![if n % 3 == 0 { b'l' } else { b'e' }; 1 + n * 100];
+                body.extend_from_slice(&(round * 1000 + n).to_be_bytes());
+                if n % 40 == 20 {
+                    control.set_processors([1, 3, 2, 4, 1][(round + n / 40) % 5]).unwrap();
+                }
+                (send(&outbounds[n % 8], &body), body)
+            })
+            .collect();
+        for (receiver, body) in &waiting {
+            assert!(answer(receiver).unwrap() == *body, "the answer differs");
+        }
+    }
+    assert_eq!(far.counters().accepted.get(), 8);
 }
