@@ -6,6 +6,8 @@
 mod alter_configs;
 mod answer;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -160,6 +162,8 @@ const APIS: &[Api] = &[
     Api { key: ApiKey::IncrementalAlterConfigs, handle: incremental_alter_configs::handle },
     Api { key: ApiKey::OffsetDelete, handle: offset_delete::handle },
     Api { key: ApiKey::DescribeCluster, handle: describe_cluster::handle },
+    Api { key: ApiKey::ConsumerGroupHeartbeat, handle: consumer_group_heartbeat::handle },
+    Api { key: ApiKey::ConsumerGroupDescribe, handle: consumer_group_describe::handle },
     Api { key: ApiKey::DescribeTopicPartitions, handle: describe_topic_partitions::handle },
 ];
 

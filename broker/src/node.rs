@@ -44,7 +44,7 @@ pub const GROUP_OPERATIONS: i32 = 0x0d48;
 /// have higher ones, since Kafka must be able to go on from it.
 pub const SERVED_FEATURES: &[(&str, RangeInclusive<i16>)] = &[
     ("eligible.leader.replicas.version", 0..=1),
-    ("group.version", 0..=0),
+    ("group.version", 0..=1),
     ("kraft.version", 0..=1),
     ("metadata.version", 7..=30),
     ("share.version", 0..=0),

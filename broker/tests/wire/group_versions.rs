@@ -2,6 +2,12 @@
 
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::consumer_group_describe::{
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse,
+};
+use ottla_protocol::messages::consumer_group_heartbeat::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+};
 use ottla_protocol::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
 use ottla_protocol::messages::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
 use ottla_protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -59,11 +65,33 @@ pub(crate) fn code(
             let request = DeleteGroupsRequest { groups_names: vec!["nobody's"] };
             let answer = client.call(api, version, &request);
             let response: DeleteGroupsResponse<'_> = answer.message();
-            let code = response.results[0].error_code;
-            Some(if code == ErrorCode::GROUP_ID_NOT_FOUND { ErrorCode::NONE } else { code })
+            Some(or_not_found(response.results[0].error_code))
+        }
+        ApiKey::ConsumerGroupHeartbeat => {
+            let request = ConsumerGroupHeartbeatRequest {
+                group_id: "nobody's",
+                member_id: "m",
+                member_epoch: 5,
+                ..Default::default()
+            };
+            let answer = client.call(api, version, &request);
+            let response: ConsumerGroupHeartbeatResponse<'_> = answer.message();
+            Some(or_not_found(response.error_code))
+        }
+        ApiKey::ConsumerGroupDescribe => {
+            let request =
+                ConsumerGroupDescribeRequest { group_ids: vec!["simple"], ..Default::default() };
+            let answer = client.call(api, version, &request);
+            let response: ConsumerGroupDescribeResponse<'_> = answer.message();
+            Some(or_not_found(response.groups[0].error_code))
         }
         _ => member(client, api, version),
     }
+}
+
+/// What is asked for a group that is not there has to be answered so.
+fn or_not_found(code: ErrorCode) -> ErrorCode {
+    if code == ErrorCode::GROUP_ID_NOT_FOUND { ErrorCode::NONE } else { code }
 }
 
 fn commit(client: &mut Client, version: i16, topic_id: Uuid) -> ErrorCode {

@@ -2,6 +2,9 @@
 
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::consumer_group_heartbeat::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+};
 use ottla_protocol::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
 use ottla_protocol::messages::describe_groups::{DescribeGroupsRequest, DescribeGroupsResponse};
 use ottla_protocol::messages::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
@@ -315,4 +318,41 @@ fn a_deleted_topic_takes_its_offsets_along() {
     let mut client = broker.client();
     groups(&mut client);
     assert_eq!(committed(&mut client, "g"), []);
+}
+
+#[test]
+fn a_consumer_group_assigns_on_the_server() {
+    let mut broker = broker();
+    let mut client = broker.client();
+    let topic_id = client.create_topic("t", 2, &[]);
+    find(&mut client, "g");
+    let request = ConsumerGroupHeartbeatRequest {
+        group_id: "g",
+        member_id: "AAAAAAAAAAAAAAAAAAAAAQ",
+        rebalance_timeout_ms: 60_000,
+        subscribed_topic_names: Some(vec!["t"]),
+        topic_partitions: Some(Vec::new()),
+        ..Default::default()
+    };
+    let answer = client.call(ApiKey::ConsumerGroupHeartbeat, 1, &request);
+    let response: ConsumerGroupHeartbeatResponse<'_> = answer.message();
+    assert_eq!(response.error_code, ErrorCode::NONE, "{:?}", response.error_message);
+    let assigned = &response.assignment.as_ref().unwrap().topic_partitions;
+    assert_eq!(assigned.len(), 1);
+    assert_eq!((assigned[0].topic_id, &*assigned[0].partitions), (topic_id, &[0, 1][..]));
+    let epoch = response.member_epoch;
+    assert_eq!(groups(&mut client), [listed("g", "Stable", "consumer")]);
+    broker.restart();
+    let mut client = broker.client();
+    assert_eq!(groups(&mut client), [listed("g", "Stable", "consumer")]);
+    let beat = ConsumerGroupHeartbeatRequest {
+        member_epoch: epoch,
+        rebalance_timeout_ms: -1,
+        subscribed_topic_names: None,
+        topic_partitions: None,
+        ..request
+    };
+    let answer = client.call(ApiKey::ConsumerGroupHeartbeat, 1, &beat);
+    let response: ConsumerGroupHeartbeatResponse<'_> = answer.message();
+    assert_eq!((response.error_code, response.member_epoch), (ErrorCode::NONE, epoch));
 }

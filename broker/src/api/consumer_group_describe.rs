@@ -1,0 +1,44 @@
+//! ConsumerGroupDescribe: consumer groups and their members (KIP-848).
+
+use std::sync::Arc;
+
+use ottla_coordinator::group::consumer::DescribeNotes;
+use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::consumer_group_describe::{
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribedGroup,
+};
+
+use super::{Call, Outcome, Unanswerable, check_count};
+use crate::node::{GROUP_OPERATIONS, Node};
+
+/// An answer has some 60 bytes more for each group that it does not find.
+const GROUPS_MAX: usize = 100_000;
+
+pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
+    let request: ConsumerGroupDescribeRequest<'_> = call.body()?;
+    check_count(request.group_ids.len(), GROUPS_MAX)?;
+    node.groups.look(node, &request.group_ids, |shards, context| {
+        let asked = || request.group_ids.iter().zip(shards);
+        let notes = asked().map(|(group_id, shard)| match shard {
+            Ok(shard) => shard.describe_notes(group_id, context),
+            Err(_) => DescribeNotes::default(),
+        });
+        let notes: Vec<_> = notes.collect();
+        let groups = asked().zip(&notes).map(|((group_id, shard), notes)| {
+            let mut group = match shard {
+                Ok(shard) => shard.describe_consumer(group_id, notes),
+                Err(error_code) => {
+                    DescribedGroup { error_code: *error_code, group_id, ..Default::default() }
+                }
+            };
+            if request.include_authorized_operations && group.error_code == ErrorCode::NONE {
+                group.authorized_operations = GROUP_OPERATIONS;
+            }
+            group
+        });
+        call.answer(&ConsumerGroupDescribeResponse {
+            groups: groups.collect(),
+            ..Default::default()
+        })
+    })
+}
