@@ -25,6 +25,7 @@ use ottla_storage::manager::{FoundLog, Known, LockedDirs, ManagerConfig, Manager
 use ottla_storage::producer_state::ProducerSettings;
 
 use crate::api::Apis;
+use crate::cleaning::Cleaning;
 use crate::cli::Start;
 use crate::clock::{Clock, Entropy};
 use crate::cluster::Cluster;
@@ -78,6 +79,7 @@ pub struct Broker {
     node: Arc<Node>,
     server: Server,
     scheduler: Scheduler,
+    cleaning: Cleaning,
 }
 
 /// Runs a broker until it is to stop: what the `ottla` command does.
@@ -162,7 +164,9 @@ impl Broker {
             .map_err(|error| failed("cannot listen")(&error))?;
         let scheduler = Scheduler::start(Arc::clone(&node), move || stop.request())
             .map_err(|error| failed("cannot start the scheduler")(&error))?;
-        Ok(Self { node, server, scheduler })
+        let cleaning = Cleaning::start(Arc::clone(&node))
+            .map_err(|error| failed("cannot start the cleaner")(&error))?;
+        Ok(Self { node, server, scheduler, cleaning })
     }
 
     /// Where it listens, in the order of its listeners.
@@ -192,7 +196,7 @@ impl Broker {
     /// # Errors
     /// When something could not be written; a start will then recover it.
     pub fn stop(self) -> Result<(), BrokerError> {
-        let Self { node, server, scheduler } = self;
+        let Self { node, server, scheduler, cleaning } = self;
         log::info!("stopping");
         // Members learn at once that they need another coordinator.
         node.groups.stop();
@@ -201,6 +205,7 @@ impl Broker {
         if server.stop(DRAIN) != Stopped::Drained {
             log::warn!("some connections were cut");
         }
+        cleaning.stop();
         scheduler.stop();
         let node_id = node.config.node_id;
         let now_ms = node.clock.now_ms();

@@ -38,6 +38,7 @@ settings! {
     /// How logs are loaded and kept, whatever their topic. A field is named after its key.
     LogSettings {
         log_initial_task_delay_ms: i64 = "log.initial.task.delay.ms";
+        log_cleaner_enable: bool = "log.cleaner.enable";
         log_retention_check_interval_ms: i64 = "log.retention.check.interval.ms";
         log_flush_scheduler_interval_ms: i64 = "log.flush.scheduler.interval.ms";
         log_flush_offset_checkpoint_interval_ms: i64 = "log.flush.offset.checkpoint.interval.ms";

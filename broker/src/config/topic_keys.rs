@@ -31,7 +31,7 @@ macro_rules! topic_keys {
 
 /// The topic keys, sorted by name.
 pub const TOPIC_KEYS: &[TopicKey] = topic_keys! {
-    List "cleanup.policy" = "delete", ListOf(&["compact", "delete"]), NotYet,
+    List "cleanup.policy" = "delete", ListOf(&["compact", "delete"]), Acts,
         ["log.cleanup.policy"],
         "What happens to old segments: delete, compact, both, or nothing when empty.";
     Int "compression.gzip.level" = "-1", BetweenOr(1, 9, -1), Acts, ["compression.gzip.level"],
@@ -44,7 +44,7 @@ pub const TOPIC_KEYS: &[TopicKey] = topic_keys! {
         "The codec on disk; `producer` keeps what arrives.";
     Int "compression.zstd.level" = "3", Between(-131_072, 22), Acts, ["compression.zstd.level"],
         "The zstd level when the broker compresses.";
-    Long "delete.retention.ms" = "86400000", AtLeast(0), NotYet,
+    Long "delete.retention.ms" = "86400000", AtLeast(0), Acts,
         ["log.cleaner.delete.retention.ms"],
         "How long delete markers stay in a compacted topic.";
     Long "file.delete.delay.ms" = "60000", AtLeast(0), Acts, ["log.segment.delete.delay.ms"],
@@ -67,7 +67,7 @@ pub const TOPIC_KEYS: &[TopicKey] = topic_keys! {
         "Local retention size of a tiered topic; -2 for `retention.bytes`.";
     Long "local.retention.ms" = "-2", AtLeast(-2), NoEffect, ["log.local.retention.ms"],
         "Local retention time of a tiered topic; -2 for `retention.ms`.";
-    Long "max.compaction.lag.ms" = "9223372036854775807", AtLeast(1), NotYet,
+    Long "max.compaction.lag.ms" = "9223372036854775807", AtLeast(1), Acts,
         ["log.cleaner.max.compaction.lag.ms"],
         "How long a record may stay uncompacted.";
     Int "max.message.bytes" = "1048588", AtLeast(0), Acts, ["message.max.bytes"],
@@ -81,10 +81,10 @@ pub const TOPIC_KEYS: &[TopicKey] = topic_keys! {
     String "message.timestamp.type" = "CreateTime", OneOf(&["CreateTime", "LogAppendTime"]), Acts,
         ["log.message.timestamp.type"],
         "Whose clock stamps records: CreateTime (client) or LogAppendTime (broker).";
-    Double "min.cleanable.dirty.ratio" = "0.5", Fraction(0.0, 1.0), NotYet,
+    Double "min.cleanable.dirty.ratio" = "0.5", Fraction(0.0, 1.0), Acts,
         ["log.cleaner.min.cleanable.ratio"],
         "The share of a log that must be uncompacted before compaction runs.";
-    Long "min.compaction.lag.ms" = "0", AtLeast(0), NotYet,
+    Long "min.compaction.lag.ms" = "0", AtLeast(0), Acts,
         ["log.cleaner.min.compaction.lag.ms"],
         "How long a record is safe from compaction.";
     Int "min.insync.replicas" = "1", AtLeast(1), Acts, ["min.insync.replicas"],

@@ -4,6 +4,7 @@
 mod admin;
 mod bad_input;
 mod bystander;
+mod cleaning;
 mod configs;
 mod directories;
 mod disk_full;

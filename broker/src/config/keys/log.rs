@@ -32,7 +32,7 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
         "The size at which a partition's oldest segments go; -1 for no limit.";
     Long "log.retention.check.interval.ms" = "300000", AtLeast(1), ReadOnly, Acts,
         "How often retention is applied.";
-    List "log.cleanup.policy" = "delete", ListOf(&["compact", "delete"]), ClusterWide, NotYet,
+    List "log.cleanup.policy" = "delete", ListOf(&["compact", "delete"]), ClusterWide, Acts,
         "What happens to old segments: delete, compact, both, or nothing when empty.";
     Int "log.index.size.max.bytes" = "10485760", AtLeast(4), ClusterWide, Acts,
         "The largest offset index; a full one closes the segment.";
@@ -70,7 +70,7 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
         "Threads a directory that load logs at start and flush them at stop.";
     Int "num.replica.alter.log.dirs.threads" = null, Any, ReadOnly, NoEffect,
         "Threads that move replicas between directories.";
-    Bool "log.cleaner.enable" = "true", Any, ReadOnly, NotYet,
+    Bool "log.cleaner.enable" = "true", Any, ReadOnly, Acts,
         "Whether compaction runs.";
     Int "log.cleaner.threads" = "1", AtLeast(0), ClusterWide, Acts,
         "Threads that compact.";
@@ -85,13 +85,13 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
         "How full compaction's key map may get, as a share of 1.";
     Long "log.cleaner.backoff.ms" = "15000", AtLeast(0), ClusterWide, Acts,
         "How long compaction sleeps when there is nothing to do.";
-    Double "log.cleaner.min.cleanable.ratio" = "0.5", Fraction(0.0, 1.0), ClusterWide, NotYet,
+    Double "log.cleaner.min.cleanable.ratio" = "0.5", Fraction(0.0, 1.0), ClusterWide, Acts,
         "The share of a log that must be uncompacted before compaction runs.";
-    Long "log.cleaner.delete.retention.ms" = "86400000", AtLeast(0), ClusterWide, NotYet,
+    Long "log.cleaner.delete.retention.ms" = "86400000", AtLeast(0), ClusterWide, Acts,
         "How long delete markers stay in a compacted topic.";
-    Long "log.cleaner.min.compaction.lag.ms" = "0", AtLeast(0), ClusterWide, NotYet,
+    Long "log.cleaner.min.compaction.lag.ms" = "0", AtLeast(0), ClusterWide, Acts,
         "How long a record is safe from compaction.";
     Long "log.cleaner.max.compaction.lag.ms" =
-        "9223372036854775807", AtLeast(1), ClusterWide, NotYet,
+        "9223372036854775807", AtLeast(1), ClusterWide, Acts,
         "How long a record may stay uncompacted.";
 };
