@@ -165,7 +165,8 @@ impl ClassicGroup {
             client_id: &member.client_id,
             client_host: &member.client_host,
             member_metadata: protocol.and_then(|name| member.metadata(name)).map_or(&[], |m| m),
-            member_assignment: protocol.map_or(&[], |_| &member.assignment),
+            // Of a group that rebalances these are the ones from before, as Kafka tells them.
+            member_assignment: &member.assignment,
         };
         DescribedGroup {
             group_id,

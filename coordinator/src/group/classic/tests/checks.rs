@@ -240,7 +240,7 @@ fn describe_list_and_delete() {
     let described = world.shard.describe_classic("g", 6);
     assert_eq!((described.group_state, described.protocol_data), ("PreparingRebalance", ""));
     assert_eq!(described.members[0].member_metadata, b"");
-    assert_eq!(described.members[0].member_assignment, b"");
+    assert_eq!(described.members[0].member_assignment, ids[1].as_bytes());
     world.leave(&[(&ids[1], None)]);
     assert_eq!(delete(&mut world, "g"), ErrorCode::NONE);
     assert_eq!(world.shard.group_count(), 0);
