@@ -53,6 +53,15 @@ fn whatever_peers_do_a_bystander_is_served_and_nothing_leaks() {
                     assert_eq!(bystander.call(b"e still"), b"e still", "seed {seed}");
                 }
             });
+            // The pools change all the while.
+            scope.spawn(move || {
+                let (mut dice, control) = (Dice(seed), server.control());
+                while !done.load(Ordering::Relaxed) {
+                    control.set_processors(dice.roll(5) as usize).unwrap();
+                    control.set_handlers(dice.roll(5) as usize).unwrap();
+                    thread::sleep(Duration::from_millis(1 + dice.roll(10)));
+                }
+            });
             peers.into_iter().for_each(|peer| peer.join().unwrap());
             done.store(true, Ordering::Relaxed);
             watch.join().unwrap();
