@@ -141,6 +141,11 @@ impl ConnectionState {
         self.ready.is_some() || self.reader.buffer_bytes() > 0
     }
 
+    /// What the peer has sent beyond the request in flight, as far as it was read, bytes.
+    pub(crate) fn ahead_bytes(&self) -> usize {
+        self.ready.as_ref().map_or(0, |frame| frame.len()) + self.reader.pending_bytes()
+    }
+
     /// Whether a frame has begun and not ended.
     pub(crate) fn is_mid_frame(&self) -> bool {
         self.ready.is_none() && self.reader.pending_bytes() > 0

@@ -59,7 +59,9 @@
 //! - A length on the wire allocates nothing: a buffer is never more than about four times what has
 //!   arrived, or what this connection's frames used to need. All buffers together stay below
 //!   [`ServerConfig::request_bytes_max`] and one frame. A connection between requests holds no
-//!   buffer; one that stalls within a frame is moved into a small one, or closed if others starve.
+//!   buffer; one that stalls within a frame is moved into a small one. While others starve, a
+//!   connection that holds memory for ten seconds without getting on is closed, also one that sent
+//!   more than a little behind a request that the service keeps.
 //! - What is in a queue has a bound, and the bound is met by no longer reading.
 //! - Nothing that a peer sends makes a thread panic. A panic of the service costs the connection.
 //! - [`Server::stop`] answers what is in flight, within a deadline, before it closes.

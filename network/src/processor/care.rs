@@ -3,6 +3,7 @@
 
 use crate::counters::CloseReason;
 use crate::peer::Peer;
+use crate::pool::BUFFER_BYTES_MIN;
 use crate::service::Address;
 
 use super::Processor;
@@ -90,9 +91,10 @@ impl Processor {
         }
         for slot in 0..self.peers.len() {
             let holds = |peer: &Peer| {
-                peer.state.holds_memory()
-                    && !peer.state.is_waiting_for_service()
-                    && peer.active_ms + MEMORY_IDLE_MS <= now_ms
+                // A small request behind one that the service keeps is no reason to close.
+                let may_hold = peer.state.is_waiting_for_service()
+                    && peer.state.ahead_bytes() <= BUFFER_BYTES_MIN;
+                peer.state.holds_memory() && !may_hold && peer.active_ms + MEMORY_IDLE_MS <= now_ms
             };
             if self.peers[slot].as_ref().is_some_and(holds) {
                 self.close(slot, CloseReason::Memory);

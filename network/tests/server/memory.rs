@@ -125,3 +125,28 @@ fn who_sits_on_memory_is_closed_when_others_need_it() {
     assert_eq!(starving.receive().len(), FRAME);
     assert!(server.counters().closed(CloseReason::Memory) > 0);
 }
+
+/// The same for frames that wait behind a request which the service keeps; small ones may stay.
+#[test]
+fn who_hoards_behind_a_kept_request_is_closed_when_others_need_memory() {
+    const FRAME: usize = 60_000;
+    let (server, script) = start(ServerConfig { request_bytes_max: 240_000, ..config() });
+    let mut small = Client::new(&server);
+    small.send(b"k small");
+    small.send(b"e behind");
+    let bytes_in = || server.counters().bytes_in.get();
+    eventually("it has arrived", || bytes_in() == 23);
+    let mut hoarders: Vec<Client> = (0..4).map(|_| Client::new(&server)).collect();
+    // Three take the budget, the last one the overdraft.
+    for (n, client) in (1..).zip(&mut hoarders) {
+        client.send(b"k");
+        client.send(&[b'e'; FRAME]);
+        eventually("the memory is taken", || bytes_in() == 23 + n * (9 + FRAME as u64));
+    }
+    let mut starving = Client::new(&server);
+    starving.send(&[b'e'; FRAME]);
+    assert_eq!(starving.receive().len(), FRAME);
+    assert!(server.counters().closed(CloseReason::Memory) > 0);
+    script.kept.lock().unwrap().drain(..).for_each(|(_, reply)| reply.nothing());
+    assert_eq!(small.receive(), b"e behind");
+}
