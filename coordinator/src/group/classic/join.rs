@@ -20,6 +20,9 @@ const MEMBER_ID_REQUIRED: i16 = 4;
 /// From this version on a leader can be told to leave the assignment alone (KIP-814).
 const SKIP_ASSIGNMENT: i16 = 9;
 
+/// What is added to a name to make it a member's id: a dash and a UUID as text.
+const MEMBER_ID_SUFFIX_BYTES: usize = 37;
+
 /// A JoinGroup and all that belongs to it.
 struct Join<'a> {
     request: &'a JoinGroupRequest<'a>,
@@ -44,6 +47,10 @@ impl GroupShard {
         if !known && !request.member_id.is_empty() {
             let error = ErrorCode::UNKNOWN_MEMBER_ID;
             return Effects::response(Some(JoinAnswer::refusal(error, request.member_id)));
+        }
+        if request.member_id.is_empty() && !has_room_for_id(request, caller) {
+            let error = ErrorCode::UNKNOWN_SERVER_ERROR;
+            return Effects::response(Some(JoinAnswer::refusal(error, "")));
         }
         // A consumer group without members gives way.
         let replaced = if known { None } else { self.make_classic(request.group_id, cx) };
@@ -308,6 +315,12 @@ fn protocols(protocols: &[JoinGroupRequestProtocol<'_>]) -> Vec<Protocol> {
             metadata: Arc::from(protocol.metadata),
         })
         .collect()
+}
+
+/// Whether the id of a new member fits into a string. Kafka fails in the same way when it does not.
+fn has_room_for_id(request: &JoinGroupRequest<'_>, caller: &Caller<'_>) -> bool {
+    let prefix = request.group_instance_id.unwrap_or(caller.client_id);
+    prefix.len() <= i16::MAX as usize - MEMBER_ID_SUFFIX_BYTES
 }
 
 /// A member's id: what its client calls itself, and a random part in the usual form of UUIDs.

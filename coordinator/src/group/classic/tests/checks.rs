@@ -78,6 +78,27 @@ fn an_id_that_was_handed_out_is_not_for_static_members() {
 }
 
 #[test]
+fn names_that_leave_no_room_for_an_id() {
+    let longest = "i".repeat(32_767 - 37);
+    for (instance, fits) in [(longest.clone(), true), (longest + "i", false)] {
+        let mut world = World::new();
+        let joining = Joining { instance: Some(&instance), ..Joining::default() };
+        if fits {
+            let ticket = world.join(joining);
+            world.pass(3_000);
+            let id = world.joined(ticket).member_id;
+            world.sync(&id, Some(&instance), 1, &[]);
+            assert_eq!(world.state(), ClassicState::Stable);
+            world.restarted(GroupConfig::default());
+        } else {
+            let refused = (ErrorCode::UNKNOWN_SERVER_ERROR, String::new());
+            assert_eq!(refusal(&mut world, joining), refused);
+            assert_eq!(world.shard.group_count(), 0);
+        }
+    }
+}
+
+#[test]
 fn only_newer_clients_are_given_an_id_first() {
     for version in 0..=9 {
         let mut world = World::new();
