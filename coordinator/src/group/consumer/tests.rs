@@ -2,4 +2,6 @@
 
 mod golden;
 mod heartbeat;
+mod history;
+mod migration;
 mod world;
