@@ -24,6 +24,7 @@ mod incremental_alter_configs;
 mod init_producer_id;
 pub(crate) mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod metadata;
@@ -164,6 +165,7 @@ const APIS: &[Api] = &[
     Api { key: ApiKey::DescribeCluster, handle: describe_cluster::handle },
     Api { key: ApiKey::ConsumerGroupHeartbeat, handle: consumer_group_heartbeat::handle },
     Api { key: ApiKey::ConsumerGroupDescribe, handle: consumer_group_describe::handle },
+    Api { key: ApiKey::ListConfigResources, handle: list_config_resources::handle },
     Api { key: ApiKey::DescribeTopicPartitions, handle: describe_topic_partitions::handle },
 ];
 
@@ -220,6 +222,7 @@ fn is_quick(frame: &[u8]) -> bool {
                 | ApiKey::DescribeConfigs
                 | ApiKey::AlterConfigs
                 | ApiKey::IncrementalAlterConfigs
+                | ApiKey::ListConfigResources
                 | ApiKey::DescribeTopicPartitions
         )
     )

@@ -1,36 +1,42 @@
 //! The controller's questions about config keys, answered from the tables.
 
-use std::sync::Arc;
-
 use ottla_metadata::controller::{ConfigKey, ConfigRules, ConfigValidation, Refused};
 use ottla_metadata::image::ConfigResourceType;
 use ottla_protocol::error_code::ErrorCode;
 
 use crate::config::{
-    ConfigDef, ConfigType, Dynamic, Layers, Overrides, check_topic, group_keys, keys, topic_keys,
+    BrokerChange, BrokerConfig, ConfigDef, ConfigType, InvalidConfig, InvalidSubscription, Layers,
+    Overrides, check_broker, check_client_metrics, check_group, check_topic, group_keys, keys,
+    topic_keys,
 };
 
 /// The rules of a broker with these settings.
 pub(crate) struct Rules<'a> {
-    /// What the keys of a topic fall back to.
+    /// The settings in force, on which those of topics and groups fall back.
     pub(crate) layers: Layers<'a>,
+    /// What this broker started with.
+    pub(crate) config: &'a BrokerConfig,
 }
 
 fn def(resource_type: ConfigResourceType, key: &str) -> Option<&'static ConfigDef> {
     match resource_type {
         ConfigResourceType::Topic => topic_keys::find(key).map(|key| &key.def),
         ConfigResourceType::Broker => keys::find(key),
-        ConfigResourceType::Group => group_keys::GROUP_KEYS.iter().find(|def| def.name == key),
-        _ => None,
+        ConfigResourceType::Group => group_keys::find(key),
+        // Kafka appends to no list of a subscription, though two of its keys are lists.
+        ConfigResourceType::ClientMetrics | ConfigResourceType::BrokerLogger => None,
     }
 }
 
 impl ConfigRules for Rules<'_> {
     fn key(&self, resource_type: ConfigResourceType, key: &str) -> Option<ConfigKey> {
         let def = def(resource_type, key)?;
+        let none = Overrides::new();
         let default = match resource_type {
-            ConfigResourceType::Topic => topic_keys::find(key)
-                .and_then(|key| self.layers.topic_value(key, &Overrides::new())),
+            ConfigResourceType::Topic => {
+                topic_keys::find(key).and_then(|key| self.layers.topic_value(key, &none))
+            }
+            ConfigResourceType::Group => self.layers.group_value(def, &none),
             _ => self.layers.value(def),
         };
         Some(ConfigKey {
@@ -40,49 +46,40 @@ impl ConfigRules for Rules<'_> {
     }
 
     fn validate(&self, validation: &ConfigValidation<'_>) -> Result<(), Refused> {
-        let invalid = |message: String| Refused::new(ErrorCode::INVALID_CONFIG, message);
+        let (config, request) = (ErrorCode::INVALID_CONFIG, ErrorCode::INVALID_REQUEST);
+        let with = |code| move |error: InvalidConfig| Refused::new(code, error.0);
         match validation.resource_type {
             ConfigResourceType::Topic => {
-                let entries: Overrides = validation
-                    .entries
-                    .iter()
-                    .map(|(key, value)| (Arc::clone(key), Arc::clone(value)))
-                    .collect();
-                check_topic(self.layers, &entries).map_err(|error| invalid(error.0))
+                check_topic(self.layers, validation.entries).map_err(with(config))
             }
-            ConfigResourceType::Broker => broker(validation),
-            ConfigResourceType::Group => validation.entries.iter().try_for_each(|(key, value)| {
-                let def = def(ConfigResourceType::Group, key)
-                    .ok_or_else(|| invalid(format!("Unknown group config name: {key}")))?;
-                def.parse(value).map(drop).map_err(|wrong| invalid(format!("{key} {wrong}")))
-            }),
-            _ => Ok(()),
+            ConfigResourceType::Broker => self.broker(validation).map_err(with(request)),
+            ConfigResourceType::Group => {
+                check_group(self.layers, validation.entries).map_err(with(config))
+            }
+            ConfigResourceType::ClientMetrics => {
+                check_client_metrics(validation.entries).map_err(|invalid| match invalid {
+                    InvalidSubscription::Request(message) => Refused::new(request, message),
+                    InvalidSubscription::Config(message) => Refused::new(config, message),
+                })
+            }
+            // The controller asks about no loggers.
+            ConfigResourceType::BrokerLogger => Ok(()),
         }
     }
 }
 
-/// A broker's key must be one that can change while it runs, for one broker or for all. Unknown
-/// keys are taken, as in Kafka: they may be a plugin's.
-fn broker(validation: &ConfigValidation<'_>) -> Result<(), Refused> {
-    let refused = |message: String| Err(Refused::new(ErrorCode::INVALID_REQUEST, message));
-    for key in validation.changed {
-        let Some(def) = keys::find(key).or_else(|| keys::listener_key(key)) else { continue };
-        match def.dynamic {
-            Dynamic::ReadOnly => {
-                return refused(format!("Cannot update these configs dynamically: [{key}]"));
-            }
-            Dynamic::PerBroker if validation.resource_name.is_empty() => {
-                return refused(format!(
-                    "Cannot update per-broker config {key} on the default of all brokers"
-                ));
-            }
-            _ => {}
-        }
-        if let Some(value) = validation.entries.get(*key)
-            && let Err(wrong) = def.parse(value)
-        {
-            return refused(format!("Invalid value {value} for configuration {key}: it {wrong}"));
-        }
+impl Rules<'_> {
+    fn broker(&self, validation: &ConfigValidation<'_>) -> Result<(), InvalidConfig> {
+        let listeners: Vec<&str> = self.config.listeners.names().collect();
+        let log_dirs: Vec<&str> =
+            self.config.log_dirs.iter().filter_map(|dir| dir.to_str()).collect();
+        let change = BrokerChange {
+            entries: validation.entries,
+            changed: validation.changed,
+            is_default: validation.resource_name.is_empty(),
+            listeners: &listeners,
+            log_dirs: &log_dirs,
+        };
+        check_broker(self.layers, &change)
     }
-    Ok(())
 }

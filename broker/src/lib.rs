@@ -48,6 +48,7 @@ mod cleaning;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod loggers;
 pub mod logging;
 mod noise;
 mod scheduler;

@@ -7,26 +7,28 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use env_logger::{Builder, Target};
 use log::LevelFilter;
 
+use crate::loggers::Leveled;
+
 /// The environment variable that says what is logged: a level, or `module=level,...`.
 pub const VARIABLE: &str = "OTTLA_LOG";
 
 /// Starts logging, once in a process; later calls change nothing. `level` is what the command
 /// line asks for; else `variable`, the value of [`VARIABLE`], counts; else INFO.
 pub fn start(level: Option<LevelFilter>, variable: Option<&str>) {
-    let mut builder = Builder::new();
+    let mut gate = Builder::new();
     match (level, variable) {
-        (Some(level), _) => builder.filter_level(level),
-        (None, Some(filters)) => builder.parse_filters(filters),
-        (None, None) => builder.filter_level(LevelFilter::Info),
+        (Some(level), _) => gate.filter_level(level),
+        (None, Some(filters)) => gate.parse_filters(filters),
+        (None, None) => gate.filter_level(LevelFilter::Info),
     };
-    builder.target(Target::Stderr).format(|out, record| {
+    let mut out = Builder::new();
+    out.filter_level(LevelFilter::Trace).target(Target::Stderr).format(|out, record| {
         // A clock before 1970 shows as 1970: a log line is no place to fail.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time = Timestamp { ms: u64::try_from(since.as_millis()).unwrap_or(0) };
         writeln!(out, "[{time}] {} {} ({})", record.level(), record.args(), record.target())
     });
-    // It fails when a logger is there already, which is what a test wants.
-    let _ = builder.try_init();
+    Leveled { gate: gate.build(), out: out.build() }.install();
 }
 
 /// A point in time that prints as `2026-11-25 15:06:32,123`.

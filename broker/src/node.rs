@@ -165,7 +165,7 @@ impl Node {
                         image,
                         asked,
                         defaults,
-                        &Rules { layers },
+                        &Rules { layers, config: &self.config },
                         &mut random,
                     )
                 })

@@ -13,6 +13,7 @@ use ottla_protocol::messages::describe_configs::{
 use super::{Call, Outcome, Unanswerable, check_count};
 use crate::config::Overrides;
 use crate::config::describe::{self, Entry};
+use crate::loggers;
 use crate::node::Node;
 
 /// One resource takes some 30 KiB to describe with synonyms and documentation.
@@ -80,14 +81,42 @@ fn entries(node: &Node, resource: &DescribeConfigsResource<'_>) -> Described {
     match ConfigResourceType::from_code(resource.resource_type) {
         Some(ConfigResourceType::Topic) => topic(node, name),
         Some(ConfigResourceType::Broker) => broker(node, name),
-        Some(ConfigResourceType::Group) => {
-            let set = overrides(node, ConfigResourceType::Group, name);
+        Some(ConfigResourceType::BrokerLogger) => {
+            check_own(node, name, "Broker id must not be empty")?;
+            let levels = loggers::LOGGERS.iter().map(|name| (*name, loggers::level_of(name)));
+            Ok(describe::loggers(levels))
+        }
+        Some(ConfigResourceType::ClientMetrics) if name.is_empty() => {
+            invalid("Client metrics subscription name must not be empty")
+        }
+        Some(kind @ ConfigResourceType::ClientMetrics) => {
+            Ok(describe::client_metrics(&overrides(node, kind, name)))
+        }
+        Some(ConfigResourceType::Group) if name.is_empty() => {
+            invalid("Group name must not be empty")
+        }
+        Some(kind @ ConfigResourceType::Group) => {
+            let set = overrides(node, kind, name);
             Ok(node.with_layers(|layers| describe::group(layers, &set)))
         }
-        _ => {
-            let message = format!("Unsupported resource type: {}", resource.resource_type);
-            Err((ErrorCode::INVALID_REQUEST, message))
-        }
+        None => invalid(format!("Unsupported resource type: {}", resource.resource_type)),
+    }
+}
+
+fn invalid<T>(message: impl Into<String>) -> Result<T, (ErrorCode, String)> {
+    Err((ErrorCode::INVALID_REQUEST, message.into()))
+}
+
+/// Each broker describes itself.
+fn check_own(node: &Node, name: &str, empty: &str) -> Result<(), (ErrorCode, String)> {
+    let expected = node.config.node_id;
+    match name.parse::<i32>() {
+        _ if name.is_empty() => invalid(empty),
+        Err(_) => invalid(format!("Broker id must be an integer, but it is: {name}")),
+        Ok(id) if id == expected => Ok(()),
+        Ok(id) => invalid(format!(
+            "Unexpected broker id, expected {expected} or empty string, but received {id}"
+        )),
     }
 }
 
@@ -108,10 +137,6 @@ fn broker(node: &Node, name: &str) -> Described {
     if name.is_empty() {
         return Ok(describe::broker_default(&overrides(node, ConfigResourceType::Broker, "")));
     }
-    let id = node.config.node_id;
-    if name.parse() != Ok(id) {
-        let message = format!("Unexpected broker id, expected {id}, but received {name}");
-        return Err((ErrorCode::INVALID_REQUEST, message));
-    }
+    check_own(node, name, "")?;
     Ok(node.with_layers(describe::broker))
 }

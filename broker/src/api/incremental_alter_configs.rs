@@ -43,10 +43,17 @@ fn change<'a>(resource: &AlterConfigsResource<'a>) -> ConfigChange<'a> {
     }
 }
 
+/// The longest message, bytes: it repeats what the client sent, which the older forms of the answer
+/// may have no room for.
+const MESSAGE_BYTES_MAX: usize = 4096;
+
 /// The code and the message of one resource.
 pub(super) fn told(result: &Result<(), Refused>) -> (ErrorCode, Option<&str>) {
     match result {
         Ok(()) => (ErrorCode::NONE, None),
-        Err(Refused { code, message }) => (*code, Some(message)),
+        Err(Refused { code, message }) => {
+            let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
+            (*code, Some(&message[..end]))
+        }
     }
 }

@@ -137,6 +137,19 @@ fn spans(config: &StaticConfig) -> Result<(), Problem> {
 
 /// Each default of a group's setting lies between its bounds.
 fn bounds(config: &StaticConfig) -> Result<(), Problem> {
+    for (less, more) in ordered_keys() {
+        let (low, high) = (integer(config, &less)?, integer(config, &more)?);
+        if let (Some(low), Some(high)) = (low, high)
+            && high < low
+        {
+            return Err(config.problem(&more, format!("is less than {less}={low}")));
+        }
+    }
+    Ok(())
+}
+
+/// Pairs of broker keys of which the second's value is never less than the first's.
+pub(super) fn ordered_keys() -> Vec<(String, String)> {
     let mut ordered = vec![(
         "group.min.session.timeout.ms".to_owned(),
         "group.max.session.timeout.ms".to_owned(),
@@ -153,15 +166,7 @@ fn bounds(config: &StaticConfig) -> Result<(), Problem> {
         ordered.push((format!("group.share.min.{name}"), key.clone()));
         ordered.push((key, format!("group.share.max.{name}")));
     }
-    for (less, more) in ordered {
-        let (low, high) = (integer(config, &less)?, integer(config, &more)?);
-        if let (Some(low), Some(high)) = (low, high)
-            && high < low
-        {
-            return Err(config.problem(&more, format!("is less than {less}={low}")));
-        }
-    }
-    Ok(())
+    ordered
 }
 
 fn connections(config: &StaticConfig) -> Result<(), Problem> {

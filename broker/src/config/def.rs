@@ -107,6 +107,8 @@ pub enum Valid {
     Voters,
     /// A list of `host:port`.
     HostPorts,
+    /// `earliest`, `latest`, or `by_duration:` and a positive ISO 8601 duration.
+    OffsetReset,
 }
 
 /// How a broker key may change while the broker runs.

@@ -1,5 +1,6 @@
 //! What DescribeConfigs tells: each key with its value, its source and its synonyms.
 
+use super::client_metrics::CLIENT_METRICS_KEYS;
 use super::def::{ConfigDef, ConfigType, Dynamic};
 use super::group_config::broker_key;
 use super::group_keys::GROUP_KEYS;
@@ -90,31 +91,64 @@ pub fn broker(layers: Layers<'_>) -> Vec<Entry> {
 /// The keys that are set for all brokers at once, sorted by name; nothing else is shown of them.
 pub fn broker_default(defaults: &Overrides) -> Vec<Entry> {
     let source = Source::DynamicDefaultBroker;
-    let set = defaults.iter().map(|(key, value)| match keys::find(key) {
-        Some(def) => {
-            let synonyms = vec![synonym(def, key, Some(value.to_string()), source)];
-            entry(def, key, Some(value.to_string()), synonyms)
+    let set = defaults.iter().map(|(key, value)| {
+        let Some(def) = keys::find(key).or_else(|| keys::listener_key(key)) else {
+            return hidden(key, source, vec![source]);
+        };
+        let mut synonyms = vec![synonym(def, key, Some(value.to_string()), source)];
+        // A listener without a value of its own takes that of all listeners.
+        if let (true, Some(value)) = (**key != *def.name, defaults.get(def.name)) {
+            synonyms.push(synonym(def, def.name, Some(value.to_string()), source));
         }
-        None => hidden(key, source, vec![source]),
+        entry(def, key, Some(value.to_string()), synonyms)
     });
     set.collect()
+}
+
+/// The keys of a subscription to clients' metrics, sorted by name.
+pub fn client_metrics(subscription: &Overrides) -> Vec<Entry> {
+    let described = CLIENT_METRICS_KEYS.iter().map(|def| {
+        let own = subscription.get(def.name).map(|value| value.to_string());
+        let synonyms = own
+            .iter()
+            .map(|value| synonym(def, def.name, Some(value.clone()), Source::ClientMetrics));
+        let default = || def.default.text().map(str::to_owned);
+        entry(def, def.name, own.clone().or_else(default), synonyms.collect())
+    });
+    described.collect()
+}
+
+/// A broker's loggers with their levels.
+pub fn loggers(levels: impl Iterator<Item = (&'static str, &'static str)>) -> Vec<Entry> {
+    let described = levels.map(|(name, level)| Entry {
+        name: name.to_owned(),
+        value: Some(level.to_owned()),
+        source: Source::BrokerLogger,
+        is_read_only: false,
+        is_sensitive: false,
+        kind: None,
+        doc: None,
+        synonyms: Vec::new(),
+    });
+    described.collect()
 }
 
 /// The keys of a group whose own settings are `group`, sorted by name.
 pub fn group(layers: Layers<'_>, group: &Overrides) -> Vec<Entry> {
     let described = GROUP_KEYS.iter().map(|def| {
-        let own = group.get(def.name).map(|value| value.to_string());
-        let default = match broker_key(def) {
-            Some(key) => layers.value(key),
-            None => def.default_value(),
-        };
-        let default = default.map(|value| value.to_string());
+        let value = layers.group_value(def, group).map(|value| value.to_string());
         let mut synonyms = Vec::new();
-        if own.is_some() {
-            synonyms.push(synonym(def, def.name, own.clone(), Source::Group));
+        if let Some(own) = group.get(def.name) {
+            synonyms.push(synonym(def, def.name, Some(own.to_string()), Source::Group));
         }
-        synonyms.push(synonym(def, def.name, default.clone(), Source::Default));
-        entry(def, def.name, own.or(default), synonyms)
+        match broker_key(def) {
+            Some(key) => synonyms.extend(broker_synonyms(layers, key.name, &[key.name])),
+            None => {
+                let default = def.default.text().map(str::to_owned);
+                synonyms.push(synonym(def, def.name, default, Source::Default));
+            }
+        }
+        entry(def, def.name, value, synonyms)
     });
     described.collect()
 }

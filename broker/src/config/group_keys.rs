@@ -14,7 +14,7 @@ pub const GROUP_KEYS: &[ConfigDef] = keys! {
         "Silence after which a consumer group's member is out.";
     Int "share.assignment.interval.ms" = "1000", AtLeast(0), ClusterWide, NotYet,
         "Shortest time between two assignments of a share group.";
-    String "share.auto.offset.reset" = "latest", NonEmpty, ClusterWide, NotYet,
+    String "share.auto.offset.reset" = "latest", OffsetReset, ClusterWide, NotYet,
         "Where a share group starts: latest, earliest, or by_duration with an ISO 8601 duration.";
     Int "share.delivery.count.limit" = "5", AtLeast(2), ClusterWide, NotYet,
         "How often a record is delivered before it is given up.";

@@ -26,6 +26,10 @@ pub enum Source {
     StaticBroker,
     /// Not set.
     Default,
+    /// The level of a logger.
+    BrokerLogger,
+    /// Set for the subscription to clients' metrics.
+    ClientMetrics,
     /// Set for the group.
     Group,
 }
@@ -39,6 +43,8 @@ impl Source {
             Self::DynamicDefaultBroker => 3,
             Self::StaticBroker => 4,
             Self::Default => 5,
+            Self::BrokerLogger => 6,
+            Self::ClientMetrics => 7,
             Self::Group => 8,
         }
     }
@@ -83,8 +89,10 @@ impl<'a> Layers<'a> {
             let def =
                 keys::find(name).expect("a test looks up each of the topic keys' broker keys");
             match self.value(def) {
-                // -1, for ever, is not a span: no unit turns it into another number.
-                Some(Value::Integer(-1)) => return Some(Value::Integer(-1)),
+                // For ever is not a span: no unit turns it into another number.
+                Some(Value::Integer(n)) if n < 0 && key.def.name == "retention.ms" => {
+                    return Some(Value::Integer(-1));
+                }
                 Some(Value::Integer(n)) => return Some(Value::Integer(n.saturating_mul(*factor))),
                 Some(value) => return Some(value),
                 None => {}

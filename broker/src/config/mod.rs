@@ -2,7 +2,8 @@
 //!
 //! [`keys`], [`topic_keys`] and [`group_keys`] are the tables. From them come the reading and
 //! checking of `server.properties` ([`StaticConfig`], [`BrokerConfig`]), the settings of a topic
-//! ([`TopicConfig`], [`check_topic`]), what DescribeConfigs tells ([`describe`]), what is said at
+//! ([`TopicConfig`], [`check_topic`]), of a group ([`GroupConfig`], [`check_group`]) and what is
+//! dynamic of a broker ([`DynamicConfig`], [`check_broker`]), what DescribeConfigs tells ([`describe`]), what is said at
 //! start ([`notices()`]) and `docs/CONFIG.md` ([`document()`]).
 //!
 //! Nothing here reads a clock or the environment; only [`StaticConfig::read`] opens a file, and
@@ -22,12 +23,15 @@
 
 mod broker_config;
 mod check;
+pub mod client_metrics;
 mod def;
 pub mod describe;
 mod document;
+mod dynamic_check;
 mod dynamic_config;
 mod error;
 mod field;
+mod group_check;
 mod group_config;
 pub mod group_keys;
 pub mod keys;
@@ -48,13 +52,16 @@ pub use broker_config::{
     BrokerConfig, GroupSettings, LogSettings, NetworkSettings, OffsetSettings, RequestSettings,
     TopicSettings,
 };
+pub use client_metrics::{CLIENT_METRICS_KEYS, InvalidSubscription, check_client_metrics};
 pub use def::{ConfigDef, ConfigType, Default, Dynamic, Effect, Valid};
 pub use document::document;
+pub use dynamic_check::{BrokerChange, check_broker};
 pub use dynamic_config::{
     CleanerSettings, ConnectionSettings, CoordinatorSettings, DynamicConfig, ListenerLimits,
     ProducerStateSettings, ThreadSettings,
 };
 pub use error::{ConfigError, Problem};
+pub use group_check::check_group;
 pub use group_config::GroupConfig;
 pub use layers::{Layers, Overrides, Source};
 pub use listeners::{Endpoint, Listener, Listeners};

@@ -93,6 +93,7 @@ impl ConfigDef {
             Valid::ThrottledReplicas => "* or a list of partition:broker".to_owned(),
             Valid::Voters => "a list of id@host:port".to_owned(),
             Valid::HostPorts => "a list of host:port".to_owned(),
+            Valid::OffsetReset => "earliest, latest or by_duration:<PnDTnHnMn.nS>".to_owned(),
         }
     }
 }
@@ -125,6 +126,9 @@ impl Valid {
             }
             (Self::NonEmpty, Value::Text(text)) if text.is_empty() => {
                 Err("must not be empty".to_owned())
+            }
+            (Self::OffsetReset, Value::Text(text)) if !is_offset_reset(text) => {
+                Err("must be earliest, latest or by_duration:<PnDTnHnMn.nS>".to_owned())
             }
             (_, Value::List(values)) => self.check_list(values),
             _ => Ok(()),
@@ -219,6 +223,47 @@ fn one_of(words: &[&str]) -> String {
         [word] => (*word).to_owned(),
         [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
+}
+
+fn is_offset_reset(text: &str) -> bool {
+    match text.strip_prefix("by_duration:") {
+        Some(duration) => is_duration(duration),
+        None => matches!(text, "earliest" | "latest"),
+    }
+}
+
+/// Whether `text` is `PnDTnHnMn.nS` with at least one part and nothing negative.
+fn is_duration(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix(['P', 'p']) else { return false };
+    let rest = rest.to_ascii_uppercase();
+    let (days, time) = match rest.split_once('T') {
+        Some((days, time)) => (days, Some(time)),
+        None => (rest.as_str(), None),
+    };
+    if time.map_or(days.is_empty(), str::is_empty) {
+        return false;
+    }
+    is_parts(days, "D") && time.is_none_or(|time| is_parts(time, "HMS"))
+}
+
+/// Whether `text` is numbers, each with one of `units` behind it, in their order.
+fn is_parts(text: &str, units: &str) -> bool {
+    let mut rest = text;
+    let mut units = units.chars();
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, unit) = rest.split_at(digits);
+        let Some(unit) = unit.chars().next() else { return false };
+        let is_number = match number.split_once('.') {
+            Some((whole, part)) => unit == 'S' && !whole.is_empty() && !part.contains('.'),
+            None => !number.is_empty(),
+        };
+        if !is_number || !units.any(|known| known == unit) {
+            return false;
+        }
+        rest = &rest[digits + unit.len_utf8()..];
+    }
+    true
 }
 
 fn is_replica(text: &str) -> bool {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admin;
+mod alter_configs;
 mod bad_input;
 mod bystander;
 mod cleaning;

@@ -25,6 +25,9 @@ use ottla_protocol::messages::fetch::FetchResponse;
 use ottla_protocol::messages::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
 use ottla_protocol::messages::incremental_alter_configs;
 use ottla_protocol::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use ottla_protocol::messages::list_config_resources::{
+    ListConfigResourcesRequest, ListConfigResourcesResponse,
+};
 use ottla_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
 };
@@ -243,6 +246,13 @@ impl Tried<'_> {
                 let response: DescribeConfigsResponse<'_> = answer.message();
                 assert!(response.results[0].configs.len() > 25);
                 Some(response.results[0].error_code)
+            }
+            ApiKey::ListConfigResources => {
+                let request = ListConfigResourcesRequest { resource_types: vec![] };
+                let answer = self.client.call(api, version, &request);
+                let response: ListConfigResourcesResponse<'_> = answer.message();
+                assert_eq!(response.config_resources.is_empty(), version == 0);
+                Some(response.error_code)
             }
             ApiKey::AlterConfigs => {
                 let resource = alter_configs::AlterConfigsResource {

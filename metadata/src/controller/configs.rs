@@ -1,6 +1,6 @@
 //! Changing dynamic configs.
 
-use super::{Records, Refused, check_topic_name};
+use super::{RECORDS_PER_REQUEST_MAX, Records, Refused, check_topic_name};
 use crate::image::{ConfigEntries, ConfigResourceType, Image};
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::metadata::MetadataRecord;
@@ -84,8 +84,9 @@ pub struct ConfigChange<'a> {
 ///
 /// Refusals: INVALID_REQUEST (a resource or key given twice, a null value, an unknown type, the
 /// levels of loggers, which are not the controller's), UNKNOWN_SERVER_ERROR for an operation that
-/// does not exist, INVALID_TOPIC_EXCEPTION, UNKNOWN_TOPIC_OR_PARTITION, INVALID_CONFIG and what
-/// the rules say.
+/// does not exist (of a broker INVALID_REQUEST), INVALID_TOPIC_EXCEPTION,
+/// UNKNOWN_TOPIC_OR_PARTITION, INVALID_CONFIG and what the rules say; POLICY_VIOLATION for all if
+/// more than [`RECORDS_PER_REQUEST_MAX`] keys would change.
 pub fn incremental_alter_configs(
     image: &Image,
     request: &[ConfigChange<'_>],
@@ -149,6 +150,11 @@ fn alter<'a>(
         }
         answers.push(result);
     }
+    if records.len() > RECORDS_PER_REQUEST_MAX {
+        let message = "Unable to perform excessively large batch operation.";
+        let refused = Refused::new(ErrorCode::POLICY_VIOLATION, message);
+        return (Records::new(), request.iter().map(|_| Err(refused.clone())).collect());
+    }
     if validate_only {
         records = Records::new();
     }
@@ -173,7 +179,6 @@ fn alter_one(
             None => entries.remove(step.key),
         };
     }
-    check_elr(image, resource_type, change.resource_name, &entries, steps)?;
     let changed: Vec<&str> = steps.iter().map(|step| step.key).collect();
     rules.validate(&ConfigValidation {
         resource_type,
@@ -181,6 +186,14 @@ fn alter_one(
         entries: &entries,
         changed: &changed,
     })?;
+    // Kafka looks for the topic after it has looked at the keys.
+    if resource_type == ConfigResourceType::Topic
+        && image.topics().by_name(change.resource_name).is_none()
+    {
+        let message = format!("The topic '{}' does not exist.", change.resource_name);
+        return Err(Refused::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message));
+    }
+    check_elr(image, resource_type, change.resource_name, &entries, steps)?;
     for step in steps {
         let value = entries.get(step.key).map(|value| &**value);
         let before = current.and_then(|current| current.get(step.key)).map(|value| &**value);
@@ -204,17 +217,23 @@ fn alter_one(
     Ok(())
 }
 
-fn check_steps(steps: &[ConfigOperation<'_>]) -> Result<(), Refused> {
+/// Whether the steps can be taken at all, whatever the resource.
+///
+/// # Errors
+/// INVALID_REQUEST for a key that comes twice, and for null where something is to be set.
+pub fn check_steps(steps: &[ConfigOperation<'_>]) -> Result<(), Refused> {
     let mut keys = BTreeSet::new();
-    for step in steps {
-        if step.value.is_none() && step.operation != ConfigOperation::DELETE {
-            let message = format!("Null value not supported for : {}", step.key);
-            return Err(Refused::new(ErrorCode::INVALID_REQUEST, message));
-        }
-        if !keys.insert(step.key) {
-            let message = "Error due to duplicate config keys";
-            return Err(Refused::new(ErrorCode::INVALID_REQUEST, message));
-        }
+    if !steps.iter().all(|step| keys.insert(step.key)) {
+        let message = "Error due to duplicate config keys";
+        return Err(Refused::new(ErrorCode::INVALID_REQUEST, message));
+    }
+    let is_null = |step: &&ConfigOperation<'_>| {
+        step.value.is_none() && step.operation != ConfigOperation::DELETE
+    };
+    let nulls: Vec<&str> = steps.iter().filter(is_null).map(|step| step.key).collect();
+    if !nulls.is_empty() {
+        let message = format!("Null value not supported for : {}", nulls.join(", "));
+        return Err(Refused::new(ErrorCode::INVALID_REQUEST, message));
     }
     Ok(())
 }
@@ -232,10 +251,6 @@ fn check_resource(
         }
         Some(found @ ConfigResourceType::Topic) => {
             check_topic_name(name)?;
-            if image.topics().by_name(name).is_none() {
-                let message = format!("The topic '{name}' does not exist.");
-                return Err(Refused::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message));
-            }
             Ok(found)
         }
         Some(found @ ConfigResourceType::Broker) => {
@@ -247,12 +262,15 @@ fn check_resource(
                 Err(_) => invalid(format!("Node id must be an integer, but it is: {name}")),
             }
         }
-        Some(ConfigResourceType::Group | ConfigResourceType::ClientMetrics) if name.is_empty() => {
-            invalid("Default group and client metrics resources are not allowed.".into())
+        Some(ConfigResourceType::Group) if name.is_empty() => {
+            invalid("Default group resources are not allowed.".into())
+        }
+        Some(ConfigResourceType::ClientMetrics) if name.is_empty() => {
+            invalid("Subscription name can't be empty".into())
         }
         Some(found @ (ConfigResourceType::Group | ConfigResourceType::ClientMetrics)) => Ok(found),
         Some(ConfigResourceType::BrokerLogger) | None => {
-            invalid(format!("Unexpected resource type {resource_type}."))
+            invalid(format!("Unknown resource type {resource_type}"))
         }
     }
 }
@@ -290,10 +308,14 @@ fn new_value(
             }
             Ok(Some(items.join(",")))
         }
-        other => Err(Refused::new(
-            ErrorCode::UNKNOWN_SERVER_ERROR,
-            format!("Unknown config operation {other}."),
-        )),
+        other => {
+            // Kafka finds it out at two places, which answer differently.
+            let code = match resource_type {
+                ConfigResourceType::Broker => ErrorCode::INVALID_REQUEST,
+                _ => ErrorCode::UNKNOWN_SERVER_ERROR,
+            };
+            Err(Refused::new(code, format!("Unknown operations type {other}")))
+        }
     }
 }
 

@@ -33,7 +33,7 @@ pub use client_quotas::{
 };
 pub use configs::{
     ConfigChange, ConfigKey, ConfigOperation, ConfigRules, ConfigValidation, alter_configs,
-    incremental_alter_configs,
+    check_steps, incremental_alter_configs,
 };
 pub use create_partitions::{MorePartitions, create_partitions};
 pub use create_topics::{CreateTopics, CreatedTopic, NewTopic, TopicDefaults, create_topics};

@@ -414,8 +414,9 @@ fn incremental_alter_configs_refuses() {
     let cluster = Cluster::with_topics();
     let set = step("retention.ms", SET, Some("5"));
     let min_isr = |operation| step("min.insync.replicas", operation, Some("1"));
-    let table: [(i8, &str, &[ConfigOperation<'_>], ErrorCode); 27] = [
+    let table: [(i8, &str, &[ConfigOperation<'_>], ErrorCode); 29] = [
         (2, "unknown", &[set], E::UNKNOWN_TOPIC_OR_PARTITION),
+        (2, "unknown", &[step("unknown", SET, Some("x"))], E::INVALID_CONFIG),
         (2, "", &[set], E::INVALID_REQUEST),
         (2, "a b", &[set], E::INVALID_TOPIC_EXCEPTION),
         (2, "orders", &[step("retention.ms", SET, None)], E::INVALID_REQUEST),
@@ -428,6 +429,7 @@ fn incremental_alter_configs_refuses() {
         (2, "orders", &[step("unknown", SUBTRACT, Some("5"))], E::INVALID_CONFIG),
         (2, "orders", &[step("retention.ms", 4, Some("5"))], E::UNKNOWN_SERVER_ERROR),
         (2, "orders", &[step("retention.ms", -1, Some("5"))], E::UNKNOWN_SERVER_ERROR),
+        (4, "1", &[step("retention.ms", 4, Some("5"))], E::INVALID_REQUEST),
         (4, "x", &[set], E::INVALID_REQUEST),
         (4, "+1", &[set], E::INVALID_REQUEST),
         (4, "9", &[set], E::INVALID_REQUEST),
@@ -462,6 +464,23 @@ fn incremental_alter_configs_refuses() {
     let expected = [E::INVALID_REQUEST, E::UNKNOWN_TOPIC_OR_PARTITION, E::NONE, E::INVALID_REQUEST];
     assert_eq!(codes, expected);
     assert_eq!(records.len(), 1);
+}
+
+#[test]
+fn one_request_changes_only_so_many_keys() {
+    let cluster = Cluster::with_topics();
+    let names: Vec<String> = (0..=10_000).map(|n| format!("g{n}")).collect();
+    let change = |name| {
+        let set = step("retention.ms", ConfigOperation::SET, Some("5"));
+        ConfigChange { resource_type: 32, resource_name: name, operations: vec![set] }
+    };
+    let mut request: Vec<_> = names.iter().map(|name| change(name)).collect();
+    let (records, answers) = incremental_alter_configs(cluster.image(), &request, false, &Rules);
+    assert!(records.is_empty());
+    assert!(answers.iter().all(|answer| code(answer) == ErrorCode::POLICY_VIOLATION));
+    request.pop();
+    let (records, _) = incremental_alter_configs(cluster.image(), &request, false, &Rules);
+    assert_eq!(records.len(), 10_000);
 }
 
 #[test]

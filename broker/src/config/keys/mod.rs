@@ -75,6 +75,11 @@ pub fn find(name: &str) -> Option<&'static ConfigDef> {
     BY_NAME.binary_search_by(|def| def.name.cmp(name)).ok().map(|at| BY_NAME[at])
 }
 
+/// Whether `name` is one of the keys about TLS, SASL, ACLs and tokens.
+pub fn is_security(name: &str) -> bool {
+    security::KEYS.iter().any(|def| def.name == name)
+}
+
 /// Keys of older Kafka versions that 4.3.1 ignores; a name that ends in `.` is a prefix.
 pub const REMOVED: &[&str] = &[
     "advertised.host.name",

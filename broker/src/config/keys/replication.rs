@@ -35,12 +35,12 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
     Int "alter.log.dirs.replication.quota.window.size.seconds" =
         "1", AtLeast(1), ReadOnly, NoEffect,
         "Length of a window of the quota of moves between directories.";
-    Long "leader.replication.throttled.rate" = "9223372036854775807", AtLeast(0), PerBroker,
+    Long "leader.replication.throttled.rate" = "9223372036854775807", AtLeast(0), ClusterWide,
         NoEffect, "Bytes a second that throttled leaders send to followers." [internal];
     Long "follower.replication.throttled.rate" =
-        "9223372036854775807", AtLeast(0), PerBroker, NoEffect,
+        "9223372036854775807", AtLeast(0), ClusterWide, NoEffect,
         "Bytes a second that throttled followers fetch." [internal];
     Long "replica.alter.log.dirs.io.max.bytes.per.second" =
-        "9223372036854775807", AtLeast(0), PerBroker, NoEffect,
+        "9223372036854775807", AtLeast(0), ClusterWide, NoEffect,
         "Bytes a second that moves between directories copy." [internal];
 };

@@ -175,8 +175,11 @@ fn a_group() {
         &entries,
         &[
             "consumer.session.timeout.ms=50000 Group INT \
-             [consumer.session.timeout.ms=50000@Group, consumer.session.timeout.ms=45000@Default]",
-            "share.session.timeout.ms=46000 Default INT [share.session.timeout.ms=46000@Default]",
+             [consumer.session.timeout.ms=50000@Group, \
+             group.consumer.session.timeout.ms=45000@Default]",
+            "share.session.timeout.ms=46000 StaticBroker INT \
+             [group.share.session.timeout.ms=46000@StaticBroker, \
+             group.share.session.timeout.ms=45000@Default]",
         ],
     );
 }
