@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use ottla_coordinator::context::{Context, Now};
-use ottla_coordinator::effects::{Answer, Effects, Ticket, Write};
+use ottla_coordinator::effects::{Answer, Effects, Then, Ticket, Write, append_error};
 use ottla_coordinator::group::GroupShard;
 use ottla_coordinator::group::config::GroupConfig;
 use ottla_coordinator::record::Record;
@@ -189,10 +189,13 @@ impl ShardHost {
         let mut next = write;
         while let Some(write) = next {
             let written = self.append(node, &write, context.now.wall_ms);
+            // A classic group answers for itself in either case: by its ticket.
+            let answers_itself = matches!(write.then, Then::Classic(_));
             if let Err(error) = written
+                && !answers_itself
                 && result.is_ok()
             {
-                result = Err(error);
+                result = Err(append_error(error));
             }
             let Effects { write, response: (), answers: sent } =
                 serving.shard.complete(write, written, context);
@@ -207,14 +210,13 @@ impl ShardHost {
         let partition = &self.partition;
         let settings = partition.settings.load();
         if partition.isr_count < settings.min_insync_replicas {
-            return Err(told(ErrorCode::NOT_ENOUGH_REPLICAS));
+            return Err(ErrorCode::NOT_ENOUGH_REPLICAS);
         }
         let batch = match build(&write.records, now_ms, compression(node)) {
             Ok(batch) if batch.len() <= settings.log.max_message_bytes as usize => batch,
-            Ok(_) | Err(_) => return Err(told(ErrorCode::MESSAGE_TOO_LARGE)),
+            Ok(_) | Err(_) => return Err(ErrorCode::MESSAGE_TOO_LARGE),
         };
-        let validated =
-            Validated::from_built(batch).map_err(|_| told(ErrorCode::CORRUPT_MESSAGE))?;
+        let validated = Validated::from_built(batch).map_err(|_| ErrorCode::CORRUPT_MESSAGE)?;
         let how = AppendAsLeader {
             leader_epoch: partition.leader_epoch,
             now_ms,
@@ -229,7 +231,7 @@ impl ShardHost {
             Err(error) => {
                 let said = format_args!("partition {}: {error}", self.name());
                 node.failures.say(log::Level::Error, said);
-                Err(told(errors::of_append(&error)))
+                Err(errors::of_append(&error))
             }
         }
     }
@@ -311,25 +313,6 @@ impl DelayedOperation for Due {
 
 fn now(node: &Node) -> Now {
     Now { wall_ms: node.clock.now_ms(), mono_ms: node.clock.monotonic_ms() }
-}
-
-/// What clients of the coordinator are told of an append that failed (Kafka:
-/// `CoordinatorOperationExceptionHelper`): whether to look for another coordinator, or that it is
-/// no use.
-fn told(error: ErrorCode) -> ErrorCode {
-    match error {
-        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-        | ErrorCode::NOT_ENOUGH_REPLICAS
-        | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
-        | ErrorCode::REQUEST_TIMED_OUT => ErrorCode::COORDINATOR_NOT_AVAILABLE,
-        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::KAFKA_STORAGE_ERROR => {
-            ErrorCode::NOT_COORDINATOR
-        }
-        ErrorCode::MESSAGE_TOO_LARGE
-        | ErrorCode::RECORD_LIST_TOO_LARGE
-        | ErrorCode::INVALID_FETCH_SIZE => ErrorCode::UNKNOWN_SERVER_ERROR,
-        error => error,
-    }
 }
 
 /// `offsets.topic.compression.codec`, a codec's number.

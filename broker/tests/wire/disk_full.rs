@@ -10,6 +10,10 @@ use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::create_topics::{
     CreatableTopic, CreateTopicsRequest, CreateTopicsResponse,
 };
+use ottla_protocol::messages::find_coordinator::FindCoordinatorRequest;
+use ottla_protocol::messages::join_group::{
+    JoinGroupRequest, JoinGroupRequestProtocol, JoinGroupResponse,
+};
 use ottla_storage::sim::SimDisk;
 
 use crate::harness::{Client, PATIENCE, batch, start};
@@ -76,5 +80,33 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
     let mut client = Client::connect(broker.addresses()[0]);
     assert_eq!(client.fetch("t", 0).high_watermark, 6);
     assert_eq!(client.fetch("new", 0).high_watermark, 1);
+    broker.stop().unwrap();
+}
+
+#[test]
+fn a_full_disk_keeps_no_member_waiting() {
+    let disk = SimDisk::new();
+    let broker = run(&disk);
+    let mut client = Client::connect(broker.addresses()[0]);
+    let find = FindCoordinatorRequest { coordinator_keys: vec!["g"], ..Default::default() };
+    client.call(ApiKey::FindCoordinator, 4, &find);
+    let request = JoinGroupRequest {
+        group_id: "g",
+        session_timeout_ms: 10_000,
+        rebalance_timeout_ms: 10_000,
+        protocol_type: "consumer",
+        protocols: vec![JoinGroupRequestProtocol { name: "range", metadata: b"" }],
+        ..Default::default()
+    };
+    disk.set_capacity(Some(4096));
+    for version in [3, 9] {
+        let answer = client.call(ApiKey::JoinGroup, version, &request);
+        let response: JoinGroupResponse<'_> = answer.message();
+        assert_eq!(response.error_code, ErrorCode::NOT_COORDINATOR, "{version}");
+    }
+    disk.set_capacity(None);
+    let answer = client.call(ApiKey::JoinGroup, 9, &request);
+    let response: JoinGroupResponse<'_> = answer.message();
+    assert_eq!(response.error_code, ErrorCode::MEMBER_ID_REQUIRED);
     broker.stop().unwrap();
 }
