@@ -32,13 +32,19 @@ import org.apache.kafka.common.protocol.MessageUtil;
 public final class Differential {
     static final ObjectMapper JSON = new ObjectMapper();
 
-    private static final int TIMEOUT_MS = 20_000;
+    private static final int TIMEOUT_MS = 6_000;
 
     /** What only reads is asked again when the answers differ: metadata reaches brokers late. */
     private static final List<String> READS =
         List.of("Describe", "List", "Metadata", "OffsetFetch", "Find", "ConsumerGroupDescribe");
     private static final int TRIES = 10;
     private static final int TRY_MS = 150;
+
+    /** Answers of a coordinator that is not ready yet. */
+    private static final List<String> LOADING = List.of(
+        "COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_COORDINATOR");
+    private static final int LOADS = 100;
+    private static final int LOAD_MS = 100;
 
     private record Request(String name, String api, short version, String body,
             Map<String, String> saves, Set<String> masked, String connection, char mode) {
@@ -53,8 +59,16 @@ public final class Differential {
         Broker first = new Broker(args[2]);
         Broker second = new Broker(args[3]);
         for (Request request : parse(Files.readAllLines(Path.of(args[0])))) {
+            if (request.api.equals("pause")) {
+                Thread.sleep(Long.parseLong(request.body));
+                continue;
+            }
+            long start = System.nanoTime();
             List<String> one = first.ask(request);
+            long middle = System.nanoTime();
             List<String> two = second.ask(request);
+            System.err.printf("%s: %d and %d ms%n", request.name, (middle - start) / 1_000_000,
+                (System.nanoTime() - middle) / 1_000_000);
             boolean reads = READS.stream().anyMatch(request.api::startsWith);
             for (int n = 0; reads && !one.equals(two) && n < TRIES; n++) {
                 Thread.sleep(TRY_MS);
@@ -128,7 +142,21 @@ public final class Differential {
             port = Integer.parseInt(bootstrap.split(":")[1]);
         }
 
+        /** The answer, as soon as the coordinator has found itself. */
         List<String> ask(Request request) throws Exception {
+            List<String> lines = askOnce(request);
+            for (int n = 0; n < LOADS && request.mode == '=' && loading(lines); n++) {
+                Thread.sleep(LOAD_MS);
+                lines = askOnce(request);
+            }
+            return lines;
+        }
+
+        private static boolean loading(List<String> lines) {
+            return lines.stream().anyMatch(line -> LOADING.stream().anyMatch(line::endsWith));
+        }
+
+        private List<String> askOnce(Request request) throws Exception {
             try {
                 Socket socket = connection(request.connection);
                 if (request.mode != '<') {
@@ -197,10 +225,12 @@ public final class Differential {
             List<String> plain = new ArrayList<>();
             for (String line : lines) {
                 for (var entry : saved.entrySet()) {
-                    if (!entry.getValue().isEmpty()) {
+                    // A number is not told from other numbers.
+                    if (entry.getValue().length() > 6) {
                         line = line.replace(entry.getValue(), "$" + entry.getKey());
                     }
                 }
+                line = line.replaceAll("differential-[0-9a-f-]{36}", "MEMBER");
                 plain.add(line.replace(host + ":" + port, "HOST:PORT"));
             }
             plain.sort(null);

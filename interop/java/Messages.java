@@ -44,6 +44,9 @@ final class Messages {
         "replicaDirectoryId", "lastTimestamp", "logEndOffset", "clientInstanceId",
         "subscriptionId", "pushIntervalMs", "clientId", "clientHost", "salt");
 
+    /** Every record's timestamp: young enough for retention, and the same for both. */
+    private static final long NOW_MS = System.currentTimeMillis();
+
     private Messages() {
     }
 
@@ -145,7 +148,7 @@ final class Messages {
             String[] parts = item.asText().split("=", 2);
             byte[] value = parts[parts.length - 1].getBytes(StandardCharsets.UTF_8);
             byte[] key = parts.length == 1 ? null : parts[0].getBytes(StandardCharsets.UTF_8);
-            return new SimpleRecord(1_700_000_000_000L, key, value);
+            return new SimpleRecord(NOW_MS, key, value);
         }).toArray(SimpleRecord[]::new);
         return MemoryRecords.withRecords(Compression.NONE, records);
     }

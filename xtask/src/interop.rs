@@ -78,6 +78,8 @@ enum Lane {
     Groups,
     /// Kafka's own tools, each against Kafka and against the broker; what they print is compared.
     Tools,
+    /// Requests of every kind, valid and not, to Kafka and to the broker; answers are compared.
+    Differential,
 }
 
 /// What runs when no lane is named.
@@ -118,6 +120,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     }
     if shop.wants(Lane::Tools) {
         outcome.add(lane("tools", || compare::tools(&shop)));
+    }
+    if shop.wants(Lane::Differential) {
+        outcome.add(lane("differential", || compare::differential(&shop)));
     }
     Ok(outcome)
 }

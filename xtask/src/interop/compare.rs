@@ -1,6 +1,7 @@
 //! The same questions to Apache Kafka and to the broker, and the answers side by side.
 //!
-//! The questions are lists: `interop/tools.txt` of Kafka's own tools. A program of `interop/java`
+//! The questions are lists: `interop/tools.txt` of calls of Kafka's own tools, and
+//! `interop/requests.txt` of requests as they go over the wire. A program of `interop/java`
 //! asks both brokers in one JVM and prints what only one of them says; what may differ, and why, is
 //! in `docs/DIFFERENCES.md`.
 
@@ -33,6 +34,17 @@ pub(crate) fn tools(shop: &Shop) -> Result<Outcome> {
         for site in [first, second] {
             command.arg(site.bootstrap()).arg(site.data());
         }
+        command
+    })
+}
+
+/// Sends requests of every kind to both.
+pub(crate) fn differential(shop: &Shop) -> Result<Outcome> {
+    let list = shop.toolbox.sources.join("requests.txt");
+    compare(shop, "differential", |first, second, folder| {
+        let mut command = shop.toolbox.java();
+        command.arg("Differential").arg(list).arg(folder);
+        command.args([first.bootstrap(), second.bootstrap()]);
         command
     })
 }
