@@ -31,6 +31,11 @@ final class Compare {
             boolean ordered = first.equals(second);
             System.out.println(ordered ? "same " + name : "differs " + name + "\tfirst\t(order)");
         }
+        if (first.size() == 1 || second.size() == 1) {
+            // One of them has said nothing: the other's words do not matter.
+            onlyFirst = onlyFirst.subList(0, Math.min(1, onlyFirst.size()));
+            onlySecond = onlySecond.subList(0, Math.min(1, onlySecond.size()));
+        }
         print(name, "first", onlyFirst);
         print(name, "second", onlySecond);
         System.out.flush();

@@ -36,8 +36,7 @@ final class Messages {
         "apiKey", "user", "entityType", "entityName", "mechanism", "feature", "value");
 
     /** Fields that say how it is said, when it was, or which process said it. */
-    private static final Set<String> VAGUE = Set.of("throttleTimeMs", "errorMessage",
-        "configErrorMessage", "clusterId", "port", "host", "leaderEpoch", "logAppendTimeMs",
+    private static final Set<String> VAGUE = Set.of("throttleTimeMs", "clusterId", "port", "host", "leaderEpoch", "logAppendTimeMs",
         "timestamp", "currentLeaderEpoch", "documentation", "producerId", "usableBytes",
         "totalBytes", "partitionSize", "highWatermark", "finalizedFeaturesEpoch",
         "partitionEpoch", "lastFetchTimestamp", "lastCaughtUpTimestamp", "logDir", "topicId",
@@ -184,6 +183,9 @@ final class Messages {
                 elements.addAll(inner);
             }
             lines.addAll(elements);
+        } else if (field.endsWith("rrorMessage")) {
+            // Words are each broker's own, and so is whether there are any beside a code.
+            return;
         } else if (VAGUE.contains(field) || masked.contains(field)) {
             lines.add(path + (node.isNull() ? " is null" : " is told"));
         } else if (field.equals("errorCode") || field.endsWith("ErrorCode")) {
