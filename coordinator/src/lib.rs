@@ -15,8 +15,6 @@
 //! What lasts changes only by replay: the records that an event leads to are appended first and
 //! then replayed into the shard by the same function that rebuilds it at a start.
 #![forbid(unsafe_code)]
-// The parts arrive one by one, some before those that call them.
-#![allow(dead_code)]
 
 pub mod context;
 pub mod effects;

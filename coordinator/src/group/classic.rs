@@ -116,11 +116,6 @@ impl ClassicGroup {
         }
     }
 
-    /// Where it stands.
-    pub(super) fn state(&self) -> ClassicState {
-        self.state
-    }
-
     /// Kafka's name of its state.
     pub(super) fn state_name(&self) -> &'static str {
         self.state.name()
@@ -139,11 +134,6 @@ impl ClassicGroup {
     /// The protocol that was chosen.
     pub(super) fn protocol(&self) -> Option<&str> {
         self.protocol.as_deref()
-    }
-
-    /// The id of its leader.
-    pub(super) fn leader(&self) -> Option<&Arc<str>> {
-        self.leader.as_ref()
     }
 
     /// Its members.

@@ -94,6 +94,7 @@ impl Committed {
 
 impl Offsets {
     /// How many offsets are committed.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.groups.values().map(|group| group.committed.len()).sum()
     }

@@ -290,7 +290,7 @@ impl World {
     }
 
     fn state(&self) -> ClassicState {
-        self.group().state()
+        self.group().state
     }
 
     /// Joins a member that is not static; gives back its id and the ticket of its second JoinGroup.

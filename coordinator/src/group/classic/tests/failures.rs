@@ -82,7 +82,7 @@ fn a_static_member_that_cannot_be_written_stays_who_it_was() {
         after.map(|member| (member.protocols, member.session_timeout_ms)),
         before.map(|member| (member.protocols, member.session_timeout_ms))
     );
-    assert_eq!(world.group().leader(), Some(&id));
+    assert_eq!(world.group().leader.as_ref(), Some(&id));
     world.pass(9_999);
     assert_eq!(world.state(), ClassicState::Stable);
     world.pass(1);

@@ -123,9 +123,9 @@ fn all_versions_of_the_record_are_read() {
         world.log.push(record);
         let mut world = world.restarted(GroupConfig::default());
         let group = world.group();
-        assert_eq!(group.state(), ClassicState::Stable);
+        assert_eq!(group.state, ClassicState::Stable);
         assert_eq!((group.generation(), group.protocol()), (5, Some("range")));
-        assert_eq!(group.leader().map(|id| &**id), Some("m"));
+        assert_eq!(group.leader.as_deref(), Some("m"));
         assert_eq!(group.state_since_ms, (version >= 2).then_some(99));
         let member = group.members().get("m").unwrap();
         assert_eq!(member.instance_id.as_deref(), (version >= 3).then_some("i"));
@@ -165,7 +165,7 @@ fn records_that_are_cut_short_or_make_no_sense() {
     let mut world = World::new();
     world.log.push(Record { key: b"\0\x02\0\x01g".to_vec(), value: Some(value.to_vec()) });
     let mut world = world.restarted(GroupConfig::default());
-    assert_eq!(world.group().leader().map(|id| &**id), Some("m"));
+    assert_eq!(world.group().leader.as_deref(), Some("m"));
     let refused = world.join(Joining { id: "m", ..Joining::default() });
     assert_eq!(world.joined(refused).error, ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
     world.pass(10_000);

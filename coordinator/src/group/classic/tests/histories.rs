@@ -180,16 +180,16 @@ impl History {
         let owed = members.iter().filter(|(_, member)| member.owes_sync).count();
         assert_eq!(owed, members.syncs_owed());
         assert!(group.in_flight.is_empty());
-        assert_eq!(group.is_empty(), group.state() == ClassicState::Empty);
-        match group.state() {
-            ClassicState::Empty => assert!(members.is_empty() && group.leader().is_none()),
+        assert_eq!(group.is_empty(), group.state == ClassicState::Empty);
+        match group.state {
+            ClassicState::Empty => assert!(members.is_empty() && group.leader.as_ref().is_none()),
             ClassicState::PreparingRebalance => assert!(syncs.is_empty()),
             ClassicState::CompletingRebalance | ClassicState::Stable => {
                 assert!(joins.is_empty());
-                assert!(members.get(group.leader().unwrap()).is_some());
+                assert!(members.get(group.leader.as_ref().unwrap()).is_some());
                 let protocol = group.protocol().unwrap();
                 assert!(members.iter().all(|(_, member)| member.metadata(protocol).is_some()));
-                assert!(syncs.is_empty() || group.state() == ClassicState::CompletingRebalance);
+                assert!(syncs.is_empty() || group.state == ClassicState::CompletingRebalance);
             }
         }
     }
@@ -203,16 +203,14 @@ impl History {
             return;
         }
         let (one, other) = (self.world.group(), restarted.group());
-        if matches!(
-            one.state(),
-            ClassicState::PreparingRebalance | ClassicState::CompletingRebalance
-        ) {
+        if matches!(one.state, ClassicState::PreparingRebalance | ClassicState::CompletingRebalance)
+        {
             return;
         }
-        assert_eq!(one.state(), other.state());
+        assert_eq!(one.state, other.state);
         assert_eq!(one.generation(), other.generation());
         assert_eq!(one.protocol(), other.protocol());
-        assert_eq!(one.leader(), other.leader());
+        assert_eq!(one.leader.as_ref(), other.leader.as_ref());
         assert_eq!(one.members().len(), other.members().len());
         for (id, member) in one.members().iter() {
             let its = other.members().get(id).unwrap();
@@ -250,7 +248,7 @@ proptest! {
         prop_assert!(history.world.waiting.is_empty());
         prop_assert!(history.world.shard.timers.is_empty());
         if let Some(Group::Classic(group)) = history.world.shard.groups.get("g") {
-            prop_assert_eq!(group.state(), ClassicState::Empty);
+            prop_assert_eq!(group.state, ClassicState::Empty);
         }
     }
 }
