@@ -1,6 +1,7 @@
 //! Compaction: cleaned logs against a naive model, at every crash point, and beside other work.
 
 mod crash;
+mod random;
 mod rules;
 
 use std::collections::HashMap;
