@@ -3,7 +3,12 @@
 //! The table says which versions are served; dispatch, the ApiVersions answer and the list in the
 //! documentation come from it.
 
+mod acls;
+mod alter_client_quotas;
 mod alter_configs;
+mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
+mod alter_user_scram_credentials;
 mod answer;
 mod api_versions;
 mod consumer_group_describe;
@@ -11,12 +16,19 @@ mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_user_scram_credentials;
 mod document;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -27,6 +39,7 @@ mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -34,6 +47,8 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 pub(crate) mod sync_group;
+mod unregister_broker;
+mod update_features;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -95,6 +110,8 @@ pub enum Unanswerable {
     Unwritable(WriteError),
     /// There is no such request, or not in this version.
     Unsupported,
+    /// It names something by a number that has no meaning, and has no answer for that.
+    Meaningless(&'static str),
     /// It asks for more items than one answer may have.
     TooMuch {
         /// How many it asks for.
@@ -110,12 +127,16 @@ impl fmt::Display for Unanswerable {
             Self::Malformed(error) => write!(f, "malformed request: {error}"),
             Self::Unwritable(error) => error.fmt(f),
             Self::Unsupported => f.write_str("not a request, or not in a version, that is served"),
+            Self::Meaningless(what) => write!(f, "a request for {what}"),
             Self::TooMuch { asked, max } => {
                 write!(f, "{asked} items asked for, at most {max} told")
             }
         }
     }
 }
+
+/// Items of one request, where each asks for an answer some times its own size.
+const ITEMS_MAX: usize = 100_000;
 
 /// Refuses a request whose answer would be many times its own size: a few bytes a name ask for some
 /// hundred. Kafka has no such limit; no tool comes near it.
@@ -154,15 +175,35 @@ const APIS: &[Api] = &[
     Api { key: ApiKey::ApiVersions, handle: api_versions::handle },
     Api { key: ApiKey::CreateTopics, handle: create_topics::handle },
     Api { key: ApiKey::DeleteTopics, handle: delete_topics::handle },
+    Api { key: ApiKey::DeleteRecords, handle: delete_records::handle },
     Api { key: ApiKey::InitProducerId, handle: init_producer_id::handle },
     Api { key: ApiKey::OffsetForLeaderEpoch, handle: offset_for_leader_epoch::handle },
+    Api { key: ApiKey::DescribeAcls, handle: acls::describe },
+    Api { key: ApiKey::CreateAcls, handle: acls::create },
+    Api { key: ApiKey::DeleteAcls, handle: acls::delete },
     Api { key: ApiKey::DescribeConfigs, handle: describe_configs::handle },
     Api { key: ApiKey::AlterConfigs, handle: alter_configs::handle },
+    Api { key: ApiKey::AlterReplicaLogDirs, handle: alter_replica_log_dirs::handle },
+    Api { key: ApiKey::DescribeLogDirs, handle: describe_log_dirs::handle },
     Api { key: ApiKey::CreatePartitions, handle: create_partitions::handle },
     Api { key: ApiKey::DeleteGroups, handle: delete_groups::handle },
+    Api { key: ApiKey::ElectLeaders, handle: elect_leaders::handle },
     Api { key: ApiKey::IncrementalAlterConfigs, handle: incremental_alter_configs::handle },
+    Api { key: ApiKey::AlterPartitionReassignments, handle: alter_partition_reassignments::handle },
+    Api { key: ApiKey::ListPartitionReassignments, handle: list_partition_reassignments::handle },
     Api { key: ApiKey::OffsetDelete, handle: offset_delete::handle },
+    Api { key: ApiKey::DescribeClientQuotas, handle: describe_client_quotas::handle },
+    Api { key: ApiKey::AlterClientQuotas, handle: alter_client_quotas::handle },
+    Api {
+        key: ApiKey::DescribeUserScramCredentials,
+        handle: describe_user_scram_credentials::handle,
+    },
+    Api { key: ApiKey::AlterUserScramCredentials, handle: alter_user_scram_credentials::handle },
+    Api { key: ApiKey::DescribeQuorum, handle: describe_quorum::handle },
+    Api { key: ApiKey::UpdateFeatures, handle: update_features::handle },
     Api { key: ApiKey::DescribeCluster, handle: describe_cluster::handle },
+    Api { key: ApiKey::DescribeProducers, handle: describe_producers::handle },
+    Api { key: ApiKey::UnregisterBroker, handle: unregister_broker::handle },
     Api { key: ApiKey::ConsumerGroupHeartbeat, handle: consumer_group_heartbeat::handle },
     Api { key: ApiKey::ConsumerGroupDescribe, handle: consumer_group_describe::handle },
     Api { key: ApiKey::ListConfigResources, handle: list_config_resources::handle },
@@ -224,6 +265,20 @@ fn is_quick(frame: &[u8]) -> bool {
                 | ApiKey::IncrementalAlterConfigs
                 | ApiKey::ListConfigResources
                 | ApiKey::DescribeTopicPartitions
+                | ApiKey::DeleteRecords
+                | ApiKey::AlterReplicaLogDirs
+                | ApiKey::DescribeLogDirs
+                | ApiKey::ElectLeaders
+                | ApiKey::AlterPartitionReassignments
+                | ApiKey::ListPartitionReassignments
+                | ApiKey::DescribeClientQuotas
+                | ApiKey::AlterClientQuotas
+                | ApiKey::DescribeUserScramCredentials
+                | ApiKey::AlterUserScramCredentials
+                | ApiKey::DescribeQuorum
+                | ApiKey::UpdateFeatures
+                | ApiKey::DescribeProducers
+                | ApiKey::UnregisterBroker
         )
     )
 }

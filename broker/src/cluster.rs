@@ -19,6 +19,15 @@ pub struct Cluster {
     controller: Mutex<Controller>,
 }
 
+/// A place in the metadata log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogPosition {
+    /// The epoch in which this node leads the quorum.
+    pub epoch: i32,
+    /// The offset of the next record.
+    pub end_offset: i64,
+}
+
 struct Controller {
     log: MetadataLog,
     replay: Replay,
@@ -65,6 +74,12 @@ impl Cluster {
         carry_out(&before, &after);
         self.image.store(Arc::new(after));
         Ok(answer)
+    }
+
+    /// How far the metadata log is, which is synced that far.
+    pub fn position(&self) -> LogPosition {
+        let controller = self.controller();
+        LogPosition { epoch: controller.log.epoch(), end_offset: controller.log.next_offset() }
     }
 
     /// Calls `act` with the image while nobody changes it.

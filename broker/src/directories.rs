@@ -4,7 +4,7 @@
 //! When a directory is missing at a later start, its partitions are known to be in it: they are
 //! offline until it is back, and are not made anew, empty, in another one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ottla_metadata::controller;
 use ottla_metadata::image::{Image, Partition as PartitionImage};
@@ -22,7 +22,22 @@ pub struct Directory {
     pub id: Uuid,
 }
 
+/// A directory's path as clients are told it. One that is not UTF-8 is told as well as can be.
+pub(crate) fn absolute(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.to_string_lossy().into_owned()
+}
+
 impl Node {
+    /// Whether a log directory is not to get new partitions.
+    pub(crate) fn is_cordoned(&self, path: &Path) -> bool {
+        let image = self.cluster.image();
+        let cordoned = image.brokers().get(&self.config.node_id);
+        let cordoned = cordoned.and_then(|broker| broker.cordoned_directories.as_deref());
+        let here = self.directories.iter().find(|directory| directory.path == path);
+        here.is_some_and(|here| cordoned.is_some_and(|list| list.contains(&here.id)))
+    }
+
     /// The id of the directory that a partition lies in, when that is none of those in use.
     pub(crate) fn missing_directory(&self, partition: &PartitionImage) -> Option<Uuid> {
         let node_id = self.config.node_id;

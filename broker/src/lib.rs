@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 // What a request meets, from the outside in:
+mod administration;
 pub mod altering;
 pub mod api;
 pub mod delayed;

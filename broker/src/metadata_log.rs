@@ -150,6 +150,11 @@ impl MetadataLog {
         self.log.offsets().log_end_offset
     }
 
+    /// The epoch that all appends are in.
+    pub fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
     fn place(&self, now_ms: i64) -> BatchPlace {
         BatchPlace { base_offset: self.next_offset(), epoch: self.epoch, now_ms }
     }

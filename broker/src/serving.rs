@@ -69,14 +69,21 @@ impl Node {
             }
         }
         if !served.is_empty() {
+            let before: Vec<_> =
+                served.iter().filter_map(|topic| self.topics.by_id(topic.id)).collect();
             self.topics.put(served);
+            // Who waits at a partition whose leadership has changed learns of that.
+            for topic in before {
+                topic.partitions().for_each(|partition| partition.fetches.signal(Event::Gone));
+            }
         }
         if holds_groups {
             self.groups.follow(self);
         }
     }
 
-    /// A topic with its logs open. Partitions that are served already go on as they are.
+    /// A topic with its logs open. Partitions that are served already go on as they are, unless
+    /// their leadership has changed; those of other brokers alone are not served.
     fn serve(&self, image: &Image, topic: &TopicImage, known: Option<&Topic>) -> Topic {
         let settings = self.topic_settings(image, &topic.name);
         let shared = match known.and_then(|known| known.partitions().next()) {
@@ -85,7 +92,12 @@ impl Node {
         };
         let mut partitions = Vec::new();
         for (index, partition) in topic.partitions.iter() {
-            if let Some(served) = known.and_then(|known| known.partition(*index).ok()) {
+            if !partition.replicas.contains(&self.config.node_id) {
+                partitions.push(None);
+                continue;
+            }
+            let served = known.and_then(|known| known.partition(*index).ok());
+            if let Some(served) = served.filter(|served| served.is_led_as(partition)) {
                 partitions.push(Some(Arc::clone(served)));
                 continue;
             }

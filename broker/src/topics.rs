@@ -83,6 +83,11 @@ pub struct Partition {
 }
 
 impl Partition {
+    /// Whether it is served in the epoch, and with as many in-sync replicas, as the image says.
+    pub fn is_led_as(&self, image: &ottla_metadata::image::Partition) -> bool {
+        self.leader_epoch == image.leader_epoch && self.isr_count == image.isr.len()
+    }
+
     /// Compares the epoch that a client knows with the one in force; -1 is not compared (KIP-320).
     pub fn check_epoch(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
         match current_leader_epoch {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ottla_metadata::image::Image;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::describe_cluster::{
     DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
@@ -34,21 +35,45 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
         });
     }
     let endpoint = node.endpoint_for(call.connection.listener);
+    let image = node.cluster.image();
+    let mut brokers = vec![DescribeClusterBroker {
+        broker_id: node.config.node_id,
+        host: &endpoint.host,
+        port: i32::from(endpoint.port),
+        rack: node.config.rack.as_deref(),
+        is_fenced: false,
+    }];
+    if request.include_fenced_brokers {
+        brokers.extend(fenced(&image, node.config.node_id, &endpoint.listener));
+    }
     call.answer(&DescribeClusterResponse {
         cluster_id: &node.cluster_id,
         controller_id: node.config.node_id,
-        brokers: vec![DescribeClusterBroker {
-            broker_id: node.config.node_id,
-            host: &endpoint.host,
-            port: i32::from(endpoint.port),
-            rack: node.config.rack.as_deref(),
-            is_fenced: false,
-        }],
+        brokers,
         cluster_authorized_operations: if request.include_cluster_authorized_operations {
             CLUSTER_OPERATIONS
         } else {
             i32::MIN
         },
         ..Default::default()
+    })
+}
+
+/// The brokers that are registered and not running: those of a larger cluster that this one was.
+fn fenced<'a>(
+    image: &'a Image,
+    node_id: i32,
+    listener: &str,
+) -> impl Iterator<Item = DescribeClusterBroker<'a>> {
+    let others = image.brokers().values().filter(move |broker| broker.id != node_id);
+    others.filter(|broker| broker.fenced).filter_map(move |broker| {
+        let endpoint = broker.endpoint(listener)?;
+        Some(DescribeClusterBroker {
+            broker_id: broker.id,
+            host: &endpoint.host,
+            port: i32::from(endpoint.port),
+            rack: broker.rack.as_deref(),
+            is_fenced: true,
+        })
     })
 }

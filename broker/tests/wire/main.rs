@@ -2,11 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admin;
+mod administration;
 mod alter_configs;
 mod bad_input;
 mod bystander;
 mod cleaning;
 mod configs;
+mod delete_records;
+mod deletion;
 mod directories;
 mod disk_full;
 mod fetch;
@@ -16,10 +19,14 @@ mod groups;
 mod harness;
 mod idempotence;
 mod list_offsets;
+mod log_dirs;
 mod long_lists;
 mod metadata;
 mod produce;
+mod quotas;
 mod refused_batches;
 mod restart;
+mod scram;
 mod start_failures;
 mod versions;
+mod versions_of_administration;

@@ -43,9 +43,9 @@ use crate::group_versions;
 use crate::harness::{Client, TestBroker, batch, fetch_request, produce_request};
 
 /// A request in one version, on a topic `known` of one partition.
-struct Tried<'a> {
-    client: &'a mut Client,
-    version: i16,
+pub(crate) struct Tried<'a> {
+    pub(crate) client: &'a mut Client,
+    pub(crate) version: i16,
     topic_id: Uuid,
 }
 
@@ -62,6 +62,8 @@ fn every_request_is_answered_in_every_version() {
             let mut tried = Tried { client: &mut client, version, topic_id };
             let code = tried.data(api).or_else(|| tried.topics(api)).or_else(|| tried.others(api));
             let code = code.or_else(|| tried.configs(api));
+            let code = code.or_else(|| tried.administration(api));
+            let code = code.or_else(|| tried.cluster(api)).or_else(|| tried.security(api));
             let code = code.or_else(|| group_versions::code(&mut client, api, version, topic_id));
             assert_eq!(code, Some(ErrorCode::NONE), "{api:?} {version}");
             count += 1;
