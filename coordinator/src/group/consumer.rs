@@ -92,6 +92,8 @@ pub(super) struct ConsumerGroup {
     /// The version of the topics and the epoch with which the hash was last computed.
     hashed_at: Option<(u64, i32)>,
     topic_hashes: HashMap<Arc<str>, (TopicFacts, u64)>,
+    /// The version of the topics that regular expressions were last matched with, and when.
+    looked_at: Option<(i64, i64)>,
     /// The epoch that each member must leave before its rebalance timeout.
     rebalancing: HashMap<Arc<str>, i32>,
     /// The classic group that it becomes when its records are written.
@@ -119,6 +121,7 @@ impl Default for ConsumerGroup {
             classic_protocols: BTreeMap::new(),
             hashed_at: None,
             topic_hashes: HashMap::new(),
+            looked_at: None,
             rebalancing: HashMap::new(),
             becoming: None,
         }

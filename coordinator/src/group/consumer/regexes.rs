@@ -8,7 +8,8 @@
 //! - `group.consumer.regex.refresh.interval.ms` has passed,
 //!
 //! but not within ten seconds of the last time. It is the next heartbeat that notices. Topics that
-//! begin or cease to match lead to another epoch of the group.
+//! begin or cease to match lead to another epoch of the group. When topics have changed but none
+//! that matter here, nothing is written (Kafka writes all expressions anew).
 
 use std::sync::Arc;
 
@@ -101,9 +102,9 @@ impl ConsumerGroup {
         if !is_new && self.regexes.is_empty() {
             return false;
         }
-        let last = self.resolved.values().next();
-        let since = |ms: i64| last.is_none_or(|last| cx.now.wall_ms > last.resolved_ms + ms);
-        if !since(RESOLVE_INTERVAL_MIN_MS) {
+        let looked = self.looked_at.map(|(_, looked_ms)| looked_ms);
+        let last_ms = self.resolved_ms().max(looked);
+        if last_ms.is_some_and(|last_ms| cx.now.wall_ms <= last_ms + RESOLVE_INTERVAL_MIN_MS) {
             return false;
         }
         let mut used = self.regexes.clone();
@@ -113,9 +114,24 @@ impl ConsumerGroup {
         if let Some(regex) = updated.regex() {
             count(&mut used, regex, true);
         }
-        let outdated = last.is_none_or(|last| last.version != version(cx.cluster));
-        let due = is_new || used.len() != self.resolved.len() || outdated || since(refresh_ms);
+        let version = version(cx.cluster);
+        let last = self.resolved.values().next();
+        let outdated = last.is_none_or(|last| last.version != version)
+            && self.looked_at.is_none_or(|(looked, _)| looked != version);
+        let due = is_new
+            || used.len() != self.resolved.len()
+            || outdated
+            || self.must_refresh(cx, refresh_ms);
         due && !used.is_empty()
+    }
+
+    /// When the expressions were last resolved, in ms since 1970.
+    fn resolved_ms(&self) -> Option<i64> {
+        self.resolved.values().next().map(|resolved| resolved.resolved_ms)
+    }
+
+    fn must_refresh(&self, cx: &Context<'_>, refresh_ms: i64) -> bool {
+        self.resolved_ms().is_none_or(|last_ms| cx.now.wall_ms > last_ms + refresh_ms)
     }
 
     /// Matches all topics with all expressions, in their order; one that does not compile any more
@@ -140,7 +156,15 @@ impl ConsumerGroup {
     }
 
     /// Matches all expressions, and makes the records of what came out.
-    fn resolve_to_records(&mut self, group_id: &str, cx: &Context<'_>) -> Vec<Record> {
+    fn resolve_to_records(
+        &mut self,
+        group_id: &str,
+        cx: &Context<'_>,
+        refresh_ms: i64,
+    ) -> Vec<Record> {
+        let all_known = self.regexes.keys().all(|regex| self.resolved.contains_key(regex));
+        let must_write = !all_known || self.must_refresh(cx, refresh_ms);
+        self.looked_at = Some((version(cx.cluster), cx.now.wall_ms));
         let mut records = Vec::new();
         let mut names = self.names.clone();
         let mut changed = false;
@@ -159,6 +183,8 @@ impl ConsumerGroup {
             let epoch = self.epoch + 1;
             records.push(records::group(group_id, epoch, hash));
             self.hashed_at = Some((cx.cluster.version(), epoch));
+        } else if !must_write {
+            records.clear();
         }
         records
     }
@@ -187,9 +213,10 @@ impl GroupShard {
 
     /// Matches the group's regular expressions.
     pub(super) fn resolve_regexes(&mut self, group_id: &str, cx: &Context<'_>) -> Effects {
+        let refresh_ms = i64::from(self.config.consumer_regex_refresh_interval_ms);
         let mut effects = Effects::response(());
         if let Some(Group::Consumer(group)) = self.groups.get_mut(group_id) {
-            let records = group.resolve_to_records(group_id, cx);
+            let records = group.resolve_to_records(group_id, cx, refresh_ms);
             if !records.is_empty() {
                 effects.write = Some(Write { records, then: Then::Replay });
             }

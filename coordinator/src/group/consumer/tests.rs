@@ -4,4 +4,5 @@ mod golden;
 mod heartbeat;
 mod history;
 mod migration;
+mod scale;
 mod world;

@@ -112,9 +112,11 @@ struct Client {
 }
 
 impl Client {
-    /// Gives up what it shall not have; only then does it take what is new.
+    /// Gives up what it shall not have; only then does it take what is new, and not while it waits
+    /// for an answer that may take it away again: it has said that it does not own it, so that the
+    /// group is free to give it to another. (The protocol cannot do better, nor can Kafka.)
     fn revoke(&mut self) {
-        if self.owned.is_subset(&self.told) {
+        if self.owned.is_subset(&self.told) && !self.full {
             self.owned = self.told.clone();
         } else {
             self.owned = self.owned.intersection(&self.told).copied().collect();

@@ -268,10 +268,11 @@ pub(super) fn topics(list: &[(Uuid, &[i32])]) -> Vec<TopicPartitions> {
 
 /// What compaction may leave of a log: the last record of each key, with or without tombstones.
 pub(super) fn compacted(log: &[Record], clean: usize, keep_tombstones: bool) -> Vec<Record> {
+    let last: BTreeMap<&[u8], usize> =
+        log[..clean].iter().enumerate().map(|(index, record)| (&*record.key, index)).collect();
     let mut kept = Vec::new();
     for (index, record) in log[..clean].iter().enumerate() {
-        let is_last = log[index + 1..clean].iter().all(|later| later.key != record.key);
-        if is_last && (keep_tombstones || record.value.is_some()) {
+        if last[&*record.key] == index && (keep_tombstones || record.value.is_some()) {
             kept.push(record.clone());
         }
     }
