@@ -31,6 +31,14 @@ impl ClusterView for View {
         self.0.topics().iter().for_each(|topic| visit(&topic.name, facts(topic)));
     }
 
+    fn partition_racks(&self, topic: Uuid, partition: i32) -> Vec<String> {
+        let topic = self.0.topics().by_id(topic);
+        let partition = topic.and_then(|topic| topic.partitions.get(&partition));
+        let replicas = partition.map_or(&[][..], |partition| &partition.replicas);
+        let brokers = replicas.iter().filter_map(|replica| self.0.brokers().get(replica));
+        brokers.filter_map(|broker| broker.rack.as_deref().map(str::to_owned)).collect()
+    }
+
     fn group_overrides(&self, group_id: &str) -> GroupOverrides {
         let Some(set) = self.0.configs().get(ConfigResourceType::Group, group_id) else {
             return GroupOverrides::default();
