@@ -51,6 +51,7 @@ mod unregister_broker;
 mod update_features;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -85,7 +86,7 @@ impl<'a> Call<'a> {
 
     /// The peer's address as Kafka shows it.
     fn client_host(&self) -> String {
-        format!("/{}", self.connection.peer.ip())
+        java_address(self.connection.peer.ip())
     }
 
     /// Who sent the request, as coordinators are told.
@@ -147,6 +148,17 @@ fn check_count(asked: usize, max: usize) -> Result<(), Unanswerable> {
 impl From<WriteError> for Unanswerable {
     fn from(error: WriteError) -> Self {
         Self::Unwritable(error)
+    }
+}
+
+/// An address as Java writes it: with a slash before it, and IPv6 without any abbreviation.
+fn java_address(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("/{address}"),
+        IpAddr::V6(address) => {
+            let groups = address.segments().map(|group| format!("{group:x}"));
+            format!("/{}", groups.join(":"))
+        }
     }
 }
 
@@ -299,5 +311,18 @@ impl Service for Apis {
                 reply.close();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_java_does() {
+        let written = |text: &str| java_address(text.parse().unwrap());
+        assert_eq!(written("127.0.0.1"), "/127.0.0.1");
+        assert_eq!(written("::1"), "/0:0:0:0:0:0:0:1");
+        assert_eq!(written("fe80::a0b:1"), "/fe80:0:0:0:0:0:a0b:1");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
 use ottla_coordinator::effects::{Answer, Ticket};
-use ottla_network::Reply;
+use ottla_network::{Reply, Response};
 
 use crate::api::{Envelope, join_group, sync_group};
 
@@ -27,7 +27,9 @@ impl Parked {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Slot::Answer(answer)) = slots.remove(&ticket) {
             drop(slots);
-            send(envelope, reply, &answer);
+            if let Some(response) = response(envelope, &answer) {
+                reply.send(response);
+            }
             return;
         }
         slots.insert(ticket, Slot::Reply(envelope, reply));
@@ -53,24 +55,21 @@ impl Parked {
             }
         }
         drop(slots);
-        for (envelope, reply, answer) in ready {
-            send(envelope, reply, &answer);
-        }
+        Reply::send_all(ready.into_iter().filter_map(|(envelope, reply, answer)| {
+            let response = response(envelope, &answer)?;
+            Some((reply, response))
+        }));
     }
 }
 
-fn send(envelope: Envelope, reply: Reply, answer: &Answer) {
+/// The answer's bytes. `None` when it has no form in the request's version, a bug of ours: the
+/// reply is dropped then, which closes the connection.
+fn response(envelope: Envelope, answer: &Answer) -> Option<Response> {
     let response = match answer {
         Answer::Join(answer) => {
             envelope.response(&join_group::told(answer, envelope.version()), &[])
         }
         Answer::Sync(answer) => envelope.response(&sync_group::told(answer), &[]),
     };
-    match response {
-        Ok(response) => reply.send(response),
-        Err(error) => {
-            log::error!("no answer to a member of a group: {error}");
-            reply.close();
-        }
-    }
+    response.inspect_err(|error| log::error!("no answer to a member of a group: {error}")).ok()
 }
