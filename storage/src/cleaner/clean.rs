@@ -68,10 +68,12 @@ impl Job<'_> {
         let mut at = 0;
         while at < sources.len() {
             let group = &sources[at..at + group_len(&facts[at..], limits)];
-            if let Err(halt) = self.clean_group(group, &mut rules) {
+            if let Err(halt) = self.copy_group(group, &mut rules) {
                 self.log.discard_cleaned(group[0].1.base_offset);
                 return Err(halt);
             }
+            let old: Vec<_> = group.iter().map(|(segment, _)| Arc::clone(segment)).collect();
+            self.log.swap_in(self.cleaning, &old, self.now_ms)?;
             self.tally.segments_read += group.len();
             self.tally.segments_written += 1;
             at += group.len();
@@ -98,8 +100,8 @@ impl Job<'_> {
         Ok(sources)
     }
 
-    /// Makes one segment of a group, and puts it in their place.
-    fn clean_group(&mut self, group: &[Source], rules: &mut Rules) -> Result<(), Halt> {
+    /// Makes one segment of a group, to be put in their place.
+    fn copy_group(&mut self, group: &[Source], rules: &mut Rules) -> Result<(), Halt> {
         let base_offset = group[0].1.base_offset;
         let mut output = self.log.create_cleaned(base_offset, self.buffer_bytes)?;
         // The last batch, if nothing of it is left.
@@ -116,9 +118,7 @@ impl Job<'_> {
         let last = &group[group.len() - 1].0;
         let written = output.finish(last.modified_ms()?)?;
         self.spend(written)?;
-        self.check_wanted()?;
-        let old: Vec<_> = group.iter().map(|(segment, _)| Arc::clone(segment)).collect();
-        Ok(self.log.swap_in(self.cleaning, &old, self.now_ms)?)
+        self.check_wanted()
     }
 
     fn clean_segment(

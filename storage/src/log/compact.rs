@@ -114,7 +114,8 @@ impl PartitionLog {
     }
 
     /// Puts the finished output at the base of the first of `old` in their place. `old` are sealed
-    /// neighbors.
+    /// neighbors. After an error the output is gone, or the log directory is offline and a load
+    /// will finish what was begun.
     pub(crate) fn swap_in(
         &self,
         _cleaning: &Cleaning<'_>,

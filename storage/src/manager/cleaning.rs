@@ -208,17 +208,15 @@ impl LogManager {
     ) -> Result<(), StorageError> {
         // One writer at a time, and what is written last is what was changed last.
         let _turn = log_dir.checkpoint_turn();
-        let offsets = {
-            let mut cleanings = self.cleanings();
-            let offsets = self.offsets_of(&mut cleanings, log_dir);
-            if !change(offsets) {
-                return Ok(());
-            }
-            offsets.clone()
-        };
+        let mut offsets = self.offsets_of(&mut self.cleanings(), log_dir).clone();
+        if !change(&mut offsets) {
+            return Ok(());
+        }
         let path = log_dir.path().join(CLEANER_OFFSET_CHECKPOINT);
         let written = checkpoint::write_offsets(&*self.disk, &path, &offsets);
-        log_dir.watch(written.map_err(StorageError::io("write", &path)))
+        log_dir.watch(written.map_err(StorageError::io("write", &path)))?;
+        *self.offsets_of(&mut self.cleanings(), log_dir) = offsets;
+        Ok(())
     }
 
     /// Retention of compacted logs, between cleanings: of those that are deleted from too, old

@@ -1,5 +1,6 @@
 //! Compaction: cleaned logs against a naive model, at every crash point, and beside other work.
 
+mod beside;
 mod crash;
 mod random;
 mod rules;
@@ -38,10 +39,14 @@ pub(super) fn compacted() -> LogConfig {
 }
 
 pub(super) fn open(disk: &Arc<dyn Disk>, config: &LogConfig) -> LogManager {
+    open_in(disk, config, "data")
+}
+
+pub(super) fn open_in(disk: &Arc<dyn Disk>, config: &LogConfig, dir: &str) -> LogManager {
     let known = |_: &_| Known::Here(config.clone());
     let settings = ProducerSettings { verification_enabled: false, ..ProducerSettings::default() };
     let manager_config =
-        ManagerConfig { producer_settings: settings, ..manager_config(&["data"], config) };
+        ManagerConfig { producer_settings: settings, ..manager_config(&[dir], config) };
     LogManager::open(manager_config, Arc::clone(disk), NOW_MS, &known).unwrap()
 }
 
