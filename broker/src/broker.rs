@@ -16,7 +16,7 @@ use ottla_metadata::controller::{
 use ottla_metadata::features::FEATURES;
 use ottla_metadata::image::{self, FeatureRange, Image};
 use ottla_metadata::replay::Replay;
-use ottla_network::{Server, ServerConfig, Stopped};
+use ottla_network::{Control, Server, ServerConfig, Stopped};
 use ottla_storage::config::LogConfig;
 use ottla_storage::disk::{Disk, RealDisk};
 use ottla_storage::log::LogRole;
@@ -162,6 +162,7 @@ impl Broker {
         node.note_directories(image.topics().iter().map(|topic| &*topic.name));
         let server = Server::start(server_config, Arc::new(Apis::new(Arc::clone(&node))))
             .map_err(|error| failed("cannot listen")(&error))?;
+        node.follow_with(server.control());
         let scheduler = Scheduler::start(Arc::clone(&node), move || stop.request())
             .map_err(|error| failed("cannot start the scheduler")(&error))?;
         let cleaning = Cleaning::start(Arc::clone(&node))
@@ -172,6 +173,11 @@ impl Broker {
     /// Where it listens, in the order of its listeners.
     pub fn addresses(&self) -> &[SocketAddr] {
         self.server.local_addrs()
+    }
+
+    /// The sizes of the network's pools, which settings change at run time.
+    pub fn network(&self) -> Control {
+        self.server.control()
     }
 
     /// Says what one wants to know at a start. Nobody has to listen.

@@ -4,14 +4,17 @@
 //! state. A change of the configs in the image comes here before it is shown.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use ottla_metadata::image::{ConfigResourceType, Image};
+use ottla_network::Control;
 use ottla_storage::manager::ManagerConfig;
 use ottla_storage::producer_state::ProducerSettings;
 
-use crate::config::{BrokerConfig, DynamicConfig, GroupConfig, Layers, Overrides, StaticConfig};
+use crate::config::{
+    self, BrokerConfig, DynamicConfig, GroupConfig, Layers, Overrides, StaticConfig,
+};
 use crate::groups::group_config;
 use crate::node::Node;
 use crate::topic_settings::TopicSettings;
@@ -20,12 +23,14 @@ use crate::topic_settings::TopicSettings;
 #[derive(Debug)]
 pub struct Dynamic {
     config: ArcSwap<DynamicConfig>,
+    /// The network's limits and pools, from when it listens on.
+    network: OnceLock<Control>,
 }
 
 impl Dynamic {
     /// Begins with `config`.
     pub fn new(config: DynamicConfig) -> Self {
-        Self { config: ArcSwap::from_pointee(config) }
+        Self { config: ArcSwap::from_pointee(config), network: OnceLock::new() }
     }
 }
 
@@ -65,6 +70,15 @@ pub(crate) fn configure_logs(manager: &mut ManagerConfig, dynamic: &DynamicConfi
 }
 
 impl Node {
+    /// Has the network follow what is dynamic from now on.
+    pub(crate) fn follow_with(&self, network: Control) {
+        // Held, so that no change falls between the settings it started with and those it follows.
+        self.cluster.hold(|image| {
+            let _ = self.dynamic.network.set(network);
+            self.apply_dynamic(dynamic_config(&self.config, &self.statics, image));
+        });
+    }
+
     /// The dynamic settings in force. Cheap, without a lock; not to be kept for long.
     pub fn dynamic(&self) -> Guard<Arc<DynamicConfig>> {
         self.dynamic.config.load()
@@ -105,7 +119,12 @@ impl Node {
     /// Puts dynamic settings in force, but for what topics make of them.
     pub(crate) fn apply_dynamic(&self, config: DynamicConfig) {
         self.logs.set_config(|manager| configure_logs(manager, &config));
-        self.dynamic.config.store(Arc::new(config));
+        let before = self.dynamic.config.swap(Arc::new(config));
+        let Some(network) = self.dynamic.network.get() else { return };
+        let config = self.dynamic();
+        if let Err(error) = config::change_limits(network, &before, &config) {
+            self.failures.say(log::Level::Error, format_args!("cannot resize a pool: {error}"));
+        }
     }
 
     /// Every topic follows the broker's settings in what it does not set itself.

@@ -52,7 +52,6 @@ settings! {
     GroupSettings {
         group_coordinator_rebalance_protocols: Vec<String> =
             "group.coordinator.rebalance.protocols";
-        group_coordinator_append_linger_ms: i32 = "group.coordinator.append.linger.ms";
         group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms";
         group_max_session_timeout_ms: i32 = "group.max.session.timeout.ms";
         group_initial_rebalance_delay_ms: i32 = "group.initial.rebalance.delay.ms";
@@ -66,7 +65,6 @@ settings! {
     /// Committed offsets and the topic that keeps them. A field is named after its key.
     OffsetSettings {
         offset_metadata_max_bytes: usize = "offset.metadata.max.bytes";
-        offsets_commit_timeout_ms: i32 = "offsets.commit.timeout.ms";
         offsets_load_buffer_size: usize = "offsets.load.buffer.size";
         offsets_retention_check_interval_ms: i64 = "offsets.retention.check.interval.ms";
         offsets_retention_minutes: i32 = "offsets.retention.minutes";

@@ -34,11 +34,6 @@ settings! {
     ProducerStateSettings {
         producer_id_expiration_ms: i64 = "producer.id.expiration.ms";
     }
-    /// What is dynamic of the group coordinator. A field is named after its key.
-    CoordinatorSettings {
-        group_coordinator_cached_buffer_max_bytes: usize =
-            "group.coordinator.cached.buffer.max.bytes";
-    }
 }
 
 /// What a listener has for itself.
@@ -67,8 +62,6 @@ pub struct DynamicConfig {
     pub cleaner: CleanerSettings,
     /// The state of producers.
     pub producers: ProducerStateSettings,
-    /// The group coordinator.
-    pub coordinator: CoordinatorSettings,
     /// The settings of a topic that sets none.
     pub topic_defaults: TopicConfig,
 }
@@ -87,7 +80,6 @@ impl DynamicConfig {
         let Ok(connections) = ConnectionSettings::read(value);
         let Ok(cleaner) = CleanerSettings::read(value);
         let Ok(producers) = ProducerStateSettings::read(value);
-        let Ok(coordinator) = CoordinatorSettings::read(value);
         let Ok(overrides) = value("max.connections.per.ip.overrides");
         let overrides = overrides.map(|text| text.to_string()).unwrap_or_default();
         Self {
@@ -97,7 +89,6 @@ impl DynamicConfig {
             listeners: listener_names.map(|name| ListenerLimits::of(layers, name)).collect(),
             cleaner,
             producers,
-            coordinator,
             topic_defaults: TopicConfig::effective(layers, &Overrides::new()),
         }
     }

@@ -57,8 +57,8 @@ pub use def::{ConfigDef, ConfigType, Default, Dynamic, Effect, Valid};
 pub use document::document;
 pub use dynamic_check::{BrokerChange, check_broker};
 pub use dynamic_config::{
-    CleanerSettings, ConnectionSettings, CoordinatorSettings, DynamicConfig, ListenerLimits,
-    ProducerStateSettings, ThreadSettings,
+    CleanerSettings, ConnectionSettings, DynamicConfig, ListenerLimits, ProducerStateSettings,
+    ThreadSettings,
 };
 pub use error::{ConfigError, Problem};
 pub use group_check::check_group;
@@ -67,7 +67,7 @@ pub use layers::{Layers, Overrides, Source};
 pub use listeners::{Endpoint, Listener, Listeners};
 pub use nearest::nearest;
 pub use notices::{Notice, notices};
-pub use sockets::{server_config, set_dynamic};
+pub use sockets::{change_limits, server_config, set_dynamic};
 pub use statics::{Origin, Setting, StaticConfig};
 pub use topic_check::{InvalidConfig, check_topic};
 pub use topic_config::TopicConfig;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::def::Effect;
 use super::error::Problem;
+use super::listeners::LISTENER_LIMITS;
 use super::nearest::nearest;
 use super::statics::{Origin, StaticConfig};
 use super::topic_keys;
@@ -108,11 +109,11 @@ pub fn notices(config: &StaticConfig) -> Result<Vec<Notice>, Problem> {
     Ok(notices)
 }
 
-/// What a listener's own setting does: threads are all that a listener has of its own.
+/// What a listener's own setting does: threads and limits are all that a listener has of its own.
 fn listener_effect(key: &str) -> Option<Effect> {
     let def = keys::listener_key(key)?;
     Some(match def.effect {
-        Effect::Acts if def.name != "num.network.threads" => Effect::NotYet,
+        Effect::Acts if !LISTENER_LIMITS.contains(&def.name) => Effect::NotYet,
         effect => effect,
     })
 }

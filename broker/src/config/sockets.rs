@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
-use ottla_network::ServerConfig;
+use ottla_network::{Control, ServerConfig};
 
 use super::broker_config::BrokerConfig;
 use super::dynamic_config::DynamicConfig;
@@ -35,17 +35,61 @@ pub fn server_config(
 /// is said so, and has no limit of its own then.
 pub fn set_dynamic(server: &mut ServerConfig, dynamic: &DynamicConfig) {
     set_limits(server, dynamic);
-    server.connections_per_ip_overrides.clear();
+    server.connections_per_ip_overrides = per_ip_overrides(dynamic);
+}
+
+/// Puts the limits of `dynamic` in force in a running server, those that are others than before. A
+/// host that has no address is said so, and has no limit of its own then.
+///
+/// # Errors
+/// The system refuses a thread. Those started until then stay, and limits are set all the same.
+pub fn change_limits(
+    server: &Control,
+    before: &DynamicConfig,
+    dynamic: &DynamicConfig,
+) -> io::Result<()> {
+    let (old, new) = (&before.connections, &dynamic.connections);
+    // This may close connections that are too many, so only a change does it.
+    if old.max_connections != new.max_connections {
+        server.set_connections_max(new.max_connections);
+    }
+    if old != new {
+        server.set_connections_per_ip_max(new.max_connections_per_ip);
+        server.set_connection_rate_max(new.max_connection_creation_rate);
+    }
+    if before.listeners != dynamic.listeners {
+        for (place, limits) in dynamic.listeners.iter().enumerate() {
+            server.set_listener_connections_max(place, limits.max_connections.unwrap_or(NO_LIMIT));
+            let rate = limits.max_connection_creation_rate.unwrap_or(NO_RATE);
+            server.set_listener_connection_rate_max(place, rate);
+        }
+    }
+    let overrides = &dynamic.max_connections_per_ip_overrides;
+    if before.max_connections_per_ip_overrides != *overrides {
+        server.set_connections_per_ip_overrides(&per_ip_overrides(dynamic));
+    }
+    let handlers = server.set_handlers(dynamic.threads.num_io_threads);
+    let processors = server.set_processors(dynamic.network_threads());
+    handlers.and(processors)
+}
+
+/// What stands for no limit on connections, and on those made in a second.
+const NO_LIMIT: usize = i32::MAX as usize;
+const NO_RATE: u32 = i32::MAX as u32;
+
+fn per_ip_overrides(dynamic: &DynamicConfig) -> HashMap<IpAddr, usize> {
+    let mut found = HashMap::new();
     for (host, connections_max) in &dynamic.max_connections_per_ip_overrides {
         let address = (unbracketed(host), 0).to_socket_addrs().map(|mut found| found.next());
         match address {
             Ok(Some(address)) => {
-                server.connections_per_ip_overrides.insert(address.ip(), *connections_max);
+                found.insert(address.ip(), *connections_max);
             }
             Ok(None) => log::warn!("max.connections.per.ip.overrides: {host:?} has no address"),
             Err(error) => log::warn!("max.connections.per.ip.overrides: {host:?}: {error}"),
         }
     }
+    found
 }
 
 fn set_limits(server: &mut ServerConfig, dynamic: &DynamicConfig) {
@@ -53,6 +97,12 @@ fn set_limits(server: &mut ServerConfig, dynamic: &DynamicConfig) {
     server.handlers = dynamic.threads.num_io_threads;
     server.connections_max = dynamic.connections.max_connections;
     server.connections_per_ip_max = dynamic.connections.max_connections_per_ip;
+    server.connection_rate_max = dynamic.connections.max_connection_creation_rate;
+    let of_listeners = dynamic.listeners.iter();
+    server.listener_connections_max =
+        of_listeners.clone().map(|limits| limits.max_connections.unwrap_or(NO_LIMIT)).collect();
+    server.listener_connection_rate_max =
+        of_listeners.map(|limits| limits.max_connection_creation_rate.unwrap_or(NO_RATE)).collect();
 }
 
 fn unbracketed(host: &str) -> &str {
@@ -121,6 +171,12 @@ fn with_addresses(
         ..defaults
     };
     set_limits(&mut server, &dynamic);
+    // With one listener, its connections are the clients'.
+    if config.listeners.bind.len() > 1 {
+        let inter_broker = &config.listeners.inter_broker;
+        server.inter_broker_listener =
+            config.listeners.names().position(|name| name == inter_broker);
+    }
     Ok(server)
 }
 
@@ -192,7 +248,14 @@ mod tests {
     #[test]
     fn kafkas_defaults_are_the_networks() {
         let (ours, theirs) = (server("").unwrap(), ServerConfig::default());
-        let ours = ServerConfig { listeners: Vec::new(), ..ours };
+        assert_eq!(ours.listener_connections_max, [i32::MAX as usize]);
+        assert_eq!(ours.listener_connection_rate_max, [i32::MAX as u32]);
+        let ours = ServerConfig {
+            listeners: Vec::new(),
+            listener_connections_max: Vec::new(),
+            listener_connection_rate_max: Vec::new(),
+            ..ours
+        };
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
     }
 

@@ -44,7 +44,7 @@ impl ClusterView for View {
             return GroupOverrides::default();
         };
         // Values that are no numbers were refused when they were set.
-        let number = |key: &str| set.get(key).and_then(|value| value.parse().ok());
+        let number = |key: &str| set.get(key).and_then(|value| value.trim().parse().ok());
         GroupOverrides {
             consumer_session_timeout_ms: number("consumer.session.timeout.ms"),
             consumer_heartbeat_interval_ms: number("consumer.heartbeat.interval.ms"),

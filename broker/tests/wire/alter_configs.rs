@@ -1,6 +1,9 @@
 //! IncrementalAlterConfigs, AlterConfigs and ListConfigResources: what is taken, what is refused
 //! with Kafka's codes, what acts at once, and what is the same after a restart.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::error_code::ErrorCode as E;
 use ottla_protocol::messages::alter_configs;
@@ -342,4 +345,90 @@ fn loggers_have_levels() {
     let back = [("ottla_protocol", DELETE, None)];
     assert_eq!(alter(&mut client, LOGGER, "1", &back), E::NONE);
     assert_eq!(told(&mut client, LOGGER, "1").len(), 7);
+}
+
+#[test]
+fn pools_resize_under_load() {
+    let mut broker = TestBroker::with(&["num.io.threads=4", "num.network.threads=2"]);
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[]);
+    assert_eq!(broker.pools(), (4, 2));
+    let (is_done, round_trips) = (AtomicBool::new(false), AtomicU64::new(0));
+    let address = broker.address();
+    let load = |number: u8| {
+        let mut client = Client::connect(address);
+        let records = batch(&[&[number; 500]]);
+        let mut last = -1;
+        let mut count = 0;
+        while !is_done.load(Ordering::Relaxed) {
+            let offset = client.append("t", &records);
+            assert!(offset > last, "{offset} after {last}");
+            (last, count) = (offset, count + 1);
+            client.fetch("t", offset);
+            round_trips.fetch_add(1, Ordering::Relaxed);
+        }
+        count
+    };
+    let appended = thread::scope(|scope| {
+        let loads: Vec<_> = (0..4).map(|number| scope.spawn(move || load(number))).collect();
+        for (handlers, processors) in [(8, 4), (4, 2), (2, 1), (1, 2), (2, 1), (4, 2)] {
+            let (io, network) = (handlers.to_string(), processors.to_string());
+            let steps = [
+                ("num.io.threads", SET, Some(&*io)),
+                ("num.network.threads", SET, Some(&*network)),
+            ];
+            assert_eq!(alter(&mut client, BROKER, "1", &steps), E::NONE, "{steps:?}");
+            assert_eq!(broker.pools(), (handlers, processors));
+            let before = round_trips.load(Ordering::Relaxed);
+            while round_trips.load(Ordering::Relaxed) < before + 40 {
+                thread::yield_now();
+            }
+        }
+        is_done.store(true, Ordering::Relaxed);
+        loads.into_iter().map(|load| load.join().unwrap()).sum::<i64>()
+    });
+    assert!(appended > 0);
+    assert_eq!(client.fetch("t", appended).high_watermark, appended);
+    // More than double, less than half, none at all.
+    for (key, value) in [
+        ("num.io.threads", "9"),
+        ("num.io.threads", "1"),
+        ("num.io.threads", "0"),
+        ("num.network.threads", "5"),
+        ("num.network.threads", "-1"),
+        ("listener.name.plaintext.num.network.threads", "5"),
+    ] {
+        assert_eq!(set(&mut client, BROKER, "1", key, value), E::INVALID_REQUEST, "{key}={value}");
+        assert_eq!(broker.pools(), (4, 2));
+    }
+    let own = "listener.name.plaintext.num.network.threads";
+    assert_eq!(set(&mut client, BROKER, "1", own, "3"), E::NONE);
+    assert_eq!(set(&mut client, BROKER, "1", "num.io.threads", "5"), E::NONE);
+    assert_eq!(broker.pools(), (5, 3));
+    broker.restart();
+    assert_eq!(broker.pools(), (5, 3));
+}
+
+#[test]
+fn limits_of_connections_act_at_once_and_after_a_restart() {
+    let mut broker = TestBroker::start();
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[]);
+    let mut other = broker.client();
+    other.fetch("t", 0);
+    assert_eq!(set(&mut client, BROKER, "", "max.connections.per.ip", "2"), E::NONE);
+    broker.client().assert_closed("a third connection");
+    client.fetch("t", 0);
+    let key = "max.connections.per.ip.overrides";
+    assert_eq!(set(&mut client, BROKER, "1", key, "127.0.0.1:3"), E::NONE);
+    let mut third = broker.client();
+    third.fetch("t", 0);
+    broker.client().assert_closed("a fourth connection");
+    drop((third, other));
+    broker.restart();
+    let mut client = broker.client();
+    client.fetch("t", 0);
+    let mut kept: Vec<Client> = (0..2).map(|_| broker.client()).collect();
+    kept.iter_mut().for_each(|client| drop(client.fetch("t", 0)));
+    broker.client().assert_closed("a fourth connection after the restart");
 }

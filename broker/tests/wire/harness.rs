@@ -78,6 +78,12 @@ impl TestBroker {
         self.running.as_ref().unwrap().addresses()[0]
     }
 
+    /// The network's pools: handlers and processors.
+    pub(crate) fn pools(&self) -> (usize, usize) {
+        let network = self.running.as_ref().unwrap().network();
+        (network.handlers(), network.processors())
+    }
+
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.address())
     }

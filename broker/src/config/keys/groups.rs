@@ -8,14 +8,14 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
         "classic,consumer,streams", NonEmptyListOf(&["consumer", "classic", "share", "streams"]),
         ReadOnly, Acts,
         "Kinds of groups that are served.";
-    Int "group.coordinator.threads" = "4", AtLeast(1), ReadOnly, NotYet,
-        "Threads that run the group coordinator.";
-    Int "group.coordinator.background.threads" = "2", AtLeast(1), ReadOnly, NotYet,
-        "Threads for the group coordinator's long work.";
-    Int "group.coordinator.append.linger.ms" = "-1", AtLeast(-1), ReadOnly, Acts,
+    Int "group.coordinator.threads" = "4", AtLeast(1), ReadOnly, NoEffect,
+        "Threads that run the group coordinator; here those that handle requests do.";
+    Int "group.coordinator.background.threads" = "2", AtLeast(1), ReadOnly, NoEffect,
+        "Threads for the group coordinator's long work; here those that handle requests do it.";
+    Int "group.coordinator.append.linger.ms" = "-1", AtLeast(-1), ReadOnly, NoEffect,
         "How long group records are gathered before a write; -1 adapts.";
     Int "group.coordinator.cached.buffer.max.bytes" =
-        "1048588", AtLeast(524_288), ClusterWide, Acts,
+        "1048588", AtLeast(524_288), ClusterWide, NoEffect,
         "The largest write buffer that the group coordinator keeps.";
     Int "group.min.session.timeout.ms" = "6000", Any, ReadOnly, Acts,
         "Shortest session timeout that a classic member may ask for.";
@@ -25,27 +25,27 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
         "How long an empty classic group waits for more members.";
     Int "group.max.size" = "2147483647", AtLeast(1), ReadOnly, Acts,
         "Most members of a classic group.";
-    Int "group.consumer.session.timeout.ms" = "45000", AtLeast(1), ReadOnly, NotYet,
+    Int "group.consumer.session.timeout.ms" = "45000", AtLeast(1), ReadOnly, Acts,
         "Silence after which a consumer group's member is out.";
-    Int "group.consumer.min.session.timeout.ms" = "45000", AtLeast(1), ReadOnly, NotYet,
+    Int "group.consumer.min.session.timeout.ms" = "45000", AtLeast(1), ReadOnly, Acts,
         "Lower bound of the session timeout set on a consumer group.";
-    Int "group.consumer.max.session.timeout.ms" = "60000", AtLeast(1), ReadOnly, NotYet,
+    Int "group.consumer.max.session.timeout.ms" = "60000", AtLeast(1), ReadOnly, Acts,
         "Upper bound of the session timeout set on a consumer group.";
-    Int "group.consumer.heartbeat.interval.ms" = "5000", AtLeast(1), ReadOnly, NotYet,
+    Int "group.consumer.heartbeat.interval.ms" = "5000", AtLeast(1), ReadOnly, Acts,
         "How often a consumer group's members report.";
-    Int "group.consumer.min.heartbeat.interval.ms" = "5000", AtLeast(1), ReadOnly, NotYet,
+    Int "group.consumer.min.heartbeat.interval.ms" = "5000", AtLeast(1), ReadOnly, Acts,
         "Lower bound of the heartbeat interval set on a consumer group.";
-    Int "group.consumer.max.heartbeat.interval.ms" = "15000", AtLeast(1), ReadOnly, NotYet,
+    Int "group.consumer.max.heartbeat.interval.ms" = "15000", AtLeast(1), ReadOnly, Acts,
         "Upper bound of the heartbeat interval set on a consumer group.";
     Int "group.consumer.max.size" = "2147483647", AtLeast(1), ReadOnly, Acts,
         "Most members of a consumer group.";
     List "group.consumer.assignors" = "uniform,range", NonEmptyList, ReadOnly, Acts,
         "Assignors on the broker's side; the first is the default.";
-    Int "group.consumer.assignment.interval.ms" = "1000", AtLeast(0), ClusterWide, NotYet,
+    Int "group.consumer.assignment.interval.ms" = "1000", AtLeast(0), ClusterWide, Acts,
         "Shortest time between two assignments of a consumer group.";
-    Int "group.consumer.min.assignment.interval.ms" = "0", AtLeast(0), ReadOnly, NotYet,
+    Int "group.consumer.min.assignment.interval.ms" = "0", AtLeast(0), ReadOnly, Acts,
         "Lower bound of the assignment interval set on a consumer group.";
-    Int "group.consumer.max.assignment.interval.ms" = "15000", AtLeast(0), ReadOnly, NotYet,
+    Int "group.consumer.max.assignment.interval.ms" = "15000", AtLeast(0), ReadOnly, Acts,
         "Upper bound of the assignment interval set on a consumer group.";
     String "group.consumer.migration.policy" =
         "bidirectional",
@@ -83,7 +83,7 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
         "Upper bound of the standby copies set on a streams group.";
     Int "offset.metadata.max.bytes" = "4096", Any, ReadOnly, Acts,
         "Most bytes of the text that a client commits beside an offset.";
-    Int "offsets.commit.timeout.ms" = "5000", AtLeast(1), ReadOnly, Acts,
+    Int "offsets.commit.timeout.ms" = "5000", AtLeast(1), ReadOnly, NoEffect,
         "How long a commit may wait for its write.";
     Int "offsets.load.buffer.size" = "5242880", AtLeast(1), ReadOnly, Acts,
         "Bytes read at once when committed offsets are loaded.";

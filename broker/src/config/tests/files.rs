@@ -223,7 +223,7 @@ fn notices_name_what_does_not_act() {
         (
             true,
             "known settings that Ottla does not act on yet: \
-             listener.name.in.max.connections, listener.name.in.ssl.keystore.location, \
+             listener.name.in.ssl.keystore.location, \
              quota.window.num",
         ),
         (false, "known settings that have no effect on one node: num.replica.fetchers"),
