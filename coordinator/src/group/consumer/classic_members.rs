@@ -154,9 +154,10 @@ impl GroupShard {
         cx: &Context<'_>,
     ) -> Effects<ErrorCode> {
         let group_id = self.group_id(request.group_id);
-        let Some(Group::Consumer(group)) = self.groups.get(&group_id) else {
+        let Some(Group::Consumer(group)) = self.groups.get_mut(&group_id) else {
             return Effects::response(ErrorCode::UNKNOWN_MEMBER_ID);
         };
+        let is_waiting = group.waits_for_a_join(cx.cluster);
         let found = group.classic_member(
             request.member_id,
             request.group_instance_id,
@@ -166,7 +167,7 @@ impl GroupShard {
             Ok(found) => found,
             Err(error) => return Effects::response(error),
         };
-        let must_join = group.must_join_again(member_id, member);
+        let must_join = is_waiting || group.must_join_again(member_id, member);
         let (session_ms, rebalance_ms) = (classic.session_timeout_ms, member.rebalance_timeout_ms);
         let join = ConsumerTimer::Join(Arc::clone(&group_id), Arc::clone(member_id));
         let session = ConsumerTimer::Session(group_id, Arc::clone(member_id));
@@ -380,6 +381,14 @@ impl ConsumerGroup {
             return Err(ErrorCode::REBALANCE_IN_PROGRESS);
         }
         Ok(found)
+    }
+
+    /// Whether a member has to join so that there is another assignment. Else heartbeats of members
+    /// with the new protocol see to it; but those may all be gone, and the group not be allowed to
+    /// become a classic one. (Kafka leaves partitions without a consumer then.)
+    fn waits_for_a_join(&mut self, cluster: &dyn ClusterView) -> bool {
+        self.classic_count == self.members.len()
+            && (self.assignment_epoch < self.epoch || self.must_hash(cluster))
     }
 
     /// Whether there is something for the member to give up, or something new to be had.

@@ -109,7 +109,7 @@ impl ConsumerGroup {
 
     /// Whether a topic that a member subscribes to has changed since the hash was last looked at,
     /// or it never was.
-    fn must_hash(&mut self, cluster: &dyn ClusterView) -> bool {
+    pub(super) fn must_hash(&mut self, cluster: &dyn ClusterView) -> bool {
         let version = cluster.version();
         match self.hashed_at {
             None => true,

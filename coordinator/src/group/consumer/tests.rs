@@ -4,5 +4,6 @@ mod golden;
 mod heartbeat;
 mod history;
 mod migration;
+mod mixed;
 mod scale;
 mod world;

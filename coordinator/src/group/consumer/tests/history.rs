@@ -395,7 +395,7 @@ impl History {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn no_partition_is_ever_with_two_members(steps in steps()) {

@@ -9,6 +9,7 @@ use ottla_protocol::messages::consumer_group_heartbeat::{
     ConsumerGroupHeartbeatRequest, TopicPartitions,
 };
 use ottla_protocol::uuid::Uuid;
+use proptest::prelude::ProptestConfig;
 
 use super::super::{ConsumerGroup, ConsumerHeartbeatAnswer, Member};
 use crate::context::{Caller, ClusterView, Context, GroupOverrides, Now, TopicFacts};
@@ -75,6 +76,15 @@ impl ClusterView for Topics {
 
     fn group_overrides(&self, _: &str) -> GroupOverrides {
         GroupOverrides::default()
+    }
+}
+
+/// As many histories as `PROPTEST_CASES` says; few without it.
+pub(super) fn cases() -> ProptestConfig {
+    let few = ProptestConfig { cases: 100, ..ProptestConfig::default() };
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => few,
     }
 }
 
