@@ -18,6 +18,10 @@ use crate::timers::Timers;
 /// this, since its client may be gone.
 pub(super) const NEW_MEMBER_JOIN_TIMEOUT_MS: i32 = 5 * 60 * 1_000;
 
+/// A group whose members give themselves no time to join, and then do not, waits this long at
+/// least: it would begin to wait again and again within one tick.
+const SHORTEST_WAIT_MS: i32 = 1_000;
+
 /// How long the first rebalance of an empty group waits for more members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct InitialDelay {
@@ -197,7 +201,7 @@ impl Turn<'_> {
     }
 
     fn await_joins(&mut self) {
-        let timeout_ms = self.group.members.rebalance_timeout_ms();
+        let timeout_ms = self.group.members.rebalance_timeout_ms().max(SHORTEST_WAIT_MS);
         self.timers.set(self.join_timer(), self.after(timeout_ms));
     }
 

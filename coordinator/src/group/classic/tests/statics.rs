@@ -145,3 +145,21 @@ fn nobody_joins_in_time() {
     world.pass(60_000);
     assert_eq!((world.state(), world.group().generation()), (ClassicState::Empty, 2));
 }
+
+#[test]
+fn a_group_without_time_to_join_is_not_asked_over_and_over() {
+    let mut world = World::new();
+    let ids = pair(&mut world);
+    let hurry = Joining { rebalance_ms: 0, ..FIRST };
+    world.join(Joining { id: &ids[0], ..hurry });
+    world.join(Joining { id: &ids[1], instance: Some("j"), ..hurry });
+    world.sync(&ids[1], Some("j"), 2, &[]);
+    world.sync(&ids[0], Some("i"), 2, &[]);
+    assert_eq!(world.state(), ClassicState::Stable);
+    world.leave(&[("", Some("j"))]);
+    // The static member is kept though it does not join, and the time is up at once, each time.
+    world.pass(5_000);
+    assert_eq!(world.state(), ClassicState::PreparingRebalance);
+    world.pass(10_000);
+    assert_eq!(world.state(), ClassicState::Empty);
+}
