@@ -27,6 +27,8 @@ mod bytes;
 mod chance;
 #[path = "histories/classic.rs"]
 mod classic;
+#[path = "histories/consumer.rs"]
+mod consumer;
 #[path = "histories/ledger.rs"]
 mod ledger;
 #[path = "histories/log.rs"]
@@ -78,7 +80,12 @@ fn classic_groups() {
 
 #[test]
 fn classic_groups_when_writes_fail() {
-    run(|seed| story::tell(seed, &Plot::CLASSIC_WITH_FAILURES));
+    run(|seed| story::tell(seed, &Plot::CLASSIC.with_failing_writes()));
+}
+
+#[test]
+fn consumer_groups() {
+    run(|seed| story::tell(seed, &Plot::CONSUMER));
 }
 
 #[test]

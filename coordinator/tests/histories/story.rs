@@ -1,5 +1,7 @@
 //! What happens in a history, and what holds when nothing happens any more.
 
+use std::collections::BTreeSet;
+
 use ottla_coordinator::context::ClusterView as _;
 use ottla_coordinator::group::offsets::DeletedTopic;
 use ottla_coordinator::record::{Origin, Record};
@@ -15,6 +17,7 @@ use ottla_protocol::messages::offset_delete::{
 };
 
 use super::classic::{ClassicClient, Phase};
+use super::consumer::ConsumerClient;
 use super::ledger;
 use super::log::Entry;
 use super::world::{GROUPS, RETENTION_MS, World, caller, tell};
@@ -25,12 +28,25 @@ const PRODUCERS: [i64; 2] = [900, 901];
 /// What kind of history it is.
 #[derive(Clone, Copy)]
 pub(super) struct Plot {
-    pub failing_writes: bool,
+    failing_writes: bool,
+    clients: Clients,
+}
+
+/// What kind of clients there are.
+#[derive(Clone, Copy)]
+enum Clients {
+    Classic,
+    Consumer,
 }
 
 impl Plot {
-    pub(super) const CLASSIC: Self = Self { failing_writes: false };
-    pub(super) const CLASSIC_WITH_FAILURES: Self = Self { failing_writes: true };
+    pub(super) const CLASSIC: Self = Self { failing_writes: false, clients: Clients::Classic };
+    pub(super) const CONSUMER: Self = Self { failing_writes: false, clients: Clients::Consumer };
+
+    /// The same, and some writes fail.
+    pub(super) fn with_failing_writes(self) -> Self {
+        Self { failing_writes: true, ..self }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -89,7 +105,10 @@ pub(super) fn begin(seed: u64, plot: &Plot) -> World {
         world.topics.create(topic, count as i32);
     }
     for _ in 0..1 + world.chance.below(5) {
-        world.add_client();
+        match plot.clients {
+            Clients::Classic => world.add_client(),
+            Clients::Consumer => world.add_consumer(),
+        }
     }
     for _ in 0..20 + world.chance.below(140) {
         let event = world.chance.weighed(&EVENTS);
@@ -170,8 +189,91 @@ impl World {
         wants
     }
 
+    fn add_consumer(&mut self) {
+        let number = self.consumers.len();
+        let instance = match self.chance.below(6) {
+            0 | 1 => Some(format!("instance-{number}")),
+            2 => Some(String::from("instance")),
+            _ => None,
+        };
+        let client = ConsumerClient {
+            name: format!("client-{number}"),
+            group: (*self.chance.pick(&GROUPS)).to_owned(),
+            instance,
+            version: self.chance.below(2) as i16,
+            rebalance_timeout_ms: self.chance.between(1_000, 40_000) as i32,
+            assignor: *self.chance.pick(&[None, Some("range"), Some("uniform")]),
+            wants: self.some_topics(),
+            is_alive: self.chance.one_in(2),
+            member_id: String::new(),
+            epoch: 0,
+            owned: BTreeSet::new(),
+            assigned: None,
+            has_news: false,
+        };
+        tell!(self, "{} of {} wants {:?}", client.name, client.group, client.wants);
+        self.consumers.push(client);
+    }
+
+    /// What happens to a client of a consumer group; `false` for what is not about clients.
+    fn happen_to_consumer(&mut self, event: Event) -> bool {
+        let client = self.chance.below(self.consumers.len());
+        match event {
+            Event::Act => self.act_consumer(client),
+            Event::ActAll => (0..self.consumers.len()).for_each(|it| self.act_consumer(it)),
+            Event::Insist => {}
+            Event::Commit => self.commit_of_consumer(client, false),
+            Event::StaleCommit => self.commit_of_consumer(client, true),
+            Event::Crash => self.crash_consumer(client),
+            Event::ComeBack => self.consumers[client].is_alive = true,
+            Event::Leave => self.leave_consumer(client),
+            Event::ChangeWants => {
+                self.consumers[client].wants = self.some_topics();
+                self.consumers[client].has_news = true;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn commit_of_consumer(&mut self, client: usize, is_stale: bool) {
+        let it = &self.consumers[client];
+        let mut by = Committer {
+            group: it.group.clone(),
+            member_id: it.member_id.clone(),
+            instance: it.instance.clone(),
+            generation: it.epoch,
+        };
+        let owned: Vec<_> = it.owned.iter().copied().collect();
+        if is_stale || owned.is_empty() {
+            match self.chance.below(4) {
+                0 => by.generation -= self.chance.between(1, 3) as i32,
+                1 => by.generation += 1,
+                2 => by.member_id.push('x'),
+                _ => by.group = (*self.chance.pick(&GROUPS)).to_owned(),
+            }
+            let (topic, partition) = self.some_partition();
+            self.commit(&by, &topic, partition);
+            return;
+        }
+        let (topic, partition) = *self.chance.pick(&owned);
+        if let Some(topic) = self.topics.topic_name(topic) {
+            let error = self.commit(&by, &topic, partition);
+            let expected = [
+                ErrorCode::NONE,
+                ErrorCode::UNKNOWN_MEMBER_ID,
+                ErrorCode::GROUP_ID_NOT_FOUND,
+                ErrorCode::STALE_MEMBER_EPOCH,
+            ];
+            assert!(expected.contains(&error), "{error:?}");
+        }
+    }
+
     fn happen(&mut self, event: Event) {
-        let client = self.chance.below(self.classic.len());
+        if !self.consumers.is_empty() && self.happen_to_consumer(event) {
+            return;
+        }
+        let client = self.chance.below(self.classic.len().max(1));
         match event {
             Event::Act => self.act(client),
             Event::ActAll => (0..self.classic.len()).for_each(|client| self.act(client)),
@@ -275,7 +377,11 @@ impl World {
 
     /// Commits; the answer must be the one that the group's state calls for.
     fn commit(&mut self, by: &Committer, topic: &str, partition: i32) -> ErrorCode {
-        let expected = self.judge(by, topic, partition);
+        let is_consumer_group = self.is_consumer_group(&by.group);
+        let expected = match is_consumer_group {
+            true => self.judge_in_consumer_group(by, topic, partition),
+            false => self.judge(by, topic, partition),
+        };
         let offset = self.number() as i64;
         let request = OffsetCommitRequest {
             group_id: &by.group,
@@ -312,7 +418,11 @@ impl World {
             && [error, expected]
                 .iter()
                 .all(|it| [ErrorCode::NONE, ErrorCode::ILLEGAL_GENERATION].contains(it));
-        assert!(error == expected || is_untold, "{error:?}, and not {expected:?}");
+        // Nobody is told since when a member has a partition, with which old epochs go.
+        let is_old = is_consumer_group
+            && expected == ErrorCode::NONE
+            && error == ErrorCode::STALE_MEMBER_EPOCH;
+        assert!(error == expected || is_untold || is_old, "{error:?}, and not {expected:?}");
         if error == ErrorCode::NONE && failed.is_none() {
             let entry = ledger::Entry {
                 offset,
@@ -362,6 +472,38 @@ impl World {
             "CompletingRebalance" => ErrorCode::REBALANCE_IN_PROGRESS,
             _ => ErrorCode::NONE,
         }
+    }
+
+    /// What a commit is to be answered in a consumer group; with an older epoch, at best.
+    fn judge_in_consumer_group(&self, by: &Committer, topic: &str, partition: i32) -> ErrorCode {
+        let Some(facts) = self.topics.topic(topic) else {
+            return ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        };
+        if !(0..facts.partition_count).contains(&partition) {
+            return ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        }
+        let notes = self.describe_notes(&self.shard, &by.group);
+        let described = self.shard.describe_consumer(&by.group, &notes);
+        if described.members.is_empty() && by.generation < 0 {
+            return ErrorCode::NONE;
+        }
+        let Some(member) = described.members.iter().find(|it| it.member_id == by.member_id) else {
+            return ErrorCode::UNKNOWN_MEMBER_ID;
+        };
+        let is_of_another = described.members.iter().any(|it| {
+            it.member_id != by.member_id
+                && it
+                    .assignment
+                    .topic_partitions
+                    .iter()
+                    .any(|it| it.topic_name == topic && it.partitions.contains(&partition))
+        });
+        if by.generation > member.member_epoch
+            || by.generation < member.member_epoch && is_of_another
+        {
+            return ErrorCode::STALE_MEMBER_EPOCH;
+        }
+        ErrorCode::NONE
     }
 
     fn change_topics(&mut self) {
@@ -465,8 +607,9 @@ impl World {
                 assert!(!pending.contains(&place), "{place:?} is pending");
                 let (_, state) = states.iter().find(|(group, _)| *group == place.0).unwrap();
                 let is_old = RETENTION_MS <= self.now.wall_ms - entry.committed_ms;
+                let is_classic = self.consumers.is_empty();
                 assert!(
-                    state == "Empty" || state == "Stable" && is_old,
+                    is_old && (!is_classic || state == "Stable") || is_classic && state == "Empty",
                     "{place:?} {entry:?} has not expired: {state}"
                 );
             }
@@ -520,8 +663,13 @@ impl World {
         for _ in 0..200 {
             for _ in 0..4 {
                 (0..self.classic.len()).for_each(|client| self.act(client));
+                (0..self.consumers.len()).for_each(|client| self.act_consumer(client));
             }
-            if GROUPS.iter().all(|group| self.is_settled(group)) {
+            let is_settled = match self.consumers.is_empty() {
+                true => GROUPS.iter().all(|group| self.is_settled(group)),
+                false => GROUPS.iter().all(|group| self.is_consumer_group_settled(group)),
+            };
+            if is_settled {
                 return;
             }
             self.pass(2_000);
@@ -532,6 +680,11 @@ impl World {
             .iter()
             .map(|it| (&it.name, &it.group, it.is_alive, &it.member_id, it.generation, &it.phase))
             .collect();
-        panic!("the groups do not settle: {states:?} {clients:#?}");
+        let consumers: Vec<_> = self
+            .consumers
+            .iter()
+            .map(|it| (&it.name, &it.group, it.is_alive, &it.member_id, it.epoch, &it.owned))
+            .collect();
+        panic!("the groups do not settle: {states:?} {clients:#?} {consumers:#?}");
     }
 }

@@ -7,6 +7,7 @@ use ottla_coordinator::context::{Caller, Context, Now};
 use ottla_coordinator::effects::{Answer, Effects, Ticket};
 use ottla_coordinator::group::GroupShard;
 use ottla_coordinator::group::config::GroupConfig;
+use ottla_coordinator::group::consumer::DescribeNotes;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::internal::classic_group::GroupMetadataValue;
 use ottla_protocol::internal::{GroupKey, read_value};
@@ -15,6 +16,7 @@ use ottla_protocol::uuid::Uuid;
 
 use super::chance::Chance;
 use super::classic::{ClassicClient, Round};
+use super::consumer::ConsumerClient;
 use super::ledger::Ledger;
 use super::log::{Entry, Log};
 use super::topics::Topics;
@@ -41,6 +43,7 @@ pub(super) struct World {
     pub now: Now,
     pub ledger: Ledger,
     pub classic: Vec<ClassicClient>,
+    pub consumers: Vec<ConsumerClient>,
     /// Which client waits under a ticket, in which of its lives.
     pub waiting: HashMap<Ticket, (usize, u32)>,
     /// The rounds of classic groups, by group and generation.
@@ -79,6 +82,7 @@ impl World {
             now: Now { wall_ms: 1_700_000_000_000, mono_ms: 0 },
             ledger: Ledger::default(),
             classic: Vec::new(),
+            consumers: Vec::new(),
             waiting: HashMap::new(),
             rounds: BTreeMap::new(),
             fail_one_in: 0,
@@ -248,8 +252,8 @@ impl World {
         }
         for (group, is) in self.snapshot(&self.shard) {
             // A classic group is ahead of its record during a rebalance.
-            let state = is.state.as_str();
-            if ["Empty", "Stable"].contains(&state) && !self.has_failed {
+            let is_at_rest = ["Empty", "Stable"].contains(&is.state.as_str()) && !self.has_failed;
+            if is_at_rest || !is.is_classic {
                 assert_eq!(Some(&is), full.get(&group), "{group} is not what its log says");
             }
         }
@@ -274,9 +278,13 @@ impl World {
                 && listed.group_state == "Empty"
                 && listed.protocol_type.is_empty();
             if !is_nothing {
+                let notes = self.describe_notes(shard, listed.group_id);
+                let mut consumer = shard.describe_consumer(listed.group_id, &notes);
+                consumer.members.sort_by_key(|member| member.member_id.to_owned());
                 let shown = GroupShown {
                     state: listed.group_state.to_owned(),
-                    described: format!("{:?} {described:?}", listed.group_type),
+                    is_classic: listed.group_type == "classic",
+                    described: format!("{described:?} {consumer:?}"),
                     offsets,
                 };
                 all.insert(listed.group_id.to_owned(), shown);
@@ -328,11 +336,26 @@ impl World {
         }
     }
 
-    /// A group's state and its members' ids, as DescribeGroups has them.
+    /// A group's state and its members' ids. A group that is not there is dead.
     pub(super) fn describe(&self, group: &str) -> (String, BTreeSet<String>) {
+        if self.is_consumer_group(group) {
+            let notes = self.describe_notes(&self.shard, group);
+            let described = self.shard.describe_consumer(group, &notes);
+            let members = described.members.iter().map(|member| member.member_id.to_owned());
+            return (described.group_state.to_owned(), members.collect());
+        }
         let described = self.shard.describe_classic(group, 5);
         let members = described.members.iter().map(|member| member.member_id.to_owned());
         (described.group_state.to_owned(), members.collect())
+    }
+
+    pub(super) fn is_consumer_group(&self, group: &str) -> bool {
+        self.shard.list().any(|listed| listed.group_id == group && listed.group_type == "consumer")
+    }
+
+    pub(super) fn describe_notes(&self, shard: &GroupShard, group: &str) -> DescribeNotes {
+        let cx = Context { now: self.now, cluster: &self.topics, fresh_id: Uuid::ONE };
+        shard.describe_notes(group, &cx)
     }
 
     /// The generation of a classic group as far as it was told to anybody or written.
@@ -357,6 +380,7 @@ impl World {
 #[derive(Debug, PartialEq)]
 pub(super) struct GroupShown {
     pub state: String,
+    pub is_classic: bool,
     pub described: String,
     pub offsets: Vec<(String, i32, i64)>,
 }
