@@ -20,11 +20,13 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
     node.groups.look(node, &request.group_ids, |shards, context| {
         let asked = || request.group_ids.iter().zip(shards);
         let notes = asked().map(|(group_id, shard)| match shard {
-            Ok(shard) => shard.describe_notes(group_id, context),
-            Err(_) => DescribeNotes::default(),
+            Ok(shard) => {
+                (shard.describe_notes(group_id, context), shard.why_not_consumer(group_id))
+            }
+            Err(_) => (DescribeNotes::default(), String::new()),
         });
         let notes: Vec<_> = notes.collect();
-        let groups = asked().zip(&notes).map(|((group_id, shard), notes)| {
+        let groups = asked().zip(&notes).map(|((group_id, shard), (notes, reason))| {
             let mut group = match shard {
                 Ok(shard) => shard.describe_consumer(group_id, notes),
                 Err(error_code) => {
@@ -33,6 +35,9 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
             };
             if request.include_authorized_operations && group.error_code == ErrorCode::NONE {
                 group.authorized_operations = GROUP_OPERATIONS;
+            }
+            if group.error_code == ErrorCode::GROUP_ID_NOT_FOUND {
+                group.error_message = Some(reason);
             }
             group
         });

@@ -17,7 +17,13 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
     let request: DescribeGroupsRequest<'_> = call.body()?;
     check_count(request.groups.len(), GROUPS_MAX)?;
     node.groups.look(node, &request.groups, |shards, _| {
-        let groups = request.groups.iter().zip(shards).map(|(group_id, shard)| {
+        let asked = || request.groups.iter().zip(shards);
+        let reasons = asked().map(|(group_id, shard)| match shard {
+            Ok(shard) => shard.why_not_classic(group_id),
+            Err(_) => String::new(),
+        });
+        let reasons: Vec<String> = reasons.collect();
+        let groups = asked().zip(&reasons).map(|((group_id, shard), reason)| {
             let mut group = match shard {
                 Ok(shard) => shard.describe_classic(group_id, call.version()),
                 Err(error_code) => {
@@ -26,6 +32,9 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
             };
             if request.include_authorized_operations && group.error_code == ErrorCode::NONE {
                 group.authorized_operations = GROUP_OPERATIONS;
+            }
+            if group.error_code == ErrorCode::GROUP_ID_NOT_FOUND {
+                group.error_message = Some(reason);
             }
             group
         });

@@ -161,6 +161,14 @@ impl GroupShard {
         }
     }
 
+    /// What Kafka says of a group that ConsumerGroupDescribe does not find.
+    pub fn why_not_consumer(&self, group_id: &str) -> String {
+        match self.groups.get(group_id) {
+            Some(Group::Classic(_)) => format!("Group {group_id} is not a consumer group."),
+            _ => format!("Group {group_id} not found."),
+        }
+    }
+
     /// All groups, in no particular order.
     pub fn list(&self) -> impl Iterator<Item = ListedGroup<'_>> {
         self.groups.iter().map(|(group_id, group)| {

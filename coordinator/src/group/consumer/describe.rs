@@ -42,23 +42,18 @@ impl GroupShard {
     }
 
     /// Answers ConsumerGroupDescribe for one group. Partitions of topics that are gone are left
-    /// out.
+    /// out. The text that goes with a code is [`GroupShard::why_not_consumer`].
     pub fn describe_consumer<'s>(
         &'s self,
         group_id: &'s str,
         notes: &'s DescribeNotes,
     ) -> message::DescribedGroup<'s> {
-        let error_message = match self.groups.get(group_id) {
-            Some(Group::Consumer(group)) => {
-                let default = default_assignor(&self.config).name();
-                return group.describe(group_id, default, notes);
-            }
-            Some(Group::Classic(_)) => "the group is not a consumer group",
-            None => "there is no such group",
-        };
+        if let Some(Group::Consumer(group)) = self.groups.get(group_id) {
+            let default = default_assignor(&self.config).name();
+            return group.describe(group_id, default, notes);
+        }
         message::DescribedGroup {
             error_code: ErrorCode::GROUP_ID_NOT_FOUND,
-            error_message: Some(error_message),
             group_id,
             ..message::DescribedGroup::default()
         }
