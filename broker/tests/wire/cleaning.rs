@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::record::builder::{BatchBuilder, BatchOptions, NewRecord};
 use ottla_protocol::record::set::Batches;
 
+use crate::groups;
 use crate::harness::{Client, PATIENCE, T, TestBroker, now_ms};
 
 fn keyed(key: &[u8], value: &[u8], timestamp: i64) -> Vec<u8> {
@@ -87,4 +89,36 @@ fn records_that_are_too_old_go() {
     // Segments go whole: the old record is in one with a young one.
     until(|| client.fetch("t", 3).high_watermark == 5);
     assert_eq!(read_all(&mut client, "t", 3).len(), 2);
+}
+
+#[test]
+fn committed_offsets_outlive_the_compaction_of_their_topic() {
+    let mut broker = TestBroker::with(&[
+        "offsets.topic.num.partitions=1",
+        "offsets.topic.segment.bytes=1048576",
+        "log.cleaner.min.cleanable.ratio=0.01",
+        "log.cleaner.backoff.ms=10",
+    ]);
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[]);
+    // The topic is made for the first who asks.
+    until(|| groups::find(&mut client, "g0").0 == ErrorCode::NONE);
+    let names = ["g0", "g1", "g2"];
+    let metadata = "m".repeat(4000);
+    for n in 0..120 {
+        for group in names {
+            let committed = groups::commit_with(&mut client, (group, "", -1), n, &metadata);
+            assert_eq!(committed, ErrorCode::NONE);
+        }
+    }
+    let checkpoint = broker.dir().join("cleaner-offset-checkpoint");
+    until(|| std::fs::metadata(&checkpoint).is_ok_and(|meta| meta.len() > 4));
+    broker.restart();
+    let mut client = broker.client();
+    // Groups are there when the topic was read.
+    until(|| groups::commit_with(&mut client, ("g3", "", -1), 1, "") == ErrorCode::NONE);
+    for group in names {
+        let expected = vec![("t".to_owned(), 0, 119, metadata.clone())];
+        assert_eq!(groups::committed(&mut client, group), expected);
+    }
 }

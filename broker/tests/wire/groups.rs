@@ -33,7 +33,7 @@ fn broker() -> TestBroker {
     TestBroker::with(&["group.initial.rebalance.delay.ms=0", "offsets.topic.num.partitions=3"])
 }
 
-fn find(client: &mut Client, group: &str) -> (ErrorCode, i32) {
+pub(super) fn find(client: &mut Client, group: &str) -> (ErrorCode, i32) {
     let request = FindCoordinatorRequest { coordinator_keys: vec![group], ..Default::default() };
     let answer = client.call(ApiKey::FindCoordinator, 4, &request);
     let response: FindCoordinatorResponse<'_> = answer.message();
@@ -109,10 +109,19 @@ fn heartbeat(
 
 /// Commits an offset of partition 0 of topic `t`.
 fn commit(client: &mut Client, who: (&str, &str, i32), committed_offset: i64) -> ErrorCode {
+    commit_with(client, who, committed_offset, "so far")
+}
+
+pub(super) fn commit_with(
+    client: &mut Client,
+    who: (&str, &str, i32),
+    committed_offset: i64,
+    metadata: &str,
+) -> ErrorCode {
     let (group_id, member_id, generation_id_or_member_epoch) = who;
     let partition = OffsetCommitRequestPartition {
         committed_offset,
-        committed_metadata: Some("so far"),
+        committed_metadata: Some(metadata),
         ..Default::default()
     };
     let topic =
@@ -130,7 +139,7 @@ fn commit(client: &mut Client, who: (&str, &str, i32), committed_offset: i64) ->
 }
 
 /// All that a group has committed: topic, partition, offset, metadata.
-fn committed(client: &mut Client, group_id: &str) -> Vec<(String, i32, i64, String)> {
+pub(super) fn committed(client: &mut Client, group_id: &str) -> Vec<(String, i32, i64, String)> {
     let group = OffsetFetchRequestGroup { group_id, topics: None, ..Default::default() };
     let request = OffsetFetchRequest { groups: vec![group], ..Default::default() };
     let answer = client.call(ApiKey::OffsetFetch, 9, &request);
