@@ -48,6 +48,13 @@ impl GroupShard {
         group_id: &'s str,
         notes: &'s DescribeNotes,
     ) -> message::DescribedGroup<'s> {
+        if !self.config.consumer_groups {
+            return message::DescribedGroup {
+                error_code: ErrorCode::UNSUPPORTED_VERSION,
+                group_id,
+                ..message::DescribedGroup::default()
+            };
+        }
         if let Some(Group::Consumer(group)) = self.groups.get(group_id) {
             let default = default_assignor(&self.config).name();
             return group.describe(group_id, default, notes);

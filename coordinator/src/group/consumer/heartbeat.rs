@@ -89,6 +89,10 @@ impl GroupShard {
         caller: &Caller<'_>,
         cx: &Context<'_>,
     ) -> Effects<ConsumerHeartbeatAnswer> {
+        if !self.config.consumer_groups {
+            let refusal = ConsumerHeartbeatAnswer::refusal(ErrorCode::UNSUPPORTED_VERSION, None);
+            return Effects::response(refusal);
+        }
         // Requests that wait in a classic group are answered even when this one is refused.
         let mut answers = Vec::new();
         let effects = check_request(request, caller.version, &self.config).and_then(|()| {

@@ -80,8 +80,22 @@ impl GroupShard {
             return group.downgrade_without(group_id, leaving, cx);
         }
         let records = group.without(group_id, leaving, cx);
-        let group_id: Arc<str> = Arc::from(group_id);
-        for member_id in leaving {
+        self.stop_timers(group_id, leaving);
+        Effects {
+            write: Some(Write { records, then: Then::Replay }),
+            response: (),
+            answers: Vec::new(),
+        }
+    }
+
+    /// Waits for nothing of these members any more.
+    pub(super) fn stop_timers<'m>(
+        &mut self,
+        group_id: &str,
+        members: impl IntoIterator<Item = &'m Arc<str>>,
+    ) {
+        let group_id = self.group_id(group_id);
+        for member_id in members {
             for timer in [
                 ConsumerTimer::Session,
                 ConsumerTimer::Rebalance,
@@ -91,11 +105,6 @@ impl GroupShard {
                 let timer = timer(Arc::clone(&group_id), Arc::clone(member_id));
                 self.timers.cancel(&TimerKey::Consumer(timer));
             }
-        }
-        Effects {
-            write: Some(Write { records, then: Then::Replay }),
-            response: (),
-            answers: Vec::new(),
         }
     }
 

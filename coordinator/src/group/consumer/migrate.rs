@@ -43,10 +43,14 @@ impl GroupShard {
         first_offset: i64,
         cx: &Context<'_>,
     ) -> Effects {
-        let becoming = match self.groups.get_mut(group_id) {
-            Some(Group::Consumer(group)) => group.becoming.take(),
-            _ => None,
+        let (becoming, members) = match self.groups.get_mut(group_id) {
+            Some(Group::Consumer(group)) => {
+                (group.becoming.take(), group.members.keys().cloned().collect())
+            }
+            _ => (None, Vec::new()),
         };
+        // Should the group come back, they must not be held to what they owed before.
+        self.stop_timers(group_id, &members);
         let mut effects = self.replay_written(records, first_offset);
         // What was replayed is that group too, but for the protocols that no record has.
         if let Some(classic) = becoming {

@@ -397,3 +397,53 @@ fn a_loaded_group_gives_its_members_time() {
     world.pass(38_000);
     assert_eq!(world.group("g").state_name(), "Empty");
 }
+
+#[test]
+fn a_group_is_described() {
+    let mut world = world();
+    let topic = world.topics.put("t", 2);
+    let gone = world.topics.put("gone", 1);
+    world.heartbeat(&Request {
+        instance_id: Some("i"),
+        rack_id: Some("r"),
+        server_assignor: Some("range"),
+        ..join("a", &["t", "gone"])
+    });
+    world.pass(1_000);
+    world.heartbeat(&join("b", &["t"]));
+    world.heartbeat(&owning("a", 2, &[(topic, &[0, 1]), (gone, &[0])]));
+    world.topics.drop("gone");
+    let cx = context(&world.topics, world.now_ms, ottla_protocol::uuid::Uuid::ZERO);
+    let notes = world.shard.describe_notes("g", &cx);
+    let group = world.shard.describe_consumer("g", &notes);
+    assert_eq!((group.error_code, group.group_id), (ErrorCode::NONE, "g"));
+    assert_eq!((group.group_epoch, group.assignment_epoch), (3, 3));
+    assert_eq!((group.group_state, group.assignor_name), ("Reconciling", "range"));
+    let [a, b] = &group.members[..] else { panic!("{:?}", group.members) };
+    assert_eq!((a.member_id, a.instance_id, a.rack_id), ("a", Some("i"), Some("r")));
+    assert_eq!((a.client_id, a.client_host), ("client", "/127.0.0.1"));
+    assert_eq!((a.member_epoch, b.member_epoch, a.member_type), (2, 3, 1));
+    assert_eq!(a.subscribed_topic_names, ["gone", "t"]);
+    assert_eq!(a.subscribed_topic_regex, Some(""));
+    // It has what it must give up until it has done so; of a topic that is gone nothing is said.
+    let assigned = &a.assignment.topic_partitions;
+    assert_eq!((assigned.len(), assigned[0].topic_name), (1, "t"));
+    assert_eq!(assigned[0].partitions, [0, 1]);
+    assert_eq!(a.target_assignment.topic_partitions[0].partitions, [0]);
+    assert_eq!(b.target_assignment.topic_partitions[0].partitions, [1]);
+    assert!(b.assignment.topic_partitions.is_empty());
+
+    let notes = world.shard.describe_notes("x", &cx);
+    let group = world.shard.describe_consumer("x", &notes);
+    assert_eq!(group.error_code, ErrorCode::GROUP_ID_NOT_FOUND);
+}
+
+#[test]
+fn a_broker_without_the_protocol_knows_no_such_request() {
+    let mut world = World::new(GroupConfig { consumer_groups: false, ..GroupConfig::default() });
+    let answer = world.heartbeat(&join("a", &["t"]));
+    assert_eq!(answer.error, ErrorCode::UNSUPPORTED_VERSION);
+    let notes = Default::default();
+    let group = world.shard.describe_consumer("g", &notes);
+    assert_eq!(group.error_code, ErrorCode::UNSUPPORTED_VERSION);
+}

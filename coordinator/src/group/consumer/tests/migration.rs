@@ -1,5 +1,7 @@
 //! Members of both protocols in one group, and groups that change their kind.
 
+use std::sync::Arc;
+
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::internal::consumer_protocol::{
     ConsumerProtocolAssignment, ConsumerProtocolSubscription, OwnedTopicPartition,
@@ -11,11 +13,12 @@ use ottla_protocol::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
 use ottla_protocol::messages::sync_group::{SyncGroupRequest, SyncGroupRequestAssignment};
 use ottla_protocol::wire::Message;
 
+use super::super::leave::ConsumerTimer;
 use super::world::*;
 use crate::context::Caller;
 use crate::effects::{Answer, JoinAnswer, SyncAnswer, Ticket};
-use crate::group::Group;
 use crate::group::config::{GroupConfig, MigrationPolicy};
+use crate::group::{Group, TimerKey};
 
 const CLASSIC: Caller<'static> =
     Caller { client_id: "classic", client_host: "/127.0.0.1", version: 9 };
@@ -218,7 +221,7 @@ fn upgrades_are_refused_as_kafka_refuses_them() {
     ] {
         let (mut world, _) = World::classic_group();
         let config = GroupConfig { consumer_migration_policy: policy, ..world.config.clone() };
-        world.shard.set_config(std::sync::Arc::new(config));
+        world.shard.set_config(Arc::new(config));
         assert_eq!(world.heartbeat(&join("new", &["t"])).error, error, "{policy:?}");
         if error == ErrorCode::NONE {
             world.heartbeat(&beat("new", -1));
@@ -228,7 +231,7 @@ fn upgrades_are_refused_as_kafka_refuses_them() {
     let (mut world, classic) = World::classic_group();
     assert_eq!(world.heartbeat(&beat("new", 3)).error, ErrorCode::GROUP_ID_NOT_FOUND);
     let config = GroupConfig { consumer_max_size: 0, ..world.config.clone() };
-    world.shard.set_config(std::sync::Arc::new(config));
+    world.shard.set_config(Arc::new(config));
     let answer = world.heartbeat(&join("new", &["t"]));
     assert_eq!(answer.error, ErrorCode::GROUP_ID_NOT_FOUND);
     // An empty classic group is replaced whatever the policy says.
@@ -236,7 +239,7 @@ fn upgrades_are_refused_as_kafka_refuses_them() {
     assert_eq!(world.kind(), "Empty");
     let policy = MigrationPolicy::Disabled;
     let config = GroupConfig { consumer_migration_policy: policy, ..world.config.clone() };
-    world.shard.set_config(std::sync::Arc::new(config));
+    world.shard.set_config(Arc::new(config));
     let before = world.log.len();
     assert_eq!(world.heartbeat(&join("new", &["t"])).error, ErrorCode::NONE);
     assert_eq!(world.kinds(before), [-2, 5, 3, 7, 6, 8]);
@@ -355,4 +358,19 @@ fn a_downgrade_that_could_not_be_written_has_not_happened() {
     assert_eq!(world.kind(), "consumer");
     assert_eq!(world.group("g").members.len(), 2);
     assert_eq!(world.classic_beat(&classic, 1), ErrorCode::REBALANCE_IN_PROGRESS);
+}
+
+#[test]
+fn a_classic_group_is_not_held_to_what_its_members_owed_before() {
+    let (mut world, classic) = World::classic_group();
+    world.heartbeat(&join("new", &["t"]));
+    assert_eq!(world.classic_beat(&classic, 1), ErrorCode::REBALANCE_IN_PROGRESS);
+    let owes = |make: fn(Arc<str>, Arc<str>) -> ConsumerTimer| {
+        TimerKey::Consumer(make(Arc::from("g"), Arc::from(&*classic)))
+    };
+    let timers = [owes(ConsumerTimer::Session), owes(ConsumerTimer::Join)];
+    assert!(timers.iter().all(|timer| world.shard.timers.is_set(timer)));
+    world.heartbeat(&beat("new", -1));
+    assert_eq!(world.kind(), "PreparingRebalance");
+    assert!(!timers.iter().any(|timer| world.shard.timers.is_set(timer)));
 }
