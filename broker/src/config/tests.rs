@@ -1,6 +1,7 @@
 //! Tests of the settings: the tables, the files, the texts.
 
 mod described;
+mod dynamic;
 mod files;
 
 use super::def::{ConfigDef, Default};

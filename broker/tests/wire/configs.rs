@@ -10,6 +10,8 @@ use crate::harness::{Answer, Client, TestBroker};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const LOGGER: i8 = 8;
+const METRICS: i8 = 16;
 const GROUP: i8 = 32;
 
 fn describe(client: &mut Client, kind: i8, name: &str, keys: Option<Vec<&str>>) -> Answer {
@@ -102,4 +104,66 @@ fn what_there_is_not() {
     let answer = describe(&mut client, GROUP, "any", None);
     let response: DescribeConfigsResponse<'_> = answer.message();
     assert_eq!(response.results[0].configs.len(), 17);
+}
+
+#[test]
+fn other_resources() {
+    let broker = TestBroker::with(&["listener.name.plaintext.ssl.key.password=secret"]);
+    let mut client = broker.client();
+    for (kind, name, count) in [(METRICS, "none", 3), (LOGGER, "1", 7), (GROUP, "any", 17)] {
+        let answer = describe(&mut client, kind, name, None);
+        let response: DescribeConfigsResponse<'_> = answer.message();
+        let told = &response.results[0];
+        assert_eq!((told.error_code, told.configs.len()), (ErrorCode::NONE, count), "{kind}");
+        assert!(told.configs.iter().all(|config| !config.read_only && config.value.is_some()));
+    }
+    let answer = describe(&mut client, METRICS, "none", Some(vec!["interval.ms"]));
+    let response: DescribeConfigsResponse<'_> = answer.message();
+    let told = &response.results[0].configs[0];
+    assert_eq!((told.value, told.config_source, told.config_type), (Some("300000"), 5, 3));
+    assert!(told.synonyms.is_empty() && told.documentation.is_some());
+    let answer = describe(&mut client, LOGGER, "1", Some(vec!["root", "unknown"]));
+    let response: DescribeConfigsResponse<'_> = answer.message();
+    let told = &response.results[0].configs;
+    assert_eq!((told.len(), told[0].name, told[0].config_source), (1, "root", 6));
+    let secret = "listener.name.plaintext.ssl.key.password";
+    let answer = describe(&mut client, BROKER, "1", Some(vec![secret]));
+    let response: DescribeConfigsResponse<'_> = answer.message();
+    let told = &response.results[0].configs[0];
+    assert_eq!((told.value, told.is_sensitive, told.config_type), (None, true, 9));
+    assert!(told.synonyms.iter().all(|synonym| synonym.value.is_none()));
+    for (kind, name) in [(METRICS, ""), (GROUP, ""), (LOGGER, ""), (LOGGER, "2"), (LOGGER, "x")] {
+        let answer = describe(&mut client, kind, name, None);
+        let response: DescribeConfigsResponse<'_> = answer.message();
+        let told = &response.results[0];
+        let expected = (ErrorCode::INVALID_REQUEST, 0);
+        assert_eq!((told.error_code, told.configs.len()), expected, "{kind} {name}");
+    }
+}
+
+#[test]
+fn what_is_not_asked_for_is_not_told() {
+    let broker = TestBroker::start();
+    let mut client = broker.client();
+    for version in 1..=4 {
+        for asked in [false, true] {
+            let resource = DescribeConfigsResource {
+                resource_type: BROKER,
+                resource_name: "1",
+                configuration_keys: Some(vec!["num.io.threads"]),
+            };
+            let request = DescribeConfigsRequest {
+                resources: vec![resource],
+                include_synonyms: asked,
+                include_documentation: asked && version >= 3,
+            };
+            let answer = client.call(ApiKey::DescribeConfigs, version, &request);
+            let response: DescribeConfigsResponse<'_> = answer.message();
+            let told = &response.results[0].configs[0];
+            assert_eq!(told.synonyms.len(), usize::from(asked), "{version}");
+            let is_told = told.documentation.is_some_and(|doc| !doc.is_empty());
+            assert_eq!(is_told, asked && version >= 3, "{version}");
+            assert_eq!(told.config_type, if version >= 3 { 3 } else { 0 }, "{version}");
+        }
+    }
 }

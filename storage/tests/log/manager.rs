@@ -138,6 +138,24 @@ fn deleted_partitions_go_after_their_delay() {
 }
 
 #[test]
+fn settings_change_while_it_runs() {
+    let (_disk, shared) = sim();
+    let manager = open_manager(&shared, &small()).unwrap();
+    for name in ["t", "u"] {
+        manager.create(new_partition(name, &small()), NOW_MS).unwrap();
+    }
+    let renamed = |name: &str| format!("data/{name}-0.{:032x}-delete", 1);
+    let exists = |name: &str| shared.exists(Path::new(&renamed(name))).unwrap();
+    manager.delete(&TopicPartition::new("t", 0), 1, NOW_MS).unwrap();
+    manager.set_config(|config| config.default_log_config.file_delete_delay_ms = 5);
+    manager.delete(&TopicPartition::new("u", 0), 1, NOW_MS).unwrap();
+    manager.remove_due_files(NOW_MS + 4);
+    assert_eq!((exists("t"), exists("u")), (true, true));
+    manager.remove_due_files(NOW_MS + 5);
+    assert_eq!((exists("t"), exists("u")), (true, false), "what is under way keeps its time");
+}
+
+#[test]
 fn strangers_stop_the_start_and_strays_are_set_aside() {
     let (_, shared) = sim();
     let manager = open_manager(&shared, &small()).unwrap();
