@@ -48,22 +48,17 @@ impl GroupShard {
         group_id: &'s str,
         notes: &'s DescribeNotes,
     ) -> message::DescribedGroup<'s> {
-        if !self.config.consumer_groups {
-            return message::DescribedGroup {
-                error_code: ErrorCode::UNSUPPORTED_VERSION,
-                group_id,
-                ..message::DescribedGroup::default()
-            };
-        }
-        if let Some(Group::Consumer(group)) = self.groups.get(group_id) {
+        let error_code = if !self.config.consumer_groups {
+            ErrorCode::UNSUPPORTED_VERSION
+        } else if group_id.is_empty() {
+            ErrorCode::INVALID_GROUP_ID
+        } else if let Some(Group::Consumer(group)) = self.groups.get(group_id) {
             let default = default_assignor(&self.config).name();
             return group.describe(group_id, default, notes);
-        }
-        message::DescribedGroup {
-            error_code: ErrorCode::GROUP_ID_NOT_FOUND,
-            group_id,
-            ..message::DescribedGroup::default()
-        }
+        } else {
+            ErrorCode::GROUP_ID_NOT_FOUND
+        };
+        message::DescribedGroup { error_code, group_id, ..message::DescribedGroup::default() }
     }
 }
 

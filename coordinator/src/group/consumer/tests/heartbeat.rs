@@ -433,9 +433,10 @@ fn a_group_is_described() {
     assert_eq!(b.target_assignment.topic_partitions[0].partitions, [1]);
     assert!(b.assignment.topic_partitions.is_empty());
 
-    let notes = world.shard.describe_notes("x", &cx);
-    let group = world.shard.describe_consumer("x", &notes);
-    assert_eq!(group.error_code, ErrorCode::GROUP_ID_NOT_FOUND);
+    for (id, error) in [("x", ErrorCode::GROUP_ID_NOT_FOUND), ("", ErrorCode::INVALID_GROUP_ID)] {
+        let notes = world.shard.describe_notes(id, &cx);
+        assert_eq!(world.shard.describe_consumer(id, &notes).error_code, error);
+    }
 }
 
 #[test]
