@@ -1,7 +1,7 @@
 //! The group coordinator's shell: where the state machine of `ottla-coordinator` meets logs, clocks
 //! and connections.
 //!
-//! Each partition of `__consumer_offsets` has a [`host::ShardHost`]. A request is given to the host
+//! Each partition of `__consumer_offsets` has a `host::ShardHost`. A request is given to the host
 //! of its group, runs the state machine under the host's lock, writes what that asks for to the
 //! partition, and is answered. Requests that wait leave their reply with the host.
 

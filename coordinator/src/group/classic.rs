@@ -10,9 +10,9 @@
 //!
 //! It does what Kafka does, but for requests that Kafka never answers. A JoinGroup or a SyncGroup
 //! that waits is answered when its member sends another one (REBALANCE_IN_PROGRESS), and when its
-//! member is taken out (UNKNOWN_MEMBER_ID). A rebalance that waited only for a member for which there
-//! is no room goes on at once, rather than when its time is up. A protocol that a member names twice
-//! counts once, where in Kafka the group could agree on no protocol any more.
+//! member is taken out (UNKNOWN_MEMBER_ID). A rebalance that waited only for a member for which
+//! there is no room goes on at once, rather than when its time is up. A protocol that a member
+//! names twice counts once, where in Kafka the group could agree on no protocol any more.
 
 mod append;
 mod conversion;

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   Offsets ─┬─ groups ── GroupOffsets ─┬─ committed: (topic, partition) ── Committed
-//!            │                          └─ pending:   (topic, partition) ── of each open transaction
+//!            │                          └─ pending:   (topic, partition) ── of open transactions
 //!            ├─ topics, topic_ids: each name and id once, with a number
 //!            └─ transactions: what each producer has pending
 //! ```
 //!
 //! There may be hundreds of thousands of offsets, so an entry has numbers in place of names. It
-//! changes by replay alone: see [`Offsets::replay`] and [`Offsets::replay_marker`].
+//! changes by replay alone: see `replay` and `replay_marker`.
 
 mod commit;
 mod delete;

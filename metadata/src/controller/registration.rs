@@ -174,8 +174,8 @@ pub fn fence_broker(image: &Image, id: i32) -> Result<Records, Refused> {
     Ok(records)
 }
 
-/// Forgets a broker that is gone for good, in every ISR too. Its replicas stay in the lists: a broker
-/// of that id may come back.
+/// Forgets a broker that is gone for good, in every ISR too. Its replicas stay in the lists: a
+/// broker of that id may come back.
 ///
 /// # Errors
 /// BROKER_ID_NOT_REGISTERED.

@@ -55,8 +55,8 @@ impl Member {
     }
 }
 
-/// The members of a group. Whatever changes a member's `join`, `owes_sync` or protocols goes through
-/// here, since these are counted.
+/// The members of a group. Whatever changes a member's `join`, `owes_sync` or protocols goes
+/// through here, since these are counted.
 #[derive(Clone, Debug, Default)]
 pub(in crate::group) struct Members {
     /// By id; a map with an order, so that records and answers do not depend on chance.

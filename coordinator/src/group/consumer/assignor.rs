@@ -5,8 +5,8 @@
 //!
 //! | name | sticky | balanced |
 //! |---|---|---|
-//! | [`uniform`] | yes | members with the same subscription differ by one partition at most |
-//! | [`range`] | no | within each topic |
+//! | `uniform` | yes | members with the same subscription differ by one partition at most |
+//! | `range` | no | within each topic |
 
 pub(super) mod range;
 pub(super) mod uniform;
@@ -48,9 +48,9 @@ pub type Assignment = Vec<Vec<TopicPartition>>;
 /// An assignor of the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assignor {
-    /// [`uniform`].
+    /// `uniform`.
     Uniform,
-    /// [`range`].
+    /// `range`.
     Range,
 }
 

@@ -5,10 +5,10 @@
 //! files change hands. XXH3 with 64 bits, all integers little-endian; a text is its UTF-16 units
 //! and then their number:
 //!
-//! | what | of |
-//! |---|---|
-//! | a topic | one byte 0, both halves of the id, name, number of partitions; for each partition its number, and for each rack of its replicas, in order, the length and the text |
-//! | a group | the hashes of its existing topics in the order of their names; 0 when there are none |
+//! - of a topic: one byte 0, both halves of the id, name, number of partitions; for each partition
+//!   its number, and for each rack of its replicas, in order, the length and the text;
+//! - of a group: the hashes of its existing topics in the order of their names; 0 when there are
+//!   none.
 
 use twox_hash::XxHash3_64;
 

@@ -1,3 +1,5 @@
+//! Tests of committed offsets.
+
 use std::collections::BTreeMap;
 
 use ottla_protocol::error_code::ErrorCode;

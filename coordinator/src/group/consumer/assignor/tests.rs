@@ -1,3 +1,5 @@
+//! Tests of the assignors.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
