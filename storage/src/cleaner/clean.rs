@@ -130,13 +130,13 @@ impl Job<'_> {
     ) -> Result<(), Halt> {
         let record_bytes_max = self.record_bytes_max();
         let buffer = std::mem::take(&mut self.buffer);
-        let mut reader = BatchReader::new(segment, 0, self.buffer_bytes, buffer)?;
+        let epoch = self.leader_epoch_of(segment);
+        let mut reader = BatchReader::new(segment, 0, self.buffer_bytes, buffer, epoch)?;
         while let Some(batch) = reader.next()? {
-            let size = batch.bytes().len();
             let cleaned = clean_batch(&batch, rules, output, record_bytes_max, self.tally);
             let left = match cleaned {
                 Ok(left) => left,
-                Err(problem) => return Err(reader.corrupt(size, problem).into()),
+                Err(problem) => return Err(reader.corrupt(problem).into()),
             };
             *dropped = None;
             match &left {
@@ -170,6 +170,11 @@ impl Job<'_> {
 
     pub(super) fn check_wanted(&self) -> Result<(), Halt> {
         if self.cleaning.is_unwanted() { Err(Halt::Unwanted) } else { Ok(()) }
+    }
+
+    /// The leader epoch of a segment's first record, for messages that do not have their own.
+    pub(super) fn leader_epoch_of(&self, segment: &Segment) -> i32 {
+        self.log.epoch_for_offset(segment.base_offset()).unwrap_or(0)
     }
 
     pub(super) fn record_bytes_max(&self) -> usize {

@@ -62,7 +62,11 @@ impl Job<'_> {
             let start = self.dirty_position(segment)?;
             let mut scanner = BatchScanner::new(&*file, &path, start, segment.size());
             while let Some(batch) = scanner.next()? {
-                if batch.magic == 2 && !batch.view().attributes().is_control() {
+                if batch.magic < 2 {
+                    // It may hold any number.
+                    return Ok(enough);
+                }
+                if !batch.view().attributes().is_control() {
                     count += u64::try_from(batch.view().records_count()).unwrap_or(0);
                 }
                 if count >= enough {
@@ -89,15 +93,15 @@ impl Job<'_> {
     ) -> Result<bool, Halt> {
         let start = self.dirty_position(segment)?;
         let buffer = std::mem::take(&mut self.buffer);
-        let mut reader = BatchReader::new(segment, start, self.buffer_bytes, buffer)?;
+        let epoch = self.leader_epoch_of(segment);
+        let mut reader = BatchReader::new(segment, start, self.buffer_bytes, buffer, epoch)?;
         let record_bytes_max = self.record_bytes_max();
         let first = self.cleanable.first_dirty_offset;
         let mut has_room = true;
         while has_room && let Some(batch) = reader.next()? {
-            let size = batch.bytes().len();
             match map_batch(&batch, first, map, txns, record_bytes_max) {
                 Ok(fits) => has_room = fits,
-                Err(problem) => return Err(reader.corrupt(size, problem).into()),
+                Err(problem) => return Err(reader.corrupt(problem).into()),
             }
             let bytes = reader.take_bytes_read();
             self.tally.bytes_mapped += bytes;

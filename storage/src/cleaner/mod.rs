@@ -21,6 +21,7 @@ mod reader;
 mod rewrite;
 mod select;
 mod transactions;
+mod upconvert;
 
 use crate::error::{StorageError, StorageErrorKind};
 use crate::log::PartitionLog;
@@ -114,8 +115,7 @@ pub enum CleanOutcome {
     /// It was given up: the log was truncated, closed or deleted, or the broker stops. Segments
     /// that were done stay done.
     GivenUp,
-    /// It failed. A log whose bytes are damaged, or that holds messages older than record
-    /// batches, is left alone until the next start.
+    /// It failed. A log whose bytes are damaged is left alone until the next start.
     Failed(StorageError),
 }
 

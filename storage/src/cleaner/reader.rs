@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ottla_protocol::record::batch::{BATCH_HEADER_BYTES, LOG_OVERHEAD_BYTES, MAGIC_AT, MAGIC_V2};
 use ottla_protocol::record::set::{BATCH_LENGTH_MIN, Batch, HEADER_UP_TO_MAGIC_BYTES};
 
+use super::upconvert;
 use crate::disk::DiskFile;
 use crate::error::StorageError;
 use crate::segment::Segment;
@@ -22,17 +23,24 @@ pub(super) struct BatchReader {
     filled: usize,
     /// Where in the file the next batch begins.
     position: u64,
+    /// Where the batch begins that was looked at last.
+    last_position: u64,
     end: u64,
     bytes_read: u64,
+    /// What old messages become: the leader epoch of the batches, and the last one's bytes.
+    leader_epoch: i32,
+    converted: Vec<u8>,
 }
 
 impl BatchReader {
-    /// Reads from byte `position`, where a batch begins, to the end.
+    /// Reads from byte `position`, where a batch begins, to the end. `leader_epoch` is given to
+    /// messages that are older than leader epochs.
     pub(super) fn new(
         segment: &Arc<Segment>,
         position: u64,
         chunk_bytes: usize,
         buffer: Vec<u8>,
+        leader_epoch: i32,
     ) -> Result<Self, StorageError> {
         Ok(Self {
             file: segment.file()?,
@@ -42,8 +50,11 @@ impl BatchReader {
             start: 0,
             filled: 0,
             position,
+            last_position: position,
             end: segment.size(),
             bytes_read: 0,
+            leader_epoch,
+            converted: Vec::new(),
         })
     }
 
@@ -58,46 +69,50 @@ impl BatchReader {
     }
 
     /// An error about the batch that was returned last.
-    pub(super) fn corrupt(&self, last_size: usize, problem: String) -> StorageError {
-        let position = self.position - last_size as u64;
+    pub(super) fn corrupt(&self, problem: String) -> StorageError {
+        let position = self.last_position;
         StorageError::Corrupt { path: self.path.clone(), position, problem }
     }
 
-    /// The next batch, `None` at the end.
+    /// The next batch, `None` at the end. An old message comes as the batch that it becomes.
     pub(super) fn next(&mut self) -> Result<Option<Batch<'_>>, StorageError> {
         let left = self.end - self.position;
+        self.last_position = self.position;
         if left == 0 {
             return Ok(None);
         }
         if left < HEADER_UP_TO_MAGIC_BYTES as u64 {
-            return Err(self.corrupt(0, format!("{left} bytes behind the last batch")));
+            return Err(self.corrupt(format!("{left} bytes behind the last batch")));
         }
         self.have(left.min(BATCH_HEADER_BYTES as u64) as usize)?;
         let bytes = &self.buffer[self.start..self.filled];
         let length = i32::from_be_bytes(bytes[8..12].try_into().expect("4 bytes"));
         let magic = bytes[MAGIC_AT] as i8;
         if length < BATCH_LENGTH_MIN {
-            return Err(self.corrupt(0, format!("batch length {length}, at least 14 expected")));
-        }
-        if magic != MAGIC_V2 {
-            return Err(self.corrupt(0, format!("a message of magic {magic}, 2 expected")));
+            return Err(self.corrupt(format!("batch length {length}, at least 14 expected")));
         }
         let size = length as u64 + LOG_OVERHEAD_BYTES as u64;
         if size > left {
-            return Err(self.corrupt(0, format!("batch of {size} bytes, {left} are left")));
+            return Err(self.corrupt(format!("batch of {size} bytes, {left} are left")));
         }
         let size = size as usize;
         self.have(size)?;
         let at = self.start;
         self.start += size;
         self.position += size as u64;
-        let batch = Batch::new(&self.buffer[at..at + size]);
+        let bytes = &self.buffer[at..at + size];
+        if (0..MAGIC_V2).contains(&magic) {
+            self.converted = upconvert::to_batch(bytes, self.leader_epoch)
+                .map_err(|problem| self.corrupt(problem))?;
+            return Ok(Batch::new(&self.converted));
+        }
+        let batch = Batch::new(bytes);
         let problem = match batch.map(|batch| (batch, batch.check_crc())) {
             Some((batch, Ok(()))) => return Ok(Some(batch)),
             Some((_, Err(error))) => error.to_string(),
-            None => format!("batch of {size} bytes, at least {BATCH_HEADER_BYTES} expected"),
+            None => format!("no batch of magic 2 in {size} bytes of magic {magic}"),
         };
-        Err(self.corrupt(size, problem))
+        Err(self.corrupt(problem))
     }
 
     /// Has `count` bytes, which the file still has, in the buffer from `start` on.

@@ -134,7 +134,7 @@ impl PartitionLog {
         let new = match swapped {
             Ok(new) => new,
             Err(error) => {
-                // Neither the old segments nor the new one can be had: the next load makes it whole.
+                // Neither the old segments nor the new one can be had: a load makes it whole.
                 self.log_dir.fail(&error);
                 return Err(error);
             }

@@ -1,10 +1,11 @@
 //! Rules of compaction, one at a time.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use ottla_protocol::record::builder::BatchOptions;
-use ottla_protocol::record::compression::Codec;
+use ottla_protocol::record::compression::{Codec, Compression, Compressor};
 use ottla_protocol::record::set::Batches;
 use ottla_storage::cleaner::{CleanOutcome, Cleaner, CleanerSettings, FullSpeed, Pace};
 use ottla_storage::config::LogConfig;
@@ -415,4 +416,77 @@ fn records_without_a_key_go() {
     assert_eq!(tally.records_without_key, tally.records_read);
     assert_eq!(tally.records_kept, 0);
     assert!(read_at(&log, 0, 1 << 20).is_some());
+}
+
+/// A message of magic 0 or 1, as brokers before 0.11 wrote it.
+fn old_message(
+    magic: u8,
+    offset: i64,
+    attributes: u8,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+) -> Vec<u8> {
+    let mut body = vec![magic, attributes];
+    if magic == 1 {
+        body.extend((NOW_MS + offset).to_be_bytes());
+    }
+    for field in [key, value] {
+        let length = field.map_or(-1, |field| field.len() as i32);
+        body.extend(length.to_be_bytes());
+        body.extend(field.unwrap_or_default());
+    }
+    let mut message = offset.to_be_bytes().to_vec();
+    message.extend((body.len() as i32 + 4).to_be_bytes());
+    message.extend(crc32fast::hash(&body).to_be_bytes());
+    message.extend(body);
+    message
+}
+
+#[test]
+fn old_messages_become_batches() {
+    let (sim, disk) = disk();
+    let config = LogConfig { segment_bytes: 400, ..compacted() };
+    let manager = open(&disk, &config);
+    drop((create(&manager, &config), manager));
+    let value = |n: u32| n.to_be_bytes();
+    let inner: Vec<u8> = [(0, 3_u8), (1, 1), (2, 4)]
+        .iter()
+        .flat_map(|(n, key)| old_message(1, *n, 0, Some(&[*key]), Some(&value(50 + *n as u32))))
+        .collect();
+    let mut compressor = Compressor::new(Compression::new(Codec::Gzip), Vec::new()).unwrap();
+    compressor.write_all(&inner).unwrap();
+    let blob = compressor.finish().unwrap();
+    let set = [
+        old_message(0, 0, 0, Some(&[1]), Some(&value(1))),
+        old_message(0, 1, 0, Some(&[2]), Some(&value(2))),
+        old_message(1, 2, 0, Some(&[3]), None),
+        old_message(1, 5, Codec::Gzip.id(), None, Some(&blob)),
+        old_message(1, 6, 0, Some(&[4]), None),
+    ]
+    .concat();
+    let path = Path::new("data/t-0/00000000000000000000.log");
+    let file = disk.open(path, ottla_storage::disk::Open::ReadWrite).unwrap();
+    file.write_all_at(&[std::io::IoSlice::new(&set)], 0).unwrap();
+    drop(file);
+    let manager = open(&disk, &config);
+    let log = log_of(&manager);
+    assert_eq!(log.offsets().log_end_offset, 7);
+    while log.segments_count() == 1 {
+        append(&log, &[put(9, 9)], plain());
+    }
+    clean_all(&manager, NOW_MS);
+    assert!(manager.uncleanable().is_empty());
+    let found = all(&log);
+    let brief: Vec<_> =
+        found[..4].iter().map(|one| (one.offset, one.key, one.value, one.timestamp)).collect();
+    // Offset 3 has key 3, and so on.
+    let expected = [
+        (1, 2, Some(2), -1),
+        (3, 3, Some(50), NOW_MS),
+        (4, 1, Some(51), NOW_MS + 1),
+        (6, 4, None, NOW_MS + 6),
+    ];
+    assert_eq!(brief, expected);
+    let bytes = sim.contents(path).unwrap();
+    assert!(Batches::new(&bytes).all(|batch| batch.is_ok()), "all are of magic 2");
 }
