@@ -234,7 +234,7 @@ impl ConsumerGroup {
             }
         }
         let hash = self.hash_topics(names.topics(), cx.cluster);
-        records.push(records::group(group_id, self.epoch + 1, hash));
+        records.push(records::group(group_id, self.epoch.wrapping_add(1), hash));
         records
     }
 }

@@ -20,7 +20,6 @@ use super::leave::ConsumerTimer;
 use super::member::{Member, Names};
 use super::pattern::Pattern;
 use super::records;
-use super::subscriptions::count;
 use crate::context::{ClusterView, Context};
 use crate::effects::{Effects, Then, Write};
 use crate::group::{Group, GroupShard, TimerKey};
@@ -104,25 +103,24 @@ impl ConsumerGroup {
         }
         let looked = self.looked_at.map(|(_, looked_ms)| looked_ms);
         let last_ms = self.resolved_ms().max(looked);
-        if last_ms.is_some_and(|last_ms| cx.now.wall_ms <= last_ms + RESOLVE_INTERVAL_MIN_MS) {
+        if last_ms.is_some_and(|last_ms| {
+            cx.now.wall_ms <= last_ms.saturating_add(RESOLVE_INTERVAL_MIN_MS)
+        }) {
             return false;
         }
-        let mut used = self.regexes.clone();
-        if let Some(regex) = member.regex() {
-            count(&mut used, regex, false);
-        }
-        if let Some(regex) = updated.regex() {
-            count(&mut used, regex, true);
+        let (old, new) = (member.regex(), updated.regex());
+        let mut used = self.regexes.len();
+        if old != new {
+            used -= usize::from(old.is_some_and(|old| self.regexes.get(old) == Some(&1)));
+            used += usize::from(is_new);
         }
         let version = version(cx.cluster);
         let last = self.resolved.values().next();
         let outdated = last.is_none_or(|last| last.version != version)
             && self.looked_at.is_none_or(|(looked, _)| looked != version);
-        let due = is_new
-            || used.len() != self.resolved.len()
-            || outdated
-            || self.must_refresh(cx, refresh_ms);
-        due && !used.is_empty()
+        let due =
+            is_new || used != self.resolved.len() || outdated || self.must_refresh(cx, refresh_ms);
+        due && used > 0
     }
 
     /// When the expressions were last resolved, in ms since 1970.
@@ -131,7 +129,7 @@ impl ConsumerGroup {
     }
 
     fn must_refresh(&self, cx: &Context<'_>, refresh_ms: i64) -> bool {
-        self.resolved_ms().is_none_or(|last_ms| cx.now.wall_ms > last_ms + refresh_ms)
+        self.resolved_ms().is_none_or(|last_ms| cx.now.wall_ms > last_ms.saturating_add(refresh_ms))
     }
 
     /// Matches all topics with all expressions, in their order; one that does not compile any more
@@ -180,7 +178,7 @@ impl ConsumerGroup {
         }
         let hash = self.hash_topics(names.topics(), cx.cluster);
         if changed || hash != self.metadata_hash {
-            let epoch = self.epoch + 1;
+            let epoch = self.epoch.wrapping_add(1);
             records.push(records::group(group_id, epoch, hash));
             self.hashed_at = Some((cx.cluster.version(), epoch));
         } else if !must_write {

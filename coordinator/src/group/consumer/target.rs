@@ -150,7 +150,7 @@ impl ConsumerGroup {
         let homogeneous = names.are_homogeneous(&regexes, member_count);
         let mut epoch = self.epoch;
         if bump || hash != self.metadata_hash {
-            epoch += 1;
+            epoch = epoch.wrapping_add(1);
             log::debug!("group {} comes to epoch {epoch}", draft.group_id);
             draft.records.push(records::group(draft.group_id, epoch, hash));
         }
@@ -204,7 +204,8 @@ impl ConsumerGroup {
             .consumer_assignment_interval_ms
             .unwrap_or(draft.config.consumer_assignment_interval_ms);
         // A clock that went back must not keep the group waiting.
-        let waits = (self.assigned_ms..self.assigned_ms + i64::from(interval_ms)).contains(&now_ms);
+        let next_ms = self.assigned_ms.saturating_add(i64::from(interval_ms));
+        let waits = (self.assigned_ms..next_ms).contains(&now_ms);
         if self.assignment_epoch >= epoch.epoch || (self.assigned_ms != 0 && waits) {
             let last = match &change.updated.instance_id {
                 None => Some(change.member_id),
