@@ -13,7 +13,6 @@ use ottla_metadata::image::{Image, Partition};
 use ottla_network::Request;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_storage::manager::LogManager;
-use ottla_storage::partition_dir::TopicPartition;
 
 use crate::api::{FetchKey, Unanswerable};
 use crate::clock::{Clock, Entropy};
@@ -27,7 +26,7 @@ use crate::fetch_session::FetchSessions;
 use crate::groups::Groups;
 use crate::metadata_log::MetadataLogError;
 use crate::noise::Noise;
-use crate::topics::Topics;
+use crate::topics::{Topic, Topics};
 
 /// What a client may do with a topic where nobody is refused anything: a bit for each operation
 /// (READ 3, WRITE 4, CREATE 5, DELETE 6, ALTER 7, DESCRIBE 8, DESCRIBE_CONFIGS 10,
@@ -115,11 +114,11 @@ impl Node {
     }
 
     /// The replicas of a partition that nobody can reach: of brokers that are gone, or in a log
-    /// directory of this one that has failed.
+    /// directory of this one that has failed. `served` is the partition's topic on this broker.
     pub fn offline_replicas(
         &self,
         image: &Image,
-        topic: &str,
+        served: Option<&Topic>,
         index: i32,
         partition: &Partition,
     ) -> Vec<i32> {
@@ -127,8 +126,8 @@ impl Node {
             if **replica != self.config.node_id {
                 return !image.is_broker_active(**replica);
             }
-            let log = self.logs.get(&TopicPartition::new(topic, index));
-            log.is_none_or(|log| !log.log_dir().is_online())
+            let here = served.and_then(|topic| topic.partition(index).ok());
+            here.is_none_or(|here| !here.log.log_dir().is_online())
         };
         partition.replicas.iter().filter(is_offline).copied().collect()
     }

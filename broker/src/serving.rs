@@ -12,6 +12,7 @@ use crate::config::{Overrides, TopicConfig};
 use crate::delayed::{Event, WaitList};
 use crate::groups::OFFSETS_TOPIC;
 use crate::node::Node;
+use crate::side_by_side;
 use crate::topic_settings::TopicSettings;
 use crate::topics::{Partition, Topic};
 
@@ -25,9 +26,8 @@ impl Node {
 
     /// Serves every topic of the image, as at a start.
     pub(crate) fn serve_all(&self, image: &Image) {
-        let topics: Vec<Topic> =
-            image.topics().iter().map(|topic| self.serve(image, topic, None)).collect();
-        self.topics.put(topics);
+        let topics: Vec<_> = image.topics().iter().collect();
+        self.topics.put(side_by_side::map(&topics, |topic| self.serve(image, topic, None)));
     }
 
     /// Tries once more to open what could not be opened, on a disk that was full perhaps.
@@ -53,7 +53,7 @@ impl Node {
         after: &Image,
         names: impl Iterator<Item = &'a str>,
     ) {
-        let mut served = Vec::new();
+        let mut changed = Vec::new();
         let mut holds_groups = false;
         for name in names {
             holds_groups |= name == OFFSETS_TOPIC;
@@ -65,10 +65,13 @@ impl Node {
             let is_changed = old.is_none_or(|old| new.is_some_and(|new| !Arc::ptr_eq(old, new)));
             if is_changed && let Some(new) = new {
                 let known = self.topics.by_name(name).filter(|known| known.id == new.id);
-                served.push(self.serve(after, new, known.as_deref()));
+                changed.push((new, known));
             }
         }
-        if !served.is_empty() {
+        if !changed.is_empty() {
+            let served = side_by_side::map(&changed, |(new, known)| {
+                self.serve(after, new, known.as_deref())
+            });
             let before: Vec<_> =
                 served.iter().filter_map(|topic| self.topics.by_id(topic.id)).collect();
             self.topics.put(served);
@@ -90,19 +93,16 @@ impl Node {
             Some(partition) => Arc::clone(&partition.settings),
             None => Arc::new(ArcSwap::from_pointee(settings.clone())),
         };
-        let mut partitions = Vec::new();
-        for (index, partition) in topic.partitions.iter() {
+        let serve = |(index, partition): &(&i32, &PartitionImage)| {
             if !partition.replicas.contains(&self.config.node_id) {
-                partitions.push(None);
-                continue;
+                return None;
             }
-            let served = known.and_then(|known| known.partition(*index).ok());
+            let served = known.and_then(|known| known.partition(**index).ok());
             if let Some(served) = served.filter(|served| served.is_led_as(partition)) {
-                partitions.push(Some(Arc::clone(served)));
-                continue;
+                return Some(Arc::clone(served));
             }
             let new = NewPartition {
-                topic_partition: TopicPartition::new(&topic.name, *index),
+                topic_partition: TopicPartition::new(&topic.name, **index),
                 topic_id: topic.id,
                 config: settings.log.clone(),
             };
@@ -111,16 +111,18 @@ impl Node {
                 let said = format_args!("partition {}-{index} is not served: {error}", topic.name);
                 self.failures.say(log::Level::Error, said);
             }
-            let partition = led.ok().map(|log| Partition {
-                log,
+            let partition = Partition {
+                log: led.ok()?,
                 leader_epoch: partition.leader_epoch,
                 isr_count: partition.isr.len(),
                 settings: Arc::clone(&shared),
                 fetches: WaitList::default(),
-            });
-            partitions.push(partition.map(Arc::new));
-        }
-        Topic::new(Arc::clone(&topic.name), topic.id, partitions)
+            };
+            Some(Arc::new(partition))
+        };
+        let partitions: Vec<_> = topic.partitions.iter().collect();
+        let served = side_by_side::map(&partitions, serve);
+        Topic::new(Arc::clone(&topic.name), topic.id, served)
     }
 
     /// The log of a partition that this broker leads, made if it is a new one.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ottla_metadata::image::{Image, Partition, Topic};
+use ottla_metadata::image::{Image, Partition};
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::describe_topic_partitions::{
     Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
@@ -12,7 +12,7 @@ use ottla_protocol::messages::describe_topic_partitions::{
 
 use super::{Call, Outcome, Unanswerable};
 use crate::node::{Node, TOPIC_OPERATIONS};
-use crate::topics::is_internal;
+use crate::topics::{Topic as Served, is_internal};
 
 /// What is left to fill of a page.
 struct Page<'a> {
@@ -84,6 +84,7 @@ impl<'a> Page<'a> {
                 ..Default::default()
             };
         };
+        let served = self.node.topics.by_id(topic.id);
         let mut partitions = Vec::new();
         for (index, partition) in topic.partitions.iter_from(&from) {
             if self.left == 0 {
@@ -91,7 +92,7 @@ impl<'a> Page<'a> {
                 break;
             }
             self.left -= 1;
-            partitions.push(self.partition(topic, *index, partition));
+            partitions.push(self.partition(served.as_deref(), *index, partition));
         }
         DescribeTopicPartitionsResponseTopic {
             name: Some(name),
@@ -105,7 +106,7 @@ impl<'a> Page<'a> {
 
     fn partition(
         &self,
-        topic: &Topic,
+        served: Option<&Served>,
         partition_index: i32,
         partition: &Partition,
     ) -> DescribeTopicPartitionsResponsePartition {
@@ -121,7 +122,7 @@ impl<'a> Page<'a> {
             last_known_elr: Some(partition.last_known_elr.clone()),
             offline_replicas: self.node.offline_replicas(
                 self.image,
-                &topic.name,
+                served,
                 partition_index,
                 partition,
             ),

@@ -130,6 +130,8 @@ fn find<'a>(node: &Node, image: &'a Image, asked: Asked<'a>) -> MetadataResponse
 }
 
 fn describe<'a>(node: &Node, image: &Image, topic: &'a Topic) -> MetadataResponseTopic<'a> {
+    let served = node.topics.by_id(topic.id);
+    let served = served.as_deref();
     let partitions = topic.partitions.iter().map(|(index, partition)| {
         let is_led = partition.leader >= 0;
         MetadataResponsePartition {
@@ -139,7 +141,7 @@ fn describe<'a>(node: &Node, image: &Image, topic: &'a Topic) -> MetadataRespons
             leader_epoch: partition.leader_epoch,
             replica_nodes: partition.replicas.clone(),
             isr_nodes: partition.isr.clone(),
-            offline_replicas: node.offline_replicas(image, &topic.name, *index, partition),
+            offline_replicas: node.offline_replicas(image, served, *index, partition),
         }
     });
     MetadataResponseTopic {
