@@ -4,7 +4,7 @@
 //! state. A change of the configs in the image comes here before it is shown.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::{ArcSwap, Guard};
 use ottla_metadata::image::{ConfigResourceType, Image};
@@ -124,6 +124,31 @@ impl Node {
         let config = self.dynamic();
         if let Err(error) = config::change_limits(network, &before, &config) {
             self.failures.say(log::Level::Error, format_args!("cannot resize a pool: {error}"));
+        }
+        let hosts = &config.max_connections_per_ip_overrides;
+        if *hosts != before.max_connections_per_ip_overrides && config::has_host_names(&config) {
+            self.look_up_hosts(network.clone(), Arc::clone(&config));
+        }
+    }
+
+    /// Looks up the hosts that have limits of their own. It has a thread for itself, which ends
+    /// with that: no request waits for name servers.
+    fn look_up_hosts(&self, network: Control, config: Arc<DynamicConfig>) {
+        let node = Weak::clone(&self.me);
+        let look_up = move || {
+            let overrides = config::per_ip_overrides(&config);
+            let Some(node) = node.upgrade() else { return };
+            // Held, so that what was set meanwhile is not undone.
+            node.cluster.hold(|_| {
+                let hosts = &node.dynamic().max_connections_per_ip_overrides;
+                if *hosts == config.max_connections_per_ip_overrides {
+                    network.set_connections_per_ip_overrides(&overrides);
+                }
+            });
+        };
+        if let Err(error) = std::thread::Builder::new().name("resolver".into()).spawn(look_up) {
+            let said = format_args!("cannot look up hosts with limits of their own: {error}");
+            self.failures.say(log::Level::Error, said);
         }
     }
 

@@ -93,7 +93,13 @@ impl<'a> Layers<'a> {
                 Some(Value::Integer(n)) if n < 0 && key.def.name == "retention.ms" => {
                     return Some(Value::Integer(-1));
                 }
-                Some(Value::Integer(n)) => return Some(Value::Integer(n.saturating_mul(*factor))),
+                Some(Value::Integer(n)) => {
+                    let value = Value::Integer(n.saturating_mul(*factor));
+                    // Kafka takes some values for brokers that no topic can have.
+                    if key.def.valid.check(&value).is_ok() {
+                        return Some(value);
+                    }
+                }
                 Some(value) => return Some(value),
                 None => {}
             }

@@ -67,7 +67,7 @@ pub use layers::{Layers, Overrides, Source};
 pub use listeners::{Endpoint, Listener, Listeners};
 pub use nearest::nearest;
 pub use notices::{Notice, notices};
-pub use sockets::{change_limits, server_config, set_dynamic};
+pub use sockets::{change_limits, has_host_names, per_ip_overrides, server_config, set_dynamic};
 pub use statics::{Origin, Setting, StaticConfig};
 pub use topic_check::{InvalidConfig, check_topic};
 pub use topic_config::TopicConfig;

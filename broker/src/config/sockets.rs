@@ -38,8 +38,8 @@ pub fn set_dynamic(server: &mut ServerConfig, dynamic: &DynamicConfig) {
     server.connections_per_ip_overrides = per_ip_overrides(dynamic);
 }
 
-/// Puts the limits of `dynamic` in force in a running server, those that are others than before. A
-/// host that has no address is said so, and has no limit of its own then.
+/// Puts the limits of `dynamic` in force in a running server, those that are others than before. Of
+/// hosts with a limit of their own only addresses are known at once: see [`has_host_names`].
 ///
 /// # Errors
 /// The system refuses a thread. Those started until then stay, and limits are set all the same.
@@ -66,7 +66,7 @@ pub fn change_limits(
     }
     let overrides = &dynamic.max_connections_per_ip_overrides;
     if before.max_connections_per_ip_overrides != *overrides {
-        server.set_connections_per_ip_overrides(&per_ip_overrides(dynamic));
+        server.set_connections_per_ip_overrides(&literals(dynamic));
     }
     let handlers = server.set_handlers(dynamic.threads.num_io_threads);
     let processors = server.set_processors(dynamic.network_threads());
@@ -77,7 +77,19 @@ pub fn change_limits(
 const NO_LIMIT: usize = i32::MAX as usize;
 const NO_RATE: u32 = i32::MAX as u32;
 
-fn per_ip_overrides(dynamic: &DynamicConfig) -> HashMap<IpAddr, usize> {
+/// Whether a host with a limit of its own is named, so that its address must be looked up.
+pub fn has_host_names(dynamic: &DynamicConfig) -> bool {
+    literals(dynamic).len() < dynamic.max_connections_per_ip_overrides.len()
+}
+
+fn literals(dynamic: &DynamicConfig) -> HashMap<IpAddr, usize> {
+    let hosts = dynamic.max_connections_per_ip_overrides.iter();
+    hosts.filter_map(|(host, max)| Some((unbracketed(host).parse().ok()?, *max))).collect()
+}
+
+/// The limits of single addresses. Names are looked up, which may take as long as the system's
+/// resolver does; one that has no address is said so, and has no limit of its own then.
+pub fn per_ip_overrides(dynamic: &DynamicConfig) -> HashMap<IpAddr, usize> {
     let mut found = HashMap::new();
     for (host, connections_max) in &dynamic.max_connections_per_ip_overrides {
         let address = (unbracketed(host), 0).to_socket_addrs().map(|mut found| found.next());

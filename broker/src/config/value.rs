@@ -100,7 +100,7 @@ impl ConfigDef {
 
 impl Valid {
     /// Whether `value`, of the key's type, is valid; else what is wrong with it.
-    fn check(&self, value: &Value) -> Result<(), String> {
+    pub(super) fn check(&self, value: &Value) -> Result<(), String> {
         match (self, value) {
             (Self::AtLeast(low), Value::Integer(n)) if n < low => {
                 Err(format!("must be at least {low}"))

@@ -420,6 +420,8 @@ fn limits_of_connections_act_at_once_and_after_a_restart() {
     broker.client().assert_closed("a third connection");
     client.fetch("t", 0);
     let key = "max.connections.per.ip.overrides";
+    // Names are looked up beside; addresses count at once.
+    assert_eq!(set(&mut client, BROKER, "1", key, "localhost:3,no.such.host.invalid:9"), E::NONE);
     assert_eq!(set(&mut client, BROKER, "1", key, "127.0.0.1:3"), E::NONE);
     let mut third = broker.client();
     third.fetch("t", 0);

@@ -168,6 +168,10 @@ fn layers_make_the_settings_in_force() {
     );
     let topics = &config.topic_defaults;
     assert_eq!((topics.max_message_bytes, topics.retention_ms), (3, 3_600_000));
+    // What a broker may have been given by Kafka, and no topic can have.
+    set.broker = overrides(&[("log.flush.interval.ms", "-5"), ("log.roll.ms", "0")]);
+    let topics = DynamicConfig::effective(set.layers(), LISTENERS.iter().copied()).topic_defaults;
+    assert_eq!((topics.flush_ms, topics.segment_ms), (i64::MAX, 604_800_000));
     for (hours, expected) in [("-1", -1), ("-7", -1), ("2", 7_200_000)] {
         let set = Set::new(&format!("log.retention.hours={hours}\n"));
         let config = DynamicConfig::effective(set.layers(), LISTENERS.iter().copied());
