@@ -17,6 +17,7 @@ import org.apache.kafka.clients.consumer.RangeAssignor;
 import org.apache.kafka.clients.consumer.RoundRobinAssignor;
 import org.apache.kafka.clients.consumer.StickyAssignor;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
@@ -112,7 +113,8 @@ final class GroupMember extends Thread {
         }
         try {
             consumer.commitSync(pending, Duration.ofSeconds(5));
-        } catch (CommitFailedException | RetriableException error) {
+        } catch (CommitFailedException | RebalanceInProgressException
+                | RetriableException error) {
             // A rebalance, or a broker that is not there: go on.
             System.err.println(variant + " commit: " + error);
             return;

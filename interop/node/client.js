@@ -383,6 +383,7 @@ async function sendFile(client, topic, codec, path) {
 async function main([bootstrap, command, ...args]) {
   const client = new Client(bootstrap)
   if (command === 'member') {
+    await registerCodecs()
     await runMembers(client.kafka, args[0], args.slice(1))
     process.exit(0)
   }

@@ -48,13 +48,14 @@ pub(crate) struct Args {
     /// Run the same against Apache Kafka itself: what fails there is a mistake of the lane.
     #[arg(long)]
     kafka: bool,
-    /// Take the time for the full volume: 100 MB of text in every pair, 200 kills.
+    /// Take the time for the full volume: 100 MB of text in every pair, 100,000 records in every
+    /// group, 200 kills under a producer and 100 under administration.
     #[arg(long)]
     full: bool,
-    /// How often the kill lane kills the broker.
+    /// How often each kill lane kills the broker.
     #[arg(long)]
     kills: Option<u32>,
-    /// The kill lane's random numbers; by default the clock's.
+    /// The kill lanes' random numbers; by default the clock's.
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -74,6 +75,8 @@ enum Lane {
     Handover,
     /// The broker is killed in mid-produce again and again; nothing acknowledged is lost.
     Kill,
+    /// The same amid commits, creation and deletion of topics, and cleaning.
+    KillAdmin,
     /// Groups of every client, while members come and go and the broker restarts.
     Groups,
     /// Kafka's own tools, each against Kafka and against the broker; what they print is compared.
@@ -114,6 +117,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     outcome.add(shop.run_site_lanes(&usable)?);
     if shop.wants(Lane::Kill) {
         outcome.add(lane("kill", || kill::run(&shop)));
+    }
+    if shop.wants(Lane::KillAdmin) {
+        outcome.add(lane("kill-admin", || kill::administration(&shop)));
     }
     if shop.wants(Lane::Groups) {
         outcome.add(lane("groups", || groups::run(&shop, &usable)));

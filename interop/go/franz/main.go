@@ -35,6 +35,9 @@ func main() {
 		case "member":
 			members(os.Args[1], os.Args[3], os.Args[4:])
 			return
+		case "administer":
+			administer(os.Args[1])
+			return
 		case "feed":
 			feed(os.Args[1])
 			return

@@ -46,7 +46,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         if entry.file_type()?.is_dir() {
-            if !name.ends_with("-delete") {
+            if !name.ends_with("-delete") && !name.ends_with("-stray") {
                 collect(&path, files)?;
             }
             continue;
