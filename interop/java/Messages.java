@@ -37,7 +37,8 @@ final class Messages {
 
     /** Fields that say how it is said, when it was, or which process said it. */
     private static final Set<String> VAGUE = Set.of("throttleTimeMs", "clusterId", "port",
-        "host", "leaderEpoch", "logAppendTimeMs", "timestamp", "currentLeaderEpoch", "documentation", "producerId", "usableBytes",
+        "host", "leaderEpoch", "logAppendTimeMs", "timestamp", "currentLeaderEpoch",
+        "documentation", "producerId", "usableBytes",
         "totalBytes", "partitionSize", "highWatermark", "finalizedFeaturesEpoch",
         "partitionEpoch", "lastFetchTimestamp", "lastCaughtUpTimestamp", "logDir", "topicId",
         "replicaDirectoryId", "lastTimestamp", "logEndOffset", "clientInstanceId",

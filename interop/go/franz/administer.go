@@ -28,8 +28,9 @@ const (
 
 // administer commits offsets, creates and deletes topics and writes to a compacted topic until
 // stdin closes, whatever happens to the broker meanwhile, and checks all the time that nothing that
-// was acknowledged is lost. Prints `acked COUNT` now and then; at the end `topic NAME PARTITIONS ID`
-// for each topic that has to be there, and `ok administer`, or `FAIL administer: why` at once.
+// was acknowledged is lost. Prints `acked COUNT` now and then; at the end
+// `topic NAME PARTITIONS ID` for each topic that has to be there, and `ok administer`, or
+// `FAIL administer: why` at once.
 func administer(bootstrap string) {
 	c := &client{bootstrap: bootstrap}
 	plain, err := kgo.NewClient(c.options(
@@ -265,8 +266,8 @@ func (a *administrator) write(topic string, partition int32, key []byte, value s
 	}
 }
 
-// compacted writes ever greater numbers to few keys of a topic that the cleaner works on; in the end
-// each key's last number has to be there.
+// compacted writes ever greater numbers to few keys of a topic that the cleaner works on; in the
+// end each key's last number has to be there.
 func (a *administrator) compacted(stop <-chan struct{}) {
 	last := map[string]string{}
 	for n := 0; open(stop); n++ {
@@ -304,7 +305,8 @@ func (a *administrator) readKeys() (map[string]string, string) {
 		broken(err)
 	}
 	end, _ := ends.Lookup("keys", 0)
-	consumer, err := kgo.NewClient(kgo.SeedBrokers(a.client.OptValue(kgo.SeedBrokers).([]string)...),
+	seeds := a.client.OptValue(kgo.SeedBrokers).([]string)
+	consumer, err := kgo.NewClient(kgo.SeedBrokers(seeds...),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
 			"keys": {0: kgo.NewOffset().AtStart()},
 		}))
