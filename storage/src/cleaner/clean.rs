@@ -8,7 +8,7 @@ use ottla_protocol::record::set::Batch;
 use super::decide::{BatchFacts, RecordFacts, Round};
 use super::map_keys::control_of;
 use super::offset_map::{MapLimits, OffsetMap};
-use super::reader::BatchReader;
+use super::reader::{BatchReader, What};
 use super::rewrite::{self, Left};
 use super::select::{Cleanable, GroupLimits, SourceFacts, group_len};
 use super::transactions::{Marker, Transactions};
@@ -108,7 +108,7 @@ impl Job<'_> {
         let mut dropped = None;
         for (segment, facts) in group {
             rules.txns.add_aborted(self.log.aborted_between(base_and_end(facts))?);
-            self.clean_segment(segment, rules, &mut output, &mut dropped)?;
+            self.clean_segment((segment, facts.end_offset), rules, &mut output, &mut dropped)?;
         }
         if let Some(placeholder) = dropped {
             // The new segment reaches as far as the old ones did, so that a load that has to finish
@@ -123,15 +123,16 @@ impl Job<'_> {
 
     fn clean_segment(
         &mut self,
-        segment: &Arc<Segment>,
+        (segment, end_offset): (&Arc<Segment>, i64),
         rules: &mut Rules,
         output: &mut CleanedSegment,
         dropped: &mut Option<[u8; BATCH_HEADER_BYTES]>,
     ) -> Result<(), Halt> {
         let record_bytes_max = self.record_bytes_max();
         let buffer = std::mem::take(&mut self.buffer);
-        let epoch = self.leader_epoch_of(segment);
-        let mut reader = BatchReader::new(segment, 0, self.buffer_bytes, buffer, epoch)?;
+        let leader_epoch = self.leader_epoch_of(segment);
+        let what = What { position: 0, end_offset, leader_epoch };
+        let mut reader = BatchReader::new(segment, what, self.buffer_bytes, buffer)?;
         while let Some(batch) = reader.next()? {
             let cleaned = clean_batch(&batch, rules, output, record_bytes_max, self.tally);
             let left = match cleaned {

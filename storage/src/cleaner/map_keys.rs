@@ -8,7 +8,7 @@ use ottla_protocol::record::set::Batch;
 use super::Halt;
 use super::clean::Job;
 use super::offset_map::{MapLimits, OffsetMap, SLOT_BYTES};
-use super::reader::BatchReader;
+use super::reader::{BatchReader, What};
 use super::rewrite::each_record;
 use super::transactions::{Control, Transactions};
 use crate::error::StorageError;
@@ -43,10 +43,10 @@ impl Job<'_> {
         let mut txns = Transactions::default();
         txns.add_aborted(self.log.aborted_between(first..end)?);
         for (n, segment) in dirty.iter().enumerate() {
-            if !self.map_segment(segment, &mut map, &mut txns)? {
+            let next_base = dirty.get(n + 1).map_or(end, |next| next.base_offset());
+            if !self.map_segment((segment, next_base), &mut map, &mut txns)? {
                 break;
             }
-            let next_base = dirty.get(n + 1).map_or(end, |next| next.base_offset());
             map.raise_latest_offset(next_base - 1);
         }
         self.tally.keys = map.len();
@@ -87,14 +87,15 @@ impl Job<'_> {
     /// Notes a segment's keys; false when the map is full.
     fn map_segment(
         &mut self,
-        segment: &Arc<Segment>,
+        (segment, end_offset): (&Arc<Segment>, i64),
         map: &mut OffsetMap,
         txns: &mut Transactions,
     ) -> Result<bool, Halt> {
-        let start = self.dirty_position(segment)?;
+        let position = self.dirty_position(segment)?;
         let buffer = std::mem::take(&mut self.buffer);
-        let epoch = self.leader_epoch_of(segment);
-        let mut reader = BatchReader::new(segment, start, self.buffer_bytes, buffer, epoch)?;
+        let leader_epoch = self.leader_epoch_of(segment);
+        let what = What { position, end_offset, leader_epoch };
+        let mut reader = BatchReader::new(segment, what, self.buffer_bytes, buffer)?;
         let record_bytes_max = self.record_bytes_max();
         let first = self.cleanable.first_dirty_offset;
         let mut has_room = true;

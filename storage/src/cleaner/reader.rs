@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ottla_protocol::record::batch::{BATCH_HEADER_BYTES, LOG_OVERHEAD_BYTES, MAGIC_AT, MAGIC_V2};
+use ottla_protocol::record::batch::{
+    BATCH_HEADER_BYTES, BatchHeader, LOG_OVERHEAD_BYTES, MAGIC_AT, MAGIC_V2,
+};
 use ottla_protocol::record::set::{BATCH_LENGTH_MIN, Batch, HEADER_UP_TO_MAGIC_BYTES};
 
 use super::upconvert;
@@ -27,21 +29,34 @@ pub(super) struct BatchReader {
     last_position: u64,
     end: u64,
     bytes_read: u64,
+    /// Within what offsets the next batch must be.
+    next_offset: i64,
+    end_offset: i64,
     /// What old messages become: the leader epoch of the batches, and the last one's bytes.
     leader_epoch: i32,
     converted: Vec<u8>,
 }
 
+/// What of a segment is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct What {
+    /// The first byte, where a batch begins.
+    pub(super) position: u64,
+    /// Where the segment's offsets end: no batch may reach there.
+    pub(super) end_offset: i64,
+    /// Given to messages that are older than leader epochs.
+    pub(super) leader_epoch: i32,
+}
+
 impl BatchReader {
-    /// Reads from byte `position`, where a batch begins, to the end. `leader_epoch` is given to
-    /// messages that are older than leader epochs.
+    /// Reads a segment, some of `chunk_bytes` at a time.
     pub(super) fn new(
         segment: &Arc<Segment>,
-        position: u64,
+        what: What,
         chunk_bytes: usize,
         buffer: Vec<u8>,
-        leader_epoch: i32,
     ) -> Result<Self, StorageError> {
+        let What { position, end_offset, leader_epoch } = what;
         Ok(Self {
             file: segment.file()?,
             path: segment.path(),
@@ -53,6 +68,8 @@ impl BatchReader {
             last_position: position,
             end: segment.size(),
             bytes_read: 0,
+            next_offset: segment.base_offset(),
+            end_offset,
             leader_epoch,
             converted: Vec::new(),
         })
@@ -104,15 +121,29 @@ impl BatchReader {
         if (0..MAGIC_V2).contains(&magic) {
             self.converted = upconvert::to_batch(bytes, self.leader_epoch)
                 .map_err(|problem| self.corrupt(problem))?;
+            self.next_offset = self.offset_after(&self.converted)?;
             return Ok(Batch::new(&self.converted));
         }
-        let batch = Batch::new(bytes);
-        let problem = match batch.map(|batch| (batch, batch.check_crc())) {
-            Some((batch, Ok(()))) => return Ok(Some(batch)),
-            Some((_, Err(error))) => error.to_string(),
+        let problem = match Batch::new(bytes).map(|batch| batch.check_crc()) {
+            Some(Ok(())) => {
+                self.next_offset = self.offset_after(bytes)?;
+                return Ok(Batch::new(&self.buffer[at..at + size]));
+            }
+            Some(Err(error)) => error.to_string(),
             None => format!("no batch of magic 2 in {size} bytes of magic {magic}"),
         };
         Err(self.corrupt(problem))
+    }
+
+    /// The offset behind a batch. That it is in its place no checksum says.
+    fn offset_after(&self, batch: &[u8]) -> Result<i64, StorageError> {
+        let header = BatchHeader::new(batch).expect("a batch has a header");
+        let (first, last) = (header.base_offset(), header.last_offset());
+        if self.next_offset <= first && first <= last && last < self.end_offset {
+            return Ok(last + 1);
+        }
+        let (next, end) = (self.next_offset, self.end_offset);
+        Err(self.corrupt(format!("offsets {first} to {last}, expected within {next} to {end}")))
     }
 
     /// Has `count` bytes, which the file still has, in the buffer from `start` on.
