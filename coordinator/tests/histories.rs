@@ -43,7 +43,7 @@ mod world;
 use story::Plot;
 
 /// How many histories of each plot are run when nothing else is asked for.
-const HISTORIES: u64 = 600;
+const HISTORIES: u64 = 400;
 
 /// Says which history it was when a check fails.
 struct Telling(u64);
@@ -86,6 +86,11 @@ fn classic_groups_when_writes_fail() {
 #[test]
 fn consumer_groups() {
     run(|seed| story::tell(seed, &Plot::CONSUMER));
+}
+
+#[test]
+fn consumer_groups_when_writes_fail() {
+    run(|seed| story::tell(seed, &Plot::CONSUMER.with_failing_writes()));
 }
 
 #[test]

@@ -15,6 +15,10 @@ use crate::effects::{Answer, Effects, Then, Ticket, Write};
 use crate::group::{Group, GroupShard, TimerKey};
 use crate::record::Record;
 
+/// When to look again whether members are gone that were to go: the write may fail, and nobody
+/// would look after them any more. Kafka waits as long before it tries such a write again.
+const RETRY_MS: i64 = 500;
+
 /// What a deadline of a consumer group is for: of a member (the second id) of a group, or of a
 /// group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,16 +80,23 @@ impl GroupShard {
         if leaving.is_empty() {
             return Effects::response(());
         }
-        if group.may_downgrade_without(leaving, &config) {
-            return group.downgrade_without(group_id, leaving, cx);
-        }
-        let records = group.without(group_id, leaving, cx);
+        let effects = if group.may_downgrade_without(leaving, &config) {
+            group.downgrade_without(group_id, leaving, cx)
+        } else {
+            let records = group.without(group_id, leaving, cx);
+            Effects {
+                write: Some(Write { records, then: Then::Replay }),
+                response: (),
+                answers: Vec::new(),
+            }
+        };
         self.stop_timers(group_id, leaving);
-        Effects {
-            write: Some(Write { records, then: Then::Replay }),
-            response: (),
-            answers: Vec::new(),
+        let group_id = self.group_id(group_id);
+        for member_id in leaving {
+            let timer = ConsumerTimer::Session(Arc::clone(&group_id), Arc::clone(member_id));
+            self.timers.set(TimerKey::Consumer(timer), cx.now.mono_ms + RETRY_MS);
         }
+        effects
     }
 
     /// Waits for nothing of these members any more.
