@@ -94,6 +94,16 @@ fn consumer_groups_when_writes_fail() {
 }
 
 #[test]
+fn groups_of_both_kinds() {
+    run(|seed| story::tell(seed, &Plot::BOTH));
+}
+
+#[test]
+fn groups_of_both_kinds_when_writes_fail() {
+    run(|seed| story::tell(seed, &Plot::BOTH.with_failing_writes()));
+}
+
+#[test]
 fn any_bytes() {
     run(bytes::tell);
 }

