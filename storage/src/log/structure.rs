@@ -14,7 +14,7 @@ pub(super) struct Structure {
     lock: Mutex<()>,
     /// How many wait for a cleaning to end.
     waiting: AtomicUsize,
-    /// Held while the files of segments have no names that count.
+    /// Held while the list has segments whose files are gone. Taken behind the turn to sync.
     swap: Mutex<()>,
 }
 
@@ -49,7 +49,7 @@ const TRIES: usize = 3;
 
 impl PartitionLog {
     /// Does `work` on the segments. When it meets one whose files are gone it is done anew, after
-    /// a swap that is under way.
+    /// the swap or removal that is under way; at last with none allowed beside it.
     pub(super) fn beside_swaps<T, E: AsStorageError>(
         &self,
         mut work: impl FnMut() -> Result<T, E>,
@@ -62,6 +62,7 @@ impl PartitionLog {
                 result => return result,
             }
         }
+        let _no_swap = self.structure.begin_swap();
         work()
     }
 

@@ -96,6 +96,7 @@ impl PartitionLog {
     }
 
     fn start_over_at(&self, offset: i64, now_ms: i64) -> Result<(), StorageError> {
+        let _swap = self.structure.begin_swap();
         let all = self.segments.all();
         self.remove_segments(&all, now_ms)?;
         let segment = match self.create_segment(offset) {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use ottla_storage::cleaner::{CleanOutcome, Cleaner, CleanerSettings, FullSpeed};
+use ottla_storage::cleaner::{CleanOutcome, Cleaner, CleanerSettings, FullSpeed, Pace};
 use ottla_storage::config::LogConfig;
 use ottla_storage::disk::{Disk, RealDisk};
 use ottla_storage::log::{Isolation, PartitionLog, Read, TimestampQuery};
+use ottla_storage::manager::LogManager;
 use ottla_storage::sim::{CrashStyle, Fault, SimDisk};
 
 use super::{append, clean_all, compacted, consume, create, log_of, open, plain, put, table};
@@ -160,5 +161,53 @@ fn read_all_once(log: &PartitionLog, isolation: Isolation) {
         }
         assert!(behind > next);
         next = behind;
+    }
+}
+
+/// Goes on only when somebody wants the cleaning to end.
+struct Waits<'a> {
+    begun: &'a AtomicBool,
+}
+
+impl Pace for Waits<'_> {
+    fn spend(&self, _bytes: u64, is_unwanted: &dyn Fn() -> bool) -> bool {
+        self.begun.store(true, Ordering::Release);
+        while !is_unwanted() {
+            thread::yield_now();
+        }
+        true
+    }
+}
+
+#[test]
+fn a_cleaning_gives_way() {
+    type Change = fn(&LogManager, &Arc<PartitionLog>);
+    let changes: [Change; 4] = [
+        |manager, log| manager.truncate_to(log, 20, NOW_MS).unwrap(),
+        |_, log| log.truncate_fully_and_start_at(50, NOW_MS).unwrap(),
+        |manager, log| assert!(manager.delete(log.topic_partition(), 1, NOW_MS).unwrap()),
+        |manager, _| manager.close(1).unwrap(),
+    ];
+    for change in changes {
+        let disk = SimDisk::new();
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let manager = open(&shared, &compacted());
+        let log = create(&manager, &compacted());
+        fill(&log);
+        let begun = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let cleaning = scope.spawn(|| {
+                let pace = Waits { begun: &begun };
+                Cleaner::new(CleanerSettings::default()).clean_once(&manager, NOW_MS, &pace)
+            });
+            while !begun.load(Ordering::Acquire) {
+                thread::yield_now();
+            }
+            change(&manager, &log);
+            let report = cleaning.join().unwrap().unwrap();
+            assert!(matches!(report.outcome, CleanOutcome::GivenUp), "{report:?}");
+        });
+        assert!(log.log_dir().is_online());
+        assert_eq!(unfinished(&disk), [""; 0]);
     }
 }
