@@ -1,7 +1,7 @@
 //! Whether a broker's dynamic settings may change as asked, by Kafka's rules.
 
 use super::check;
-use super::def::Dynamic;
+use super::def::{ConfigType, Dynamic};
 use super::dynamic_config::{DynamicConfig, per_ip_overrides};
 use super::keys;
 use super::layers::{Layers, Overrides};
@@ -35,11 +35,18 @@ pub fn check_broker(before: Layers<'_>, change: &BrokerChange<'_>) -> Result<(),
         change.changed.iter().copied().filter(|key| change.entries.contains_key(*key)).collect();
     set.sort_unstable();
     check_places(&set, change.is_default)?;
+    check_listeners(&set, change.listeners)?;
     for key in &set {
         let Some(def) = keys::find(key).or_else(|| keys::listener_key(key)) else { continue };
         let text = &change.entries[*key];
         if let Err(wrong) = def.parse(text) {
             return invalid(format!("Invalid value {text} for configuration {key}: it {wrong}"));
+        }
+        // Only Kafka's own are ever stood for by something; others would be a plugin's.
+        if def.kind == ConfigType::Class && !text.trim().starts_with("org.apache.kafka.") {
+            return invalid(format!(
+                "Invalid value {text} for configuration {key}: Class {text} could not be found."
+            ));
         }
     }
     let after = if change.is_default {
@@ -74,12 +81,43 @@ fn check_places(set: &[&str], is_default: bool) -> Result<(), InvalidConfig> {
     refuse("Cannot update these configs dynamically", &|key| mode(key) == Some(Dynamic::ReadOnly))?;
     let why = "These security configs can be dynamically updated only per-listener using the \
                listener prefix";
-    refuse(why, &|key| mode(key) == Some(Dynamic::PerBroker) && keys::is_security(key))?;
+    refuse(why, &|key| mode(key) == Some(Dynamic::PerBroker) && is_of_stores(key))?;
     if !is_default {
         return Ok(());
     }
     let why = "Cannot update these configs at default cluster level, broker id must be specified";
     refuse(why, &|key| mode(key) == Some(Dynamic::PerBroker) || is_of_listener(key))
+}
+
+/// Whether `key` says what a listener proves itself by, and whom it believes.
+fn is_of_stores(key: &str) -> bool {
+    let of_stores = ["ssl.keystore.", "ssl.truststore.", "ssl.key.password"];
+    of_stores.iter().any(|start| key.starts_with(start))
+}
+
+/// How those who connect are known does not change under the connections there are.
+fn check_listeners(set: &[&str], listeners: &[&str]) -> Result<(), InvalidConfig> {
+    for key in set {
+        let rest = key.strip_prefix("listener.name.").and_then(|rest| rest.split_once('.'));
+        let is_known = |name: &str| listeners.iter().any(|own| own.to_lowercase() == name);
+        let is_fixed = match (rest, keys::find(key), keys::listener_key(key)) {
+            (None, Some(def), _) => {
+                def.dynamic == Dynamic::PerBroker
+                    && keys::is_security(key)
+                    && !key.starts_with("ssl.")
+            }
+            (Some((name, _)), _, Some(def)) => {
+                def.dynamic == Dynamic::ReadOnly && keys::is_security(def.name) && is_known(name)
+            }
+            _ => false,
+        };
+        if is_fixed {
+            return invalid(format!(
+                "Configs cannot be updated dynamically for existing listener, restart broker: {key}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Pools that may at most halve or double at a time.

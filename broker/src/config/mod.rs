@@ -3,11 +3,11 @@
 //! [`keys`], [`topic_keys`] and [`group_keys`] are the tables. From them come the reading and
 //! checking of `server.properties` ([`StaticConfig`], [`BrokerConfig`]), the settings of a topic
 //! ([`TopicConfig`], [`check_topic`]), of a group ([`GroupConfig`], [`check_group`]) and what is
-//! dynamic of a broker ([`DynamicConfig`], [`check_broker`]), what DescribeConfigs tells ([`describe`]), what is said at
-//! start ([`notices()`]) and `docs/CONFIG.md` ([`document()`]).
+//! dynamic of a broker ([`DynamicConfig`], [`check_broker`]), what DescribeConfigs tells
+//! ([`describe`]), what is said at start ([`notices()`]) and `docs/CONFIG.md` ([`document()`]).
 //!
 //! Nothing here reads a clock or the environment; only [`StaticConfig::read`] opens a file, and
-//! only [`server_config`] asks the system's resolver.
+//! only [`server_config`], [`set_dynamic`] and [`per_ip_overrides`] ask the system's resolver.
 //!
 //! ```
 //! use ottla::config::{BrokerConfig, StaticConfig};

@@ -57,6 +57,9 @@ fn what_one_broker_may_be_given() {
         ("listener.name.other.max.connections", "5"),
         ("listener.name.plaintext.ssl.keystore.password", "secret"),
         ("listener.name.plaintext.num.partitions", "5"),
+        ("listener.name.plaintext.sasl.enabled.mechanisms", "PLAIN"),
+        ("listener.name.other.ssl.principal.mapping.rules", "DEFAULT"),
+        ("ssl.client.auth", "none"),
         ("background.threads", "20"),
         ("log.cleaner.threads", "4"),
         ("log.cleaner.dedupe.buffer.size", "2097154"),
@@ -84,6 +87,10 @@ fn what_it_may_not_be_given() {
     for (key, value, why) in [
         ("num.partitions", "3", "Cannot update these configs dynamically: [num.partitions]"),
         ("ssl.keystore.password", "x", "only per-listener"),
+        ("sasl.enabled.mechanisms", "PLAIN", "for existing listener"),
+        ("listener.name.inner.ssl.principal.mapping.rules", "DEFAULT", "for existing listener"),
+        ("listener.name.inner.principal.builder.class", "x", "Class x could not be found"),
+        ("listener.name.other.ssl.allow.dn.changes", "x", "must be true or false"),
         ("num.io.threads", "3", "at least half the current value 8"),
         ("num.io.threads", "17", "double the current value 8"),
         ("num.io.threads", "0", "must be at least 1"),
@@ -214,7 +221,8 @@ fn what_a_group_may_be_given() {
         assert!(refused.contains(why), "{key}={value}: {refused}");
     }
     let set = Set::new(
-        "group.consumer.max.heartbeat.interval.ms=70000\ngroup.consumer.max.session.timeout.ms=70000\n",
+        "group.consumer.max.heartbeat.interval.ms=70000\n\
+         group.consumer.max.session.timeout.ms=70000\n",
     );
     let crossed = overrides(&[
         ("consumer.session.timeout.ms", "50000"),
