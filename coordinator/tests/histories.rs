@@ -13,7 +13,7 @@
 //! - when nothing happens any more, each group settles and every partition is assigned;
 //! - no bytes of a request or a record make the shard panic.
 //!
-//! Some thousand are run by default. To run 100,000, and to run one again and see what happens:
+//! Two thousand are run by default. To run 100,000, and to run one again and see what happens:
 //!
 //! ```text
 //! HISTORIES=100000 cargo test -p ottla-coordinator --release --test histories
@@ -43,7 +43,7 @@ mod world;
 use story::Plot;
 
 /// How many histories of each plot are run when nothing else is asked for.
-const HISTORIES: u64 = 400;
+const HISTORIES: u64 = 300;
 
 /// Says which history it was when a check fails.
 struct Telling(u64);

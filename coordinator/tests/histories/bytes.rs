@@ -8,6 +8,9 @@ use ottla_coordinator::group::GroupShard;
 use ottla_coordinator::group::config::GroupConfig;
 use ottla_coordinator::record::Origin;
 use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::consumer_group_heartbeat::{
+    ConsumerGroupHeartbeatRequest, TopicPartitions,
+};
 use ottla_protocol::messages::heartbeat::HeartbeatRequest;
 use ottla_protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
 use ottla_protocol::messages::leave_group::{LeaveGroupRequest, MemberIdentity};
@@ -31,7 +34,7 @@ use super::world::{GROUPS, World};
 
 /// A history that ends in nonsense.
 pub(super) fn tell(seed: u64) {
-    let mut world = story::begin(seed, &Plot::CLASSIC);
+    let mut world = story::begin(seed, &Plot::BOTH);
     world.nobody_listens();
     for _ in 0..60 {
         match world.chance.below(10) {
@@ -64,6 +67,12 @@ impl Words {
         let (own, member) = (it.group.clone(), it.member_id.clone());
         let (instance, generation) = (it.instance.clone(), it.generation);
         let bytes = it.subscription();
+        // As many consumers as classic clients.
+        let other = &world.consumers[client];
+        let (member, instance, generation) = match world.chance.one_in(2) {
+            true => (member, instance, generation),
+            false => (other.member_id.clone(), other.instance.clone(), other.epoch),
+        };
         let chance = &mut world.chance;
         let group = match chance.below(12) {
             0 => String::new(),
@@ -129,7 +138,8 @@ fn garble<'a, 'r, Q: Message<'r>, T: Message<'a>>(
 fn nonsense(world: &mut World) {
     let words = Words::of(world);
     let mut bytes = Vec::new();
-    match world.chance.below(8) {
+    match world.chance.below(10) {
+        8 | 9 => consumer_heartbeat(world, &words, &mut bytes),
         0 | 1 => join(world, &words, &mut bytes),
         2 => sync(world, &words, &mut bytes),
         3 => leave(world, &words, &mut bytes),
@@ -186,6 +196,39 @@ fn join(world: &mut World, words: &Words, bytes: &mut Vec<u8>) {
     {
         let effects = world.on(|shard, cx| shard.join(&request, &caller(version), ticket, cx));
         carry_out_parked(world, effects, ticket);
+    }
+}
+
+fn consumer_heartbeat(world: &mut World, words: &Words, bytes: &mut Vec<u8>) {
+    let chance = &mut world.chance;
+    let names = vec![words.topic.as_str(), "a", ""];
+    let regex = ["", "a.*", "(", "[a-b]{100}", ".*"];
+    let partitions = TopicPartitions {
+        topic_id: Uuid::from_u64s(0x7070, 1),
+        partitions: vec![0, 1, 1, -1, i32::MAX],
+    };
+    let request = ConsumerGroupHeartbeatRequest {
+        group_id: &words.group,
+        member_id: &words.member,
+        member_epoch: *chance.pick(&[words.generation, words.generation, 0, -1, -2, -3]),
+        instance_id: words.instance.as_deref(),
+        rack_id: *chance.pick(&[None, Some(""), Some("rack")]),
+        rebalance_timeout_ms: *chance.pick(&[-1, 0, 5_000, i32::MIN, i32::MAX]),
+        subscribed_topic_names: (!chance.one_in(3)).then_some(names),
+        subscribed_topic_regex: chance.one_in(3).then_some(*chance.pick(&regex)),
+        server_assignor: *chance.pick(&[None, None, Some("range"), Some("none")]),
+        topic_partitions: match chance.below(3) {
+            0 => None,
+            1 => Some(Vec::new()),
+            _ => Some(vec![partitions]),
+        },
+    };
+    if let Some((request, version)) =
+        garble::<_, ConsumerGroupHeartbeatRequest<'_>>(&mut world.chance, &request, bytes)
+    {
+        let effects =
+            world.on(|shard, cx| shard.consumer_heartbeat(&request, &caller(version), cx));
+        let _ = world.carry_out(effects);
     }
 }
 
@@ -331,6 +374,8 @@ fn records(world: &mut World) {
     let cx = Context { now: world.now, cluster: &world.topics, fresh_id: Uuid::ONE };
     for listed in world.shard.list() {
         let _ = world.shard.describe_classic(listed.group_id, 6);
+        let notes = world.shard.describe_notes(listed.group_id, &cx);
+        let _ = world.shard.describe_consumer(listed.group_id, &notes);
         let all = OffsetFetchRequestGroup {
             group_id: listed.group_id,
             topics: None,

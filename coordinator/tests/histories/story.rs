@@ -130,9 +130,7 @@ pub(super) fn begin(seed: u64, plot: &Plot) -> World {
 /// One history.
 pub(super) fn tell(seed: u64, plot: &Plot) {
     let mut world = begin(seed, plot);
-    if !world.is_mixed {
-        world.settle();
-    }
+    world.settle();
     world.check_replay();
     world.check_offsets();
     for (ticket, _) in world.shard.close(ErrorCode::NOT_COORDINATOR) {
@@ -684,6 +682,7 @@ impl World {
                 (0..self.consumers.len()).for_each(|client| self.act_consumer(client));
             }
             let is_settled = match self.consumers.is_empty() {
+                _ if self.is_mixed => GROUPS.iter().all(|group| self.is_mixed_group_settled(group)),
                 true => GROUPS.iter().all(|group| self.is_settled(group)),
                 false => GROUPS.iter().all(|group| self.is_consumer_group_settled(group)),
             };
