@@ -125,6 +125,7 @@ impl Broker {
         // What was set while a broker ran holds from here on, before a log or a connection is.
         let dynamic = dynamic_config(&config, &statics, replay.image());
         config::set_dynamic(&mut server_config, &dynamic);
+        let started = dynamic.clone();
         locked.set_config(|manager| configure_logs(manager, &dynamic));
         let known = |found: &FoundLog| known(&config, &statics, replay.image(), found);
         let logs = locked
@@ -162,7 +163,7 @@ impl Broker {
         node.note_directories(image.topics().iter().map(|topic| &*topic.name));
         let server = Server::start(server_config, Arc::new(Apis::new(Arc::clone(&node))))
             .map_err(|error| failed("cannot listen")(&error))?;
-        node.follow_with(server.control());
+        node.follow_with(server.control(), &started);
         let scheduler = Scheduler::start(Arc::clone(&node), move || stop.request())
             .map_err(|error| failed("cannot start the scheduler")(&error))?;
         let cleaning = Cleaning::start(Arc::clone(&node))

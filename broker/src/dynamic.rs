@@ -70,12 +70,12 @@ pub(crate) fn configure_logs(manager: &mut ManagerConfig, dynamic: &DynamicConfi
 }
 
 impl Node {
-    /// Has the network follow what is dynamic from now on.
-    pub(crate) fn follow_with(&self, network: Control) {
+    /// Has the network, which was started with `started`, follow what is dynamic from now on.
+    pub(crate) fn follow_with(&self, network: Control, started: &DynamicConfig) {
         // Held, so that no change falls between the settings it started with and those it follows.
-        self.cluster.hold(|image| {
-            let _ = self.dynamic.network.set(network);
-            self.apply_dynamic(dynamic_config(&self.config, &self.statics, image));
+        self.cluster.hold(|_| {
+            let network = self.dynamic.network.get_or_init(|| network);
+            self.change_network(network, started);
         });
     }
 
@@ -120,9 +120,14 @@ impl Node {
     pub(crate) fn apply_dynamic(&self, config: DynamicConfig) {
         self.logs.set_config(|manager| configure_logs(manager, &config));
         let before = self.dynamic.config.swap(Arc::new(config));
-        let Some(network) = self.dynamic.network.get() else { return };
+        if let Some(network) = self.dynamic.network.get() {
+            self.change_network(network, &before);
+        }
+    }
+
+    fn change_network(&self, network: &Control, before: &DynamicConfig) {
         let config = self.dynamic();
-        if let Err(error) = config::change_limits(network, &before, &config) {
+        if let Err(error) = config::change_limits(network, before, &config) {
             self.failures.say(log::Level::Error, format_args!("cannot resize a pool: {error}"));
         }
         let hosts = &config.max_connections_per_ip_overrides;
