@@ -195,6 +195,10 @@ class Member:
     commit = None
 
     def close(self):
+        # A record that comes together with the signal is committed and not printed.
+        while ranges := self.poll():
+            for partition, (first, after) in ranges.items():
+                member.say(self.variant, "handled", partition, first, after)
         self.process.terminate()
         self.process.wait(TIMEOUT_S)
         for reader in self.readers:

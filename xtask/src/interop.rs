@@ -85,9 +85,19 @@ enum Lane {
     Differential,
 }
 
-/// What runs when no lane is named.
-const LANES: [Lane; 6] =
-    [Lane::Clients, Lane::Reconnect, Lane::Cross, Lane::DumpLog, Lane::Handover, Lane::Kill];
+/// What runs when no lane is named: all of them.
+const LANES: [Lane; 10] = [
+    Lane::Clients,
+    Lane::Reconnect,
+    Lane::Cross,
+    Lane::DumpLog,
+    Lane::Handover,
+    Lane::Kill,
+    Lane::KillAdmin,
+    Lane::Groups,
+    Lane::Tools,
+    Lane::Differential,
+];
 
 /// The lanes' shared state.
 struct Shop<'a> {
@@ -140,7 +150,8 @@ impl Shop<'_> {
             return self.args.lane.contains(&lane);
         }
         let narrow = !self.args.client.is_empty() || !self.args.case.is_empty();
-        LANES.contains(&lane) && (!narrow || matches!(lane, Lane::Clients | Lane::Reconnect))
+        LANES.contains(&lane)
+            && (!narrow || matches!(lane, Lane::Clients | Lane::Reconnect | Lane::Groups))
     }
 
     /// The lanes that share one data directory: it is filled, restarted, dumped, handed over.

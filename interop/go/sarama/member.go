@@ -44,7 +44,7 @@ func members(bootstrap, prefix string, names []string) {
 		}()
 		// Ends with each rebalance, and after the broker was away.
 		for ctx.Err() == nil {
-			if err := group.Consume(ctx, []string{name}, &handler{m, name}); err != nil {
+			if err := group.Consume(ctx, []string{name}, &handler{m}); err != nil {
 				fmt.Fprintln(os.Stderr, m.Variant, err)
 				time.Sleep(50 * time.Millisecond)
 			}
@@ -55,24 +55,19 @@ func members(bootstrap, prefix string, names []string) {
 	})
 }
 
-type handler struct {
-	member *cases.Member
-	topic  string
-}
+type handler struct{ member *cases.Member }
 
-func (h *handler) Setup(session sarama.ConsumerGroupSession) error {
-	h.member.Assign(session.Claims()[h.topic], nil)
-	return nil
-}
+func (h *handler) Setup(sarama.ConsumerGroupSession) error { return nil }
 
-func (h *handler) Cleanup(session sarama.ConsumerGroupSession) error {
-	h.member.Assign(nil, session.Claims()[h.topic])
-	return nil
-}
+func (h *handler) Cleanup(sarama.ConsumerGroupSession) error { return nil }
 
 func (h *handler) ConsumeClaim(
 	session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim,
 ) error {
+	// A session that goes on through a cooperative rebalance tells of its claims only so.
+	own := []int32{claim.Partition()}
+	h.member.Assign(own, nil)
+	defer h.member.Assign(nil, own)
 	for {
 		select {
 		case <-session.Context().Done():

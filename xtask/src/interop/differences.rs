@@ -15,8 +15,8 @@ struct Row {
     lane: String,
     /// A case's name; a star at its end stands for anything.
     case: String,
-    /// A part of the line that only one of the two brokers has.
-    part: String,
+    /// Parts of lines that only one of the two brokers has.
+    parts: Vec<String>,
     reason: String,
     met: Cell<bool>,
 }
@@ -41,7 +41,7 @@ impl Differences {
             rows.push(Row {
                 lane: plain(lane),
                 case: plain(case),
-                part: plain(part),
+                parts: plain(part).split("; ").map(str::to_owned).collect(),
                 reason: reason.to_owned(),
                 met: Cell::new(false),
             });
@@ -56,7 +56,7 @@ impl Differences {
                 Some(start) => case.starts_with(start),
                 None => case == row.case,
             };
-            row.lane == lane && case_fits && line.contains(&row.part)
+            row.lane == lane && case_fits && row.parts.iter().any(|part| line.contains(part))
         };
         let row = self.rows.iter().find(fits)?;
         row.met.set(true);
@@ -66,7 +66,7 @@ impl Differences {
     /// Rows of a lane that were not met: differences that are gone.
     pub(crate) fn unmet(&self, lane: &str) -> Vec<String> {
         let rows = self.rows.iter().filter(|row| row.lane == lane && !row.met.get());
-        rows.map(|row| format!("{}: {}", row.case, row.part)).collect()
+        rows.map(|row| format!("{}: {}", row.case, row.parts.join("; "))).collect()
     }
 }
 
@@ -77,10 +77,12 @@ mod tests {
     #[test]
     fn rows_name_lane_case_part_and_reason() {
         let text = "| Lane | Case | What | Why |\n|---|---|---|---|\n\
-            | `tools` | `kafka-features *` | `share.version` | not served yet |\n";
+            | `tools` | `kafka-features *` | `share.version; streams` | not served yet |\n";
         let table = Differences::parse(text).unwrap();
         let reason = table.reason("tools", "kafka-features describe", "x share.version y");
         assert_eq!(reason, Some("not served yet"));
+        let other = table.reason("tools", "kafka-features describe", "streams.version");
+        assert_eq!(other, Some("not served yet"));
         assert!(table.unmet("tools").is_empty());
         assert_eq!(table.reason("tools", "kafka-topics list", "share.version"), None);
         assert_eq!(table.reason("differential", "kafka-features describe", "share.version"), None);
