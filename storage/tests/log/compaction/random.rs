@@ -10,6 +10,7 @@ use ottla_storage::config::LogConfig;
 use ottla_storage::disk::Disk;
 use ottla_storage::log::{Isolation, PartitionLog};
 use ottla_storage::manager::LogManager;
+use ottla_storage::retention::TrustedNow;
 use ottla_storage::sim::SimDisk;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::test_runner::{Config, TestRunner};
@@ -38,6 +39,10 @@ enum Op {
     Reopen {
         clean: bool,
     },
+    /// Deletes so many thousandths of the log's records, then the segments below.
+    DeleteRecords {
+        thousandths: i64,
+    },
 }
 
 const PRODUCERS: [i64; 4] = [-1, 10, 11, 12];
@@ -56,6 +61,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
             .prop_map(|(producer, commits)| Op::End { producer, commits }),
         2 => (0_i64..1500).prop_map(|advance_ms| Op::Clean { advance_ms }),
         1 => any::<bool>().prop_map(|clean| Op::Reopen { clean }),
+        1 => (0_i64..300).prop_map(|thousandths| Op::DeleteRecords { thousandths }),
     ];
     proptest::collection::vec(op, 1..80)
 }
@@ -203,6 +209,16 @@ impl World {
         Self { disk, config, manager, log, now_ms }
     }
 
+    fn delete_records(&self, thousandths: i64) {
+        let offsets = self.log.offsets();
+        let start = offsets.log_start_offset;
+        let offset = start + (offsets.high_watermark - start) * thousandths / 1000;
+        self.log.advance_log_start(offset).unwrap();
+        let now = TrustedNow { now_ms: self.now_ms, doubted_ms: 0, is_new_doubt: false };
+        assert!(self.manager.delete_old_segments_of_compacted(now).errors.is_empty());
+        self.manager.checkpoint_log_start_offsets().unwrap();
+    }
+
     /// All records, or the committed ones, by fetches of several sizes.
     fn read(&self, isolation: Isolation) -> Vec<Found> {
         let all = consume(&self.log, isolation, 1 << 20);
@@ -214,6 +230,7 @@ impl World {
 fn run(ops: Vec<Op>, config: LogConfig, settings: CleanerSettings) {
     let mut world = World::new(config);
     let mut model = Model::new();
+    let mut has_deleted = false;
     let exact = settings == CleanerSettings::default();
     for op in ops.into_iter().chain([Op::Clean { advance_ms: 2000 }]) {
         let was_append = matches!(op, Op::Append { .. } | Op::End { .. });
@@ -231,14 +248,27 @@ fn run(ops: Vec<Op>, config: LogConfig, settings: CleanerSettings) {
                 world.manager.remove_due_files(i64::MAX);
                 assert_eq!(table(&world.read(Isolation::TxnCommitted)), before);
             }
-            Op::Reopen { clean } => world = world.reopen(clean),
+            // After a crash nothing is known of producers and transactions whose records were all
+            // deleted, in Kafka neither; a snapshot of an orderly stop still has them.
+            Op::Reopen { clean } => world = world.reopen(clean || has_deleted),
+            Op::DeleteRecords { thousandths } => {
+                world.delete_records(thousandths);
+                has_deleted = true;
+            }
         }
-        assert_eq!(producers(&world.log), model.last, "producers are remembered");
+        let start = world.log.offsets().log_start_offset;
+        // Of a producer whose records are all deleted nothing need be known.
+        let mut known = producers(&world.log);
+        known.retain(|_, (last_offset, _)| *last_offset >= start);
+        model.last.retain(|_, (last_offset, _)| *last_offset >= start);
+        assert_eq!(known, model.last, "producers are remembered");
         if exact && !was_append {
-            assert_eq!(world.read(Isolation::HighWatermark), model.records(false));
             let stable = world.log.offsets().last_stable_offset;
+            let mut all = model.records(false);
+            all.retain(|record| record.offset >= start);
+            assert_eq!(world.read(Isolation::HighWatermark), all);
             let mut committed = model.records(true);
-            committed.retain(|record| record.offset < stable);
+            committed.retain(|record| (start..stable).contains(&record.offset));
             assert_eq!(world.read(Isolation::TxnCommitted), committed);
         }
     }
