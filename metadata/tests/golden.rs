@@ -1,6 +1,7 @@
 //! Files of Apache Kafka 4.3.1, read and written again; see `golden/README.md` for their making.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use hmac::{Hmac, KeyInit, Mac};
 use ottla_metadata::controller::*;
 use ottla_metadata::image::{ConfigResourceType, Image};
 use ottla_metadata::log_codec::{self, BatchPlace, Content};
@@ -9,6 +10,7 @@ use ottla_metadata::snapshot::{self, SnapshotId};
 use ottla_metadata::{bootstrap, features};
 use ottla_protocol::metadata::MetadataRecord;
 use ottla_protocol::uuid::Uuid;
+use sha2::Sha256;
 
 const BOOTSTRAP: &[u8] = include_bytes!("golden/bootstrap.checkpoint.bin");
 const LOG: &[u8] = include_bytes!("golden/metadata-log.bin");
@@ -226,6 +228,48 @@ impl Walk {
     }
 }
 
+impl Walk {
+    fn limit(&mut self, part: (&str, Option<&str>), (key, limit): (&str, f64)) {
+        let entity = vec![part];
+        let request = [QuotaAlteration { entity, limits: vec![(key, Some(limit))] }];
+        let (records, answers) = alter_client_quotas(self.image(), &request, false);
+        assert_eq!(answers[0].1, Ok(()));
+        self.expect(&records);
+    }
+
+    /// What Kafka's tool sends for a password, with the salt that it took.
+    fn password(&mut self, name: &str, password: &str) {
+        let taken = snapshot::read(SNAPSHOT, SNAPSHOT_ID).unwrap();
+        let credential = &taken.image().scram_credentials().user(name).unwrap()[&1];
+        let upsertion = ScramUpsertion {
+            name,
+            mechanism: 1,
+            iterations: credential.iterations,
+            salt: &credential.salt,
+            salted_password: &salted(password, &credential.salt, credential.iterations),
+        };
+        let (records, answers) = alter_scram_credentials(self.image(), &[], &[upsertion]);
+        assert_eq!(answers, [(name, Ok(()))]);
+        self.expect(&records);
+    }
+}
+
+/// PBKDF2 with HMAC-SHA-256, one block.
+fn salted(password: &str, salt: &[u8], iterations: i32) -> Vec<u8> {
+    let mac = |bytes: &[u8]| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(password.as_bytes()).unwrap();
+        mac.update(bytes);
+        mac.finalize().into_bytes().to_vec()
+    };
+    let mut round = mac(&[salt, &[0, 0, 0, 1]].concat());
+    let mut sum = round.clone();
+    for _ in 1..iterations {
+        round = mac(&round);
+        sum.iter_mut().zip(&round).for_each(|(sum, byte)| *sum ^= byte);
+    }
+    sum
+}
+
 struct AllGood;
 
 impl ConfigRules for AllGood {
@@ -256,8 +300,11 @@ fn the_controller_writes_what_kafkas_wrote() {
     walk.alter(Topic, "first", &[("max.message.bytes", "2000000"), ("segment.bytes", "")]);
     walk.alter(Broker, "", &[("log.retention.ms", "7200000")]);
     walk.alter(Broker, "1", &[("log.cleaner.threads", "2")]);
-    // Two quotas, a SCRAM credential, an ACL.
-    (0..4).for_each(|_| walk.pass());
+    walk.limit(("client-id", Some("c1")), ("producer_byte_rate", 1_000_000.0));
+    walk.limit(("user", None), ("consumer_byte_rate", 5000.0));
+    walk.password("bob", "x");
+    // An ACL.
+    walk.pass();
     let image = walk.image();
     let counts = (image.client_quotas().len(), image.scram_credentials().len(), image.kept().len());
     assert_eq!(counts, (2, 1, 1));
