@@ -158,8 +158,11 @@ impl ShardHost {
             let context = Context { now: now(node), cluster: &view, fresh_id: Uuid::ZERO };
             let each: Vec<Effects> = act(&mut serving.shard, &context).into_iter().collect();
             for effects in each {
-                // Nobody waits for it; the failure was said where it happened.
-                let _ = self.carry_out(node, serving, effects, &context, &mut answers);
+                // The failure was said where it happened. What is left was decided on the
+                // assumption that this would be written.
+                if self.carry_out(node, serving, effects, &context, &mut answers).is_err() {
+                    break;
+                }
             }
             self.arm(node, serving);
         });
