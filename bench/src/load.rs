@@ -23,20 +23,20 @@ const GIB: f64 = (1u64 << 30) as f64;
 pub(crate) struct Target {
     /// The server's address.
     #[arg(long)]
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// The server's process, for its processor time and memory.
     #[arg(long)]
-    pid: u32,
+    pub(crate) pid: u32,
     /// The topic; made when missing.
     #[arg(long, default_value = "bench")]
-    topic: String,
+    pub(crate) topic: String,
     /// The server is the floor, which knows no topics and answers shortly.
     #[arg(long)]
     floor: bool,
 }
 
 impl Target {
-    fn connect(&self) -> io::Result<TcpStream> {
+    pub(crate) fn connect(&self) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(self.address)?;
         stream.set_nodelay(true)?;
         Ok(stream)
@@ -44,12 +44,20 @@ impl Target {
 
     /// Makes the topic and waits until it takes records.
     fn prepare(&self, partitions: i32) -> io::Result<()> {
+        self.prepare_with(partitions, &[])
+    }
+
+    /// [`Target::prepare`] of a topic with settings.
+    pub(crate) fn prepare_with(&self, partitions: i32, configs: &[(&str, &str)]) -> io::Result<()> {
         if self.floor {
             return Ok(());
         }
         let mut stream = self.connect()?;
         let mut answer = Vec::new();
-        wire::call(&mut stream, &wire::create_topic(&self.topic, partitions), &mut answer)?;
+        let topics = [self.topic.clone()];
+        let create = wire::topics::create_topics(&topics, partitions, configs);
+        // That it is there already does no harm: what follows would not work without it.
+        wire::call(&mut stream, &create, &mut answer)?;
         for partition in 0..partitions {
             let probe = wire::produce(&self.topic, partition, &wire::batch(1, 10));
             let end = Instant::now() + Duration::from_secs(30);
@@ -71,20 +79,25 @@ impl Target {
 }
 
 /// What is measured around a run.
-struct Meter {
+pub(crate) struct Meter {
     pid: u32,
     cpu: f64,
     begun: Instant,
 }
 
 impl Meter {
-    fn start(pid: u32) -> io::Result<Self> {
+    pub(crate) fn start(pid: u32) -> io::Result<Self> {
         Ok(Self { pid, cpu: process::cpu_seconds(pid)?, begun: Instant::now() })
     }
 
-    fn stop(&self, bytes: u64, records: u64, requests: u64) -> io::Result<Value> {
+    /// Seconds since the start, and the processor seconds that the server has used in them.
+    pub(crate) fn spent(&self) -> io::Result<(f64, f64)> {
         let wall = self.begun.elapsed().as_secs_f64();
-        let cpu = process::cpu_seconds(self.pid)? - self.cpu;
+        Ok((wall, process::cpu_seconds(self.pid)? - self.cpu))
+    }
+
+    fn stop(&self, bytes: u64, records: u64, requests: u64) -> io::Result<Value> {
+        let (wall, cpu) = self.spent()?;
         let (resident, peak) = process::resident_mib(self.pid)?;
         Ok(json!({
             "wall_s": wall,

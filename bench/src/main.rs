@@ -6,8 +6,13 @@
 //! request bytes, check every answer, and print one line of JSON.
 #![forbid(unsafe_code)]
 
+mod commits;
+mod compaction;
+mod crowd;
 mod floor;
 mod load;
+mod members;
+mod partitions;
 mod process;
 mod wire;
 
@@ -54,6 +59,14 @@ enum Command {
     Fetch(load::Fetch),
     /// Start a broker and time its first acknowledged record.
     ColdStart(load::ColdStart),
+    /// Let groups rebalance: all members join, then one of each group leaves.
+    Members(members::Members),
+    /// Commit offsets, at a rate or as fast as answers come.
+    Commits(commits::Commits),
+    /// Make thousands of partitions at once, and ask for them all.
+    Partitions(partitions::Partitions),
+    /// Produce records with keys, then have them compacted.
+    Compaction(compaction::Compaction),
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -68,6 +81,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Command::Paced(paced) => println!("{}", paced.run()?),
         Command::Fetch(fetch) => println!("{}", fetch.run()?),
         Command::ColdStart(start) => println!("{}", start.run()?),
+        Command::Members(members) => println!("{}", members.run()?),
+        Command::Commits(commits) => println!("{}", commits.run()?),
+        Command::Partitions(partitions) => println!("{}", partitions.run()?),
+        Command::Compaction(compaction) => println!("{}", compaction.run()?),
     }
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! The few requests that the load generator sends, as prebuilt bytes.
 //!
-//! Versions are chosen to be spoken by every broker measured and to name topics by name: Produce 8,
-//! Fetch 11, CreateTopics 4 (Kafka's protocol guide), none of them in the flexible encoding.
+//! Versions are chosen to be spoken by every broker measured and to name topics by name: Produce 8
+//! and Fetch 11 (Kafka's protocol guide), none of them in the flexible encoding.
+
+pub(crate) mod coordinator;
+pub(crate) mod topics;
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -35,6 +38,9 @@ impl Frame {
     fn string(&mut self, value: &str) -> &mut Self {
         self.i16(value.len() as i16).raw(value.as_bytes())
     }
+    fn bytes(&mut self, value: &[u8]) -> &mut Self {
+        self.i32(value.len() as i32).raw(value)
+    }
     fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
@@ -50,11 +56,39 @@ impl Frame {
     }
 }
 
-/// Creates a topic, with three replicas' worth of nothing: one replica, default settings.
-pub(crate) fn create_topic(topic: &str, partitions: i32) -> Frame {
-    let mut frame = Frame::new(19, 4);
-    frame.i32(1).string(topic).i32(partitions).i16(1).i32(0).i32(0).i32(30_000).i8(0);
-    frame.done()
+/// An answer's fields, one after the other.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Fields<'a> {
+    /// Those behind the correlation id.
+    fn after_header(answer: &'a [u8]) -> Self {
+        Self(answer.get(4..).unwrap_or_default())
+    }
+    fn raw(&mut self, length: usize) -> io::Result<&'a [u8]> {
+        let (field, rest) =
+            self.0.split_at_checked(length).ok_or_else(|| io::Error::other("short answer"))?;
+        self.0 = rest;
+        Ok(field)
+    }
+    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        self.raw(N)?.try_into().map_err(io::Error::other)
+    }
+    fn i16(&mut self) -> io::Result<i16> {
+        self.array().map(i16::from_be_bytes)
+    }
+    fn i32(&mut self) -> io::Result<i32> {
+        self.array().map(i32::from_be_bytes)
+    }
+    /// Null is empty.
+    fn string(&mut self) -> io::Result<String> {
+        let length = self.i16()?.max(0) as usize;
+        Ok(String::from_utf8_lossy(self.raw(length)?).into_owned())
+    }
+    /// Null is empty.
+    fn bytes(&mut self) -> io::Result<&'a [u8]> {
+        let length = self.i32()?.max(0) as usize;
+        self.raw(length)
+    }
 }
 
 /// Produces `batch` to one partition, with one ack.
@@ -113,12 +147,27 @@ pub(crate) fn call(stream: &mut TcpStream, frame: &Frame, buffer: &mut Vec<u8>) 
 
 /// A magic 2 batch of `count` records of `record_bytes` each, values only, uncompressed.
 pub(crate) fn batch(count: i32, record_bytes: usize) -> Vec<u8> {
+    batch_of(count, record_bytes, |_| None)
+}
+
+/// [`batch`] with keys.
+pub(crate) fn batch_of(
+    count: i32,
+    record_bytes: usize,
+    mut key: impl FnMut(i32) -> Option<String>,
+) -> Vec<u8> {
     let mut records = Vec::new();
     for index in 0..count {
         let mut body = vec![0];
         zigzag(&mut body, 0);
         zigzag(&mut body, i64::from(index));
-        zigzag(&mut body, -1);
+        match key(index) {
+            Some(key) => {
+                zigzag(&mut body, key.len() as i64);
+                body.extend_from_slice(key.as_bytes());
+            }
+            None => zigzag(&mut body, -1),
+        }
         zigzag(&mut body, record_bytes as i64);
         body.extend((0..record_bytes).map(|place| (place % 251) as u8));
         zigzag(&mut body, 0);

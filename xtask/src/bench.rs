@@ -4,12 +4,16 @@
 //! so on: a machine that drifts does so for all. Told are medians, their spread and ratios. Kafka
 //! is warmed up before it is measured. As many pages as a measurement appends are written and freed
 //! before it: a virtual machine's untouched pages cost an append more than twice as much.
+//!
+//! With `--scale` it is not records that are measured but what a broker has many of ([`scale`]).
 
 mod report;
+mod scale;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -21,6 +25,7 @@ use serde_json::Value;
 use crate::gate::cargo_command;
 use crate::interop::{Kind, Need, Site, Toolbox};
 use report::Figures;
+use scale::Scale;
 
 /// Measures the broker beside Apache Kafka and the floor.
 #[derive(ClapArgs)]
@@ -37,6 +42,12 @@ pub(crate) struct Args {
     /// MiB that a produce measurement appends.
     #[arg(long, default_value_t = 2048)]
     mib: u64,
+    /// Many members, groups, commits and partitions, and compaction, instead of records.
+    #[arg(long)]
+    scale: bool,
+    /// With `--scale`: divides every size, to try the command itself.
+    #[arg(long, default_value_t = NonZeroUsize::MIN, requires = "scale")]
+    shrink: NonZeroUsize,
 }
 
 /// What is measured.
@@ -64,18 +75,29 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let bench = Bench { root, folder: &folder, toolbox: &toolbox, mib: args.mib };
     let mut figures = Figures::default();
+    let scale = args.scale.then_some(Scale { bench: &bench, shrink: args.shrink.get() });
+    let mut brokers = vec![(Subject::Ottla, Kind::Ottla)];
+    if with_kafka {
+        brokers.push((Subject::Kafka, Kind::Kafka));
+    }
     for round in 1..=args.rounds {
         println!("round {round} of {}", args.rounds);
-        bench.floor(&mut figures)?;
-        bench.broker(Subject::Ottla, Kind::Ottla, &mut figures)?;
-        if with_kafka {
-            bench.broker(Subject::Kafka, Kind::Kafka, &mut figures)?;
+        if scale.is_none() {
+            bench.floor(&mut figures)?;
+        }
+        for (subject, kind) in &brokers {
+            match &scale {
+                None => bench.broker(*subject, *kind, &mut figures)?,
+                Some(scale) => scale.broker(*subject, *kind, &mut figures)?,
+            }
         }
     }
     let table = figures.table();
     println!("\n{table}");
-    fs::write(folder.join("result.md"), &table)?;
-    fs::write(folder.join("result.json"), serde_json::to_vec_pretty(&figures.json())?)?;
+    let name = if args.scale { "scale" } else { "result" };
+    fs::write(folder.join(name).with_extension("md"), &table)?;
+    let json = serde_json::to_vec_pretty(&figures.json())?;
+    fs::write(folder.join(name).with_extension("json"), json)?;
     println!("also in {}", folder.display());
     Ok(())
 }
