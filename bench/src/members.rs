@@ -79,7 +79,8 @@ impl Members {
 
         std::thread::sleep(Duration::from_secs(1));
         let meter = Meter::start(self.target.pid)?;
-        // Not the first, which leads: an ordinary member.
+        // All that stay have to get their assignments anew.
+        (0..count).for_each(|index| party.unsettle(index));
         for group in 0..self.groups {
             party.leave(group * self.members + self.members - 1)?;
         }
@@ -139,7 +140,6 @@ impl Party<'_> {
 
     fn leave(&mut self, index: usize) -> io::Result<()> {
         let frame = ask::leave_group(self.group(index), &self.members[index].id);
-        self.unsettle(index);
         self.members[index].left = true;
         self.send(index, Asked::Leave, frame)
     }
@@ -175,7 +175,7 @@ impl Party<'_> {
 
     fn sign_of_life(&mut self, index: usize) -> io::Result<()> {
         let member = &self.members[index];
-        if member.settled && member.asked.is_empty() { self.heartbeat(index) } else { Ok(()) }
+        if !member.left && member.asked.is_empty() { self.heartbeat(index) } else { Ok(()) }
     }
 
     fn heard(&mut self, index: usize, answer: &[u8]) -> io::Result<()> {

@@ -43,7 +43,7 @@ impl Partitions {
         ask::created(&answer, self.topics)?;
         let (created_s, _) = meter.spent()?;
         let told = ask::metadata_of_all();
-        until(&mut stream, &told, &mut answer, |answer| Ok(ask::led_partitions(answer)? == count))?;
+        until(&mut stream, &told, &mut answer, |answer| Ok(ask::led_partitions(answer)? >= count))?;
         let (told_s, _) = meter.spent()?;
         let usable = ask::list_offsets(&topics, self.partitions);
         until(&mut stream, &usable, &mut answer, |answer| {
