@@ -32,7 +32,6 @@ pub mod fetch_session;
 pub mod groups;
 pub mod node;
 mod serving;
-mod side_by_side;
 pub mod topic_settings;
 pub mod topics;
 

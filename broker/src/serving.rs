@@ -1,5 +1,6 @@
 //! From the image to what is served: opening, making and removing logs as topics come and go.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -12,7 +13,6 @@ use crate::config::{Overrides, TopicConfig};
 use crate::delayed::{Event, WaitList};
 use crate::groups::OFFSETS_TOPIC;
 use crate::node::Node;
-use crate::side_by_side;
 use crate::topic_settings::TopicSettings;
 use crate::topics::{Partition, Topic};
 
@@ -26,8 +26,10 @@ impl Node {
 
     /// Serves every topic of the image, as at a start.
     pub(crate) fn serve_all(&self, image: &Image) {
-        let topics: Vec<_> = image.topics().iter().collect();
-        self.topics.put(side_by_side::map(&topics, |topic| self.serve(image, topic, None)));
+        self.make_logs(image, image.topics().iter().map(|topic| &**topic));
+        let topics: Vec<Topic> =
+            image.topics().iter().map(|topic| self.serve(image, topic, None)).collect();
+        self.topics.put(topics);
     }
 
     /// Tries once more to open what could not be opened, on a disk that was full perhaps.
@@ -64,14 +66,16 @@ impl Node {
             }
             let is_changed = old.is_none_or(|old| new.is_some_and(|new| !Arc::ptr_eq(old, new)));
             if is_changed && let Some(new) = new {
-                let known = self.topics.by_name(name).filter(|known| known.id == new.id);
-                changed.push((new, known));
+                changed.push(&**new);
             }
         }
-        if !changed.is_empty() {
-            let served = side_by_side::map(&changed, |(new, known)| {
-                self.serve(after, new, known.as_deref())
-            });
+        self.make_logs(after, changed.iter().copied());
+        let mut served = Vec::with_capacity(changed.len());
+        for new in changed {
+            let known = self.topics.by_name(&new.name).filter(|known| known.id == new.id);
+            served.push(self.serve(after, new, known.as_deref()));
+        }
+        if !served.is_empty() {
             let before: Vec<_> =
                 served.iter().filter_map(|topic| self.topics.by_id(topic.id)).collect();
             self.topics.put(served);
@@ -85,6 +89,34 @@ impl Node {
         }
     }
 
+    /// Makes the logs of these topics that are not there, many at a time. What cannot be made is
+    /// told of by [`Node::serve`], which tries once more.
+    fn make_logs<'a>(&self, image: &Image, topics: impl Iterator<Item = &'a TopicImage>) {
+        let (mut new, mut epochs) = (Vec::new(), HashMap::new());
+        for topic in topics {
+            let mut config = None;
+            for (index, partition) in topic.partitions.iter() {
+                let topic_partition = TopicPartition::new(&topic.name, *index);
+                if !partition.replicas.contains(&self.config.node_id)
+                    || self.logs.get(&topic_partition).is_some()
+                    || self.missing_directory(partition).is_some()
+                {
+                    continue;
+                }
+                let config =
+                    config.get_or_insert_with(|| self.topic_settings(image, &topic.name).log);
+                if epochs.insert(topic_partition.clone(), partition.leader_epoch).is_some() {
+                    continue;
+                }
+                let config = config.clone();
+                new.push(NewPartition { topic_partition, topic_id: topic.id, config });
+            }
+        }
+        self.logs.create_all(&new, self.clock.now_ms(), &|new, log| {
+            epochs.get(&new.topic_partition).map_or(Ok(()), |epoch| log.begin_leader_epoch(*epoch))
+        });
+    }
+
     /// A topic with its logs open. Partitions that are served already go on as they are, unless
     /// their leadership has changed; those of other brokers alone are not served.
     fn serve(&self, image: &Image, topic: &TopicImage, known: Option<&Topic>) -> Topic {
@@ -93,16 +125,16 @@ impl Node {
             Some(partition) => Arc::clone(&partition.settings),
             None => Arc::new(ArcSwap::from_pointee(settings.clone())),
         };
-        let serve = |(index, partition): &(&i32, &PartitionImage)| {
+        let serve = |(index, partition): (&i32, &PartitionImage)| {
             if !partition.replicas.contains(&self.config.node_id) {
                 return None;
             }
-            let served = known.and_then(|known| known.partition(**index).ok());
+            let served = known.and_then(|known| known.partition(*index).ok());
             if let Some(served) = served.filter(|served| served.is_led_as(partition)) {
                 return Some(Arc::clone(served));
             }
             let new = NewPartition {
-                topic_partition: TopicPartition::new(&topic.name, **index),
+                topic_partition: TopicPartition::new(&topic.name, *index),
                 topic_id: topic.id,
                 config: settings.log.clone(),
             };
@@ -120,9 +152,8 @@ impl Node {
             };
             Some(Arc::new(partition))
         };
-        let partitions: Vec<_> = topic.partitions.iter().collect();
-        let served = side_by_side::map(&partitions, serve);
-        Topic::new(Arc::clone(&topic.name), topic.id, served)
+        let partitions = topic.partitions.iter().map(serve).collect();
+        Topic::new(Arc::clone(&topic.name), topic.id, partitions)
     }
 
     /// The log of a partition that this broker leads, made if it is a new one.

@@ -25,7 +25,7 @@ use arc_swap::ArcSwap;
 pub use dirs::{DirIdentity, LockedDirs};
 pub use error::ManagerError;
 pub use load::{FoundLog, Known};
-pub use partitions::NewPartition;
+pub use partitions::{Begin, NewPartition};
 pub use retain::RetentionReport;
 
 use crate::config::LogConfig;

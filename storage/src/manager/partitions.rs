@@ -1,7 +1,11 @@
 //! Making and deleting partitions.
 
+use std::collections::HashMap;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::thread;
 
 use ottla_protocol::uuid::Uuid;
 
@@ -27,6 +31,21 @@ pub struct NewPartition {
     pub config: LogConfig,
 }
 
+/// Partitions that are made at a time. Making one is mostly waiting for syncs, and syncs that wait
+/// together share a commit of the file system's journal.
+const CREATE_THREADS: usize = 8;
+
+/// What a new log is given before anybody else sees it.
+pub type Begin<'a> = dyn Fn(&NewPartition, &PartitionLog) -> Result<(), StorageError> + Sync + 'a;
+
+type Outcome = Result<Arc<PartitionLog>, ManagerError>;
+
+/// Where a partition is, or will be.
+enum Place<'a> {
+    Known(Arc<PartitionLog>),
+    In(&'a Dir),
+}
+
 impl LogManager {
     /// Makes a partition's log in the online directory that has the fewest, and the files that it
     /// begins with. If it exists it is returned as it is.
@@ -38,25 +57,109 @@ impl LogManager {
         new: NewPartition,
         now_ms: i64,
     ) -> Result<Arc<PartitionLog>, ManagerError> {
+        let made = self.create_all(&[new], now_ms, &|_, _| Ok(()));
+        made.into_iter().next().expect("a partition has an outcome")
+    }
+
+    /// [`LogManager::create`] of many partitions, none of which may be named twice: the outcomes
+    /// in their order. `begin` is called with each log that is new.
+    pub fn create_all(
+        &self,
+        new: &[NewPartition],
+        now_ms: i64,
+        begin: &Begin<'_>,
+    ) -> Vec<Result<Arc<PartitionLog>, ManagerError>> {
         let _changes = self.changes();
-        if let Some(log) = self.get(&new.topic_partition) {
-            return Ok(log);
+        let places = self.places(new);
+        let next = AtomicUsize::new(0);
+        let make_some = || {
+            let more = std::iter::from_fn(|| {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                Some((n, new.get(n)?, places.get(n)?))
+            });
+            more.filter_map(|(n, new, place)| match place {
+                Ok(Place::In(dir)) => Some((n, self.make_in(dir, new, now_ms, begin))),
+                _ => None,
+            })
+            .collect()
+        };
+        let makes = places.iter().filter(|place| matches!(place, Ok(Place::In(_)))).count();
+        let made: Vec<(usize, Outcome)> = match makes {
+            0 | 1 => make_some(),
+            _ => thread::scope(|scope| {
+                let threads = CREATE_THREADS.min(makes);
+                let making: Vec<_> = (0..threads).map(|_| scope.spawn(make_some)).collect();
+                let made = making.into_iter().map(|making| making.join());
+                made.flat_map(|made| made.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+            }),
+        };
+        let mut made: HashMap<usize, Outcome> = made.into_iter().collect();
+        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+        let outcome = |(n, place)| match place {
+            Ok(Place::Known(log)) => Ok(log),
+            Ok(Place::In(_)) => {
+                let log = made.remove(&n).expect("what has a place was tried")?;
+                logs.insert(new[n].topic_partition.clone(), Arc::clone(&log));
+                Ok(log)
+            }
+            Err(error) => Err(error),
+        };
+        places.into_iter().enumerate().map(outcome).collect()
+    }
+
+    /// Finds a place for each partition: those that are not there go to the directories that have
+    /// the fewest. Theirs are made and synced, with one sync for all that a log directory gets.
+    fn places(&self, new: &[NewPartition]) -> Vec<Result<Place<'_>, ManagerError>> {
+        let online = self.dirs.iter().filter(|dir| dir.log_dir.is_online());
+        let mut counts: Vec<_> =
+            online.map(|dir| (self.logs_in(&dir.log_dir).len(), dir)).collect();
+        let place = |new: &NewPartition| {
+            if let Some(log) = self.get(&new.topic_partition) {
+                return Ok(Place::Known(log));
+            }
+            let Some((count, dir)) = counts.iter_mut().min_by_key(|(count, _)| *count) else {
+                return Err(self.all_offline());
+            };
+            let path = dir.path_of(&new.topic_partition.to_string());
+            let made = self.disk.create_dir_all(&path).map_err(StorageError::io("create", &path));
+            dir.log_dir.watch(made)?;
+            *count += 1;
+            Ok(Place::In(*dir))
+        };
+        let mut places: Vec<_> = new.iter().map(place).collect();
+        for dir in &self.dirs {
+            let is_in = |place: &&mut Result<Place<'_>, _>| matches!(place, Ok(Place::In(its)) if std::ptr::eq(*its, dir));
+            let mut new = places.iter_mut().filter(is_in);
+            let Some(first) = new.next() else { continue };
+            let root = dir.log_dir.path();
+            let synced = self.disk.sync_dir(root).map_err(StorageError::sync(root));
+            if let Err(error) = dir.log_dir.watch(synced) {
+                *first = Err(ManagerError::Storage(error));
+                for other in new {
+                    *other = Err(ManagerError::Storage(StorageError::Offline { dir: root.into() }));
+                }
+            }
         }
-        let dir = self.emptiest_dir()?;
-        let created = self.create_in(dir, &new, now_ms);
-        let log = match created {
-            Ok(log) => log,
+        places
+    }
+
+    /// Makes the files of a partition whose directory is there.
+    fn make_in(&self, dir: &Dir, new: &NewPartition, now_ms: i64, begin: &Begin<'_>) -> Outcome {
+        let made = dir.log_dir.check().map_err(OpenLogError::Storage).and_then(|()| {
+            let log = self.create_in(dir, new, now_ms)?;
+            begin(new, &log)?;
+            Ok(log)
+        });
+        match made {
+            Ok(log) => Ok(log),
             Err(OpenLogError::Storage(error)) => {
-                return dir.log_dir.watch(Err(error)).map_err(ManagerError::Storage);
+                dir.log_dir.watch(Err(error)).map_err(ManagerError::Storage)
             }
             Err(OpenLogError::FileName(error)) => {
                 let dir = dir.path_of(&new.topic_partition.to_string());
-                return Err(ManagerError::FileName { dir, error });
+                Err(ManagerError::FileName { dir, error })
             }
-        };
-        let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
-        logs.insert(new.topic_partition, Arc::clone(&log));
-        Ok(log)
+        }
     }
 
     fn create_in(
@@ -65,10 +168,7 @@ impl LogManager {
         new: &NewPartition,
         now_ms: i64,
     ) -> Result<Arc<PartitionLog>, OpenLogError> {
-        let root = dir.log_dir.path();
         let path = dir.path_of(&new.topic_partition.to_string());
-        self.disk.create_dir_all(&path).map_err(StorageError::io("create", &path))?;
-        self.disk.sync_dir(root).map_err(StorageError::sync(root))?;
         partition_metadata::write(&*self.disk, &path, new.topic_id)
             .map_err(StorageError::io("write", &partition_metadata::path(&path)))?;
         PartitionLog::open(OpenLog {
@@ -85,13 +185,9 @@ impl LogManager {
         })
     }
 
-    fn emptiest_dir(&self) -> Result<&Dir, ManagerError> {
-        let online = self.dirs.iter().filter(|dir| dir.log_dir.is_online());
-        let emptiest = online.min_by_key(|dir| self.logs_in(&dir.log_dir).len());
-        emptiest.ok_or_else(|| {
-            let reasons = self.dirs.iter().filter_map(|dir| dir.log_dir.offline_reason()).collect();
-            ManagerError::AllDirsOffline { reasons }
-        })
+    fn all_offline(&self) -> ManagerError {
+        let reasons = self.dirs.iter().filter_map(|dir| dir.log_dir.offline_reason()).collect();
+        ManagerError::AllDirsOffline { reasons }
     }
 
     /// Deletes a partition's log: its directory is renamed at once, and removed with its files
