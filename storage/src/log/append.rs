@@ -240,10 +240,8 @@ impl PartitionLog {
             let segment_bytes = config.segment_bytes;
             return Err(AppendError::RecordListTooLarge { bytes, segment_bytes });
         }
-        if self.latest_epoch() != Some(write.leader_epoch) {
-            let (epoch, start_offset) = (write.leader_epoch, write.first_offset);
-            self.assign_epoch(EpochEntry { epoch, start_offset })?;
-        }
+        let (epoch, start_offset) = (write.leader_epoch, write.first_offset);
+        self.write_epoch(EpochEntry { epoch, start_offset })?;
         let segment = self.roll_if_due(appender, &config, write.roll_facts(bytes))?;
         let appended = segment.append(
             &mut appender.writer,

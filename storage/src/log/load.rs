@@ -157,6 +157,7 @@ impl PartitionLog {
             segments: Segments::new(segments),
             marks: Mutex::new(marks),
             epochs: Mutex::new(epochs),
+            epoch_is_unwritten: AtomicBool::new(false),
             producers: Mutex::new(producers),
             commit: GroupCommit::new(recovery_point, open.now_ms),
             removals: Mutex::new(removals),

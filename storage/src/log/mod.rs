@@ -40,6 +40,7 @@ pub use read::{AbortedTxn, FileRegion, Read, ReadError, ReadResult};
 pub use retain::{Expired, Tally};
 pub use timestamps::{TimestampAndOffset, TimestampQuery};
 
+use crate::checkpoint::CheckpointError;
 use crate::config::LogConfig;
 use crate::disk::Disk;
 use crate::error::StorageError;
@@ -68,6 +69,8 @@ pub struct PartitionLog {
     segments: Segments,
     marks: Mutex<Marks>,
     epochs: Mutex<LeaderEpochCache>,
+    /// The last epoch is not in its file yet, since nothing was appended in it.
+    epoch_is_unwritten: AtomicBool,
     producers: Mutex<Producers>,
     /// The append lock. Taken before all others; then the turn to sync, producers, epochs, marks.
     appender: Mutex<Appender>,
@@ -185,11 +188,32 @@ impl PartitionLog {
     }
 
     /// Notes that leader epoch `epoch` begins at the log end, as a leader does before it appends.
+    ///
+    /// It gets into its file with the first append (Kafka: at once). A load drops epochs that have
+    /// no records, so that nothing is lost, and a broker with thousands of partitions need not wait
+    /// for two syncs of each whenever it starts.
     pub fn begin_leader_epoch(&self, epoch: i32) -> Result<(), StorageError> {
         let _appender = self.appender();
         self.check_open()?;
         let start_offset = self.marks().log_end().offset;
-        self.assign_epoch(EpochEntry { epoch, start_offset })
+        let entry = EpochEntry { epoch, start_offset };
+        if self.epochs().assign(entry).map_err(self.bad_epoch(entry))? {
+            self.epoch_is_unwritten.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Puts the epoch of an append into the file if it is not there. For the holder of the append
+    /// lock.
+    fn write_epoch(&self, entry: EpochEntry) -> Result<(), StorageError> {
+        if self.latest_epoch() != Some(entry.epoch) {
+            self.assign_epoch(entry)
+        } else if self.epoch_is_unwritten.load(Ordering::Relaxed) {
+            let epochs = self.epochs();
+            self.log_dir.watch(self.write_epochs(&epochs))
+        } else {
+            Ok(())
+        }
     }
 
     /// The last leader epoch that records or a leader began with.
@@ -239,20 +263,21 @@ impl PartitionLog {
     fn assign_epoch(&self, entry: EpochEntry) -> Result<(), StorageError> {
         let mut epochs = self.epochs();
         let before = epochs.clone();
-        match epochs.assign(entry) {
-            Ok(false) => Ok(()),
-            Ok(true) => {
-                let written = self.log_dir.watch(self.write_epochs(&epochs));
-                if written.is_err() {
-                    *epochs = before;
-                }
-                written
-            }
-            Err(error) => Err(StorageError::Corrupt {
-                path: self.epochs_path(),
-                position: 0,
-                problem: format!("{entry:?}: {error}"),
-            }),
+        if !epochs.assign(entry).map_err(self.bad_epoch(entry))? {
+            return Ok(());
+        }
+        let written = self.log_dir.watch(self.write_epochs(&epochs));
+        if written.is_err() {
+            *epochs = before;
+        }
+        written
+    }
+
+    fn bad_epoch(&self, entry: EpochEntry) -> impl FnOnce(CheckpointError) -> StorageError {
+        let path = self.epochs_path();
+        move |error| {
+            let problem = format!("{entry:?}: {error}");
+            StorageError::Corrupt { path, position: 0, problem }
         }
     }
 
@@ -262,6 +287,9 @@ impl PartitionLog {
 
     fn write_epochs(&self, epochs: &LeaderEpochCache) -> Result<(), StorageError> {
         let path = self.epochs_path();
-        leader_epoch::write(&*self.disk, &path, epochs).map_err(StorageError::io("write", &path))
+        leader_epoch::write(&*self.disk, &path, epochs)
+            .map_err(StorageError::io("write", &path))?;
+        self.epoch_is_unwritten.store(false, Ordering::Relaxed);
+        Ok(())
     }
 }
