@@ -124,7 +124,7 @@ impl LogManager {
             let made = self.disk.create_dir_all(&path).map_err(StorageError::io("create", &path));
             dir.log_dir.watch(made)?;
             *count += 1;
-            Ok(Place::In(*dir))
+            Ok(Place::In(dir))
         };
         let mut places: Vec<_> = new.iter().map(place).collect();
         for dir in &self.dirs {
