@@ -55,20 +55,21 @@ impl Node {
         after: &Image,
         names: impl Iterator<Item = &'a str>,
     ) {
-        let mut changed = Vec::new();
+        let (mut changed, mut replaced) = (Vec::new(), Vec::new());
         let mut holds_groups = false;
         for name in names {
             holds_groups |= name == OFFSETS_TOPIC;
             let (old, new) = (before.topics().by_name(name), after.topics().by_name(name));
             let is_replaced = old.is_some_and(|old| new.is_none_or(|new| new.id != old.id));
             if is_replaced && let Some(old) = old {
-                self.remove(old);
+                replaced.push(&**old);
             }
             let is_changed = old.is_none_or(|old| new.is_some_and(|new| !Arc::ptr_eq(old, new)));
             if is_changed && let Some(new) = new {
                 changed.push(&**new);
             }
         }
+        self.remove(&replaced);
         self.make_logs(after, changed.iter().copied());
         let mut served = Vec::with_capacity(changed.len());
         for new in changed {
@@ -174,17 +175,23 @@ impl Node {
         Ok(log)
     }
 
-    fn remove(&self, topic: &TopicImage) {
-        let served = self.topics.remove(&topic.name);
-        for (index, _) in topic.partitions.iter() {
-            let topic_partition = TopicPartition::new(&topic.name, *index);
-            let unique = u128::from_ne_bytes(self.entropy.bytes());
-            if let Err(error) = self.logs.delete(&topic_partition, unique, self.clock.now_ms()) {
-                log::error!("partition {topic_partition} is not removed: {error}");
-            }
+    fn remove(&self, topics: &[&TopicImage]) {
+        if topics.is_empty() {
+            return;
+        }
+        let served = self.topics.remove(topics.iter().map(|topic| &*topic.name));
+        let mut gone = Vec::new();
+        for topic in topics {
+            gone.extend(topic.partitions.iter().map(|(index, _)| {
+                let unique = u128::from_ne_bytes(self.entropy.bytes());
+                (TopicPartition::new(&topic.name, *index), unique)
+            }));
+        }
+        if let Err(error) = self.logs.delete_all(&gone, self.clock.now_ms()) {
+            log::error!("not every partition of deleted topics is removed: {error}");
         }
         // Who waits for records learns at once that there will be none.
-        if let Some(topic) = served {
+        for topic in served {
             topic.partitions().for_each(|partition| partition.fetches.signal(Event::Gone));
         }
     }

@@ -169,12 +169,11 @@ impl Topics {
         });
     }
 
-    /// Takes a topic out.
-    pub fn remove(&self, name: &str) -> Option<Arc<Topic>> {
+    /// Takes topics out.
+    pub fn remove<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<Arc<Topic>> {
         self.change(|tables| {
-            let topic = tables.by_name.remove(name)?;
-            tables.by_id.remove(&topic.id);
-            Some(topic)
+            let removed = names.into_iter().filter_map(|name| tables.by_name.remove(name));
+            removed.inspect(|topic| drop(tables.by_id.remove(&topic.id))).collect()
         })
     }
 

@@ -10,7 +10,7 @@ use std::thread;
 use ottla_protocol::uuid::Uuid;
 
 use super::dirs::Dir;
-use super::{Changes, Deletion, LogManager, ManagerError};
+use super::{Changes, Deletion, LogManager, ManagerError, for_each};
 use crate::config::LogConfig;
 use crate::disk::Disk;
 use crate::error::StorageError;
@@ -57,6 +57,10 @@ impl LogManager {
         new: NewPartition,
         now_ms: i64,
     ) -> Result<Arc<PartitionLog>, ManagerError> {
+        // At a start this is asked for each log there is: it must not cost a look at all of them.
+        if let Some(log) = self.get(&new.topic_partition) {
+            return Ok(log);
+        }
         let made = self.create_all(&[new], now_ms, &|_, _| Ok(()));
         made.into_iter().next().expect("a partition has an outcome")
     }
@@ -69,6 +73,9 @@ impl LogManager {
         now_ms: i64,
         begin: &Begin<'_>,
     ) -> Vec<Result<Arc<PartitionLog>, ManagerError>> {
+        if new.is_empty() {
+            return Vec::new();
+        }
         let _changes = self.changes();
         let places = self.places(new);
         let next = AtomicUsize::new(0);
@@ -202,15 +209,45 @@ impl LogManager {
         unique: u128,
         now_ms: i64,
     ) -> Result<bool, StorageError> {
+        let is_known = self.get(topic_partition).is_some();
+        self.delete_all(&[(topic_partition.clone(), unique)], now_ms)?;
+        Ok(is_known)
+    }
+
+    /// [`LogManager::delete`] of many partitions, each with its `unique`; those that are not there
+    /// are passed over. A log directory is synced, and its checkpoints are written, once for all.
+    ///
+    /// # Errors
+    /// The first failure; it does not stop the others.
+    pub fn delete_all(
+        &self,
+        gone: &[(TopicPartition, u128)],
+        now_ms: i64,
+    ) -> Result<(), StorageError> {
         let mut changes = self.changes();
-        let Some(log) = self.get(topic_partition) else { return Ok(false) };
-        log.log_dir().check()?;
-        let renamed = self.rename_deleted(&mut changes, &log, unique, now_ms);
-        log.log_dir().watch(renamed)?;
+        let mut deleted = Vec::new();
+        let renamed = for_each(gone, |(topic_partition, unique)| {
+            let Some(log) = self.get(topic_partition) else { return Ok(()) };
+            log.log_dir().check()?;
+            log.log_dir().watch(self.rename_deleted(&mut changes, &log, *unique, now_ms))?;
+            deleted.push(log);
+            Ok(())
+        });
+        let is_in = |log: &PartitionLog, dir: &Dir| Arc::ptr_eq(log.log_dir(), &dir.log_dir);
+        let has_any = |dir: &&Dir| deleted.iter().any(|log| is_in(log, dir));
+        let dirs: Vec<_> = self.dirs.iter().filter(has_any).collect();
+        let synced = for_each(&dirs, |dir| {
+            let root = dir.log_dir.path();
+            dir.log_dir.watch(self.disk.sync_dir(root).map_err(StorageError::sync(root)))
+        });
         drop(changes);
-        self.checkpoint_dir(log.log_dir())?;
-        self.forget_cleaned(&log)?;
-        Ok(true)
+        let told = for_each(dirs, |dir| {
+            dir.log_dir.check()?;
+            self.checkpoint_dir(&dir.log_dir)?;
+            let logs = deleted.iter().filter(|log| is_in(log, dir));
+            for_each(logs, |log| self.forget_cleaned(log))
+        });
+        renamed.and(synced).and(told)
     }
 
     fn rename_deleted(
@@ -226,7 +263,6 @@ impl LogManager {
         let from = log.dir();
         let to = root.join(dir_name(log.topic_partition(), DirState::Deleted, unique));
         self.disk.rename(from, &to).map_err(StorageError::io("rename", from))?;
-        self.disk.sync_dir(root).map_err(StorageError::sync(root))?;
         let delay_ms = self.config.load().default_log_config.file_delete_delay_ms;
         let due_ms = now_ms.saturating_add(delay_ms);
         let log_dir = Arc::clone(log.log_dir());
