@@ -300,7 +300,7 @@ fn groups_are_deleted_when_they_are_empty() {
     synced(&mut client, &sync("g", &member, generation, &[]));
     commit(&mut client, ("g", &member, generation), 1);
     commit(&mut client, ("h", "", -1), 1);
-    let request = DeleteGroupsRequest { groups_names: vec!["g", "h", "i"] };
+    let request = DeleteGroupsRequest { groups_names: vec!["g", "h", "i", "h"] };
     let answer = client.call(ApiKey::DeleteGroups, 2, &request);
     let response: DeleteGroupsResponse<'_> = answer.message();
     let codes: Vec<_> = response.results.iter().map(|result| result.error_code).collect();
