@@ -1,14 +1,14 @@
 //! Log compaction: of each key the last record stays.
 //!
 //! A cleaning takes the dirtiest log. It notes the last offset of each key of the dirty part in an
-//! [`offset_map`], then copies the segments from the log's first one on up to where keys were
+//! `offset_map`, then copies the segments from the log's first one on up to where keys were
 //! noted, without the records that a later one of the same key replaces, merging small segments;
 //! the copy then takes their place (`log/compact.rs`). Offsets and order never change. The active
 //! segment, undecided transactions, and records younger than `min.compaction.lag.ms` are not
 //! touched.
 //!
-//! Which log, which part, which segments become one ([`select`]), which batch and record stays
-//! ([`decide`], [`transactions`]) are pure rules; the rest is files.
+//! Which log, which part, which segments become one (`select`), which batch and record stays
+//! (`decide`, `transactions`) are pure rules; the rest is files.
 //!
 //! A [`Cleaner`] is one thread's; the [`LogManager`] keeps what several share: which logs are at
 //! work, which cannot be cleaned, and how far each is clean.

@@ -135,7 +135,10 @@ impl LogManager {
         };
         let mut places: Vec<_> = new.iter().map(place).collect();
         for dir in &self.dirs {
-            let is_in = |place: &&mut Result<Place<'_>, _>| matches!(place, Ok(Place::In(its)) if std::ptr::eq(*its, dir));
+            let is_in = |place: &&mut Result<Place<'_>, ManagerError>| match place {
+                Ok(Place::In(its)) => std::ptr::eq(*its, dir),
+                _ => false,
+            };
             let mut new = places.iter_mut().filter(is_in);
             let Some(first) = new.next() else { continue };
             let root = dir.log_dir.path();
