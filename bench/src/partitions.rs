@@ -12,6 +12,10 @@ use crate::process;
 use crate::wire::topics as ask;
 use crate::wire::{self, Frame};
 
+/// Kafka refuses a request that takes more than 10,000 metadata records, one for each topic and
+/// partition.
+const PARTITIONS_A_REQUEST: usize = 5000;
+
 /// Make thousands of partitions at once, and ask for them all.
 #[derive(Args)]
 pub(crate) struct Partitions {
@@ -38,9 +42,11 @@ impl Partitions {
         let (before, _) = process::resident_mib(self.target.pid)?;
 
         let meter = Meter::start(self.target.pid)?;
-        let create = ask::create_topics(&topics, self.partitions, &[]);
-        wire::call(&mut stream, &create, &mut answer)?;
-        ask::created(&answer, self.topics)?;
+        for some in topics.chunks((PARTITIONS_A_REQUEST / self.partitions.max(1) as usize).max(1)) {
+            let create = ask::create_topics(some, self.partitions, &[]);
+            wire::call(&mut stream, &create, &mut answer)?;
+            ask::created(&answer, some.len())?;
+        }
         let (created_s, _) = meter.spent()?;
         let told = ask::metadata_of_all();
         until(&mut stream, &told, &mut answer, |answer| Ok(ask::led_partitions(answer)? >= count))?;

@@ -80,6 +80,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     if with_kafka {
         brokers.push((Subject::Kafka, Kind::Kafka));
     }
+    let mut kept = Vec::new();
     for round in 1..=args.rounds {
         println!("round {round} of {}", args.rounds);
         if scale.is_none() {
@@ -88,10 +89,11 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         for (subject, kind) in &brokers {
             match &scale {
                 None => bench.broker(*subject, *kind, &mut figures)?,
-                Some(scale) => scale.broker(*subject, *kind, &mut figures)?,
+                Some(scale) => kept.push(scale.broker(*subject, *kind, round, &mut figures)?),
             }
         }
     }
+    kept.into_iter().try_for_each(Site::remove)?;
     let table = figures.table();
     println!("\n{table}");
     let name = if args.scale { "scale" } else { "result" };

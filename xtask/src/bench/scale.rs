@@ -21,11 +21,26 @@ pub(super) struct Scale<'a> {
     pub(super) shrink: usize,
 }
 
-impl Scale<'_> {
-    pub(super) fn broker(&self, subject: Subject, kind: Kind, figures: &mut Figures) -> Result<()> {
+impl<'a> Scale<'a> {
+    /// Measures one broker. The directory that it gives back has thousands of files and is to be
+    /// removed when all is measured: a file system may pass over the inodes of files that were
+    /// removed shortly before one by one, which the next broker would pay for.
+    pub(super) fn broker(
+        &self,
+        subject: Subject,
+        kind: Kind,
+        round: usize,
+        figures: &mut Figures,
+    ) -> Result<Site<'a>> {
         let run = Run { scale: self, subject, kind };
-        run.coordinator(figures)?;
-        run.partitions(figures)
+        let name = |of: &str| format!("scale-{of}-{subject:?}-{round}").to_lowercase();
+        let fresh = |of: &str| Site::fresh_with(self.bench.toolbox, &name(of), SETTINGS);
+        let site = fresh("groups")?;
+        run.coordinator(&site, figures)?;
+        site.remove()?;
+        let site = fresh("partitions")?;
+        run.partitions(&site, figures)?;
+        Ok(site)
     }
 
     fn size(&self, full: usize) -> String {
@@ -41,11 +56,6 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn site(&self, of: &str) -> Result<Site<'_>> {
-        let name = format!("scale-{of}-{:?}", self.subject).to_lowercase();
-        Site::fresh_with(self.scale.bench.toolbox, &name, SETTINGS)
-    }
-
     /// Runs the generator and takes `rows`: what a figure is called, and its field.
     fn take(
         &self,
@@ -58,8 +68,7 @@ impl Run<'_> {
         rows.iter().try_for_each(|(name, key)| figures.take(name, self.subject, &answer, key))
     }
 
-    fn coordinator(&self, figures: &mut Figures) -> Result<()> {
-        let site = self.site("groups")?;
+    fn coordinator(&self, site: &Site<'_>, figures: &mut Figures) -> Result<()> {
         let running = site.start_on(self.kind, 0)?;
         let address = site.bootstrap().to_owned();
         let target = Target { address: &address, pid: running.id().to_string(), floor: false };
@@ -77,8 +86,7 @@ impl Run<'_> {
         ];
         self.scale.bench.warm_pages(1024_usize.div_ceil(self.scale.shrink) as u64)?;
         self.take(&target, ("compaction", &args), &rows, figures)?;
-        running.stop()?;
-        site.remove()
+        running.stop()
     }
 
     /// A JVM compiles what it has run often.
@@ -90,7 +98,7 @@ impl Run<'_> {
         }
         let groups = self.scale.size(1000);
         load(&["members", "--topic", "warm-3", "--groups", &groups, "--members", "2"])?;
-        load(&["commits", "--topic", "warm-4", "--commits", &self.scale.size(300_000)])?;
+        load(&["commits", "--topic", "warm-4", "--commits", &self.scale.size(150_000)])?;
         Ok(())
     }
 
@@ -130,8 +138,7 @@ impl Run<'_> {
         self.take(target, ("commits", &full), &rows, figures)
     }
 
-    fn partitions(&self, figures: &mut Figures) -> Result<()> {
-        let site = self.site("partitions")?;
+    fn partitions(&self, site: &Site<'_>, figures: &mut Figures) -> Result<()> {
         let running = site.start_on(self.kind, 0)?;
         let address = site.bootstrap().to_owned();
         let target = Target { address: &address, pid: running.id().to_string(), floor: false };
@@ -156,7 +163,6 @@ impl Run<'_> {
         figures.add("10,000 partitions: restart to Metadata, s", self.subject, started);
         let memory = resident_mib(running.id())?;
         figures.add("10,000 partitions: memory after a restart, MiB", self.subject, memory);
-        running.stop()?;
-        site.remove()
+        running.stop()
     }
 }
