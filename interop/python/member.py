@@ -21,8 +21,10 @@ LOCK = threading.Lock()
 
 
 def say(*words):
+    # One write: a member that is killed may not leave half a line.
     with LOCK:
-        print(*words, flush=True)
+        sys.stdout.write(" ".join(map(str, words)) + "\n")
+        sys.stdout.flush()
 
 
 def run(new_client, prefix, variants):
