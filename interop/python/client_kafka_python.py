@@ -9,7 +9,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from kafka.errors import BrokerResponseError
+from kafka.errors import BrokerResponseError, RebalanceInProgressError
 
 from cases import Record, Refused, main
 
@@ -104,17 +104,26 @@ ASSIGNORS = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionA
 
 
 class Member:
+    # On a busy machine a join is now and then never sent: the consumer reads on what it had and
+    # cannot commit. Whoever runs it would start it again.
+    STUCK_S = 10
+
     def __init__(self, bootstrap, name, variant):
         self.topic = name
-        self.consumer = KafkaConsumer(
+        self.begin = lambda: self.subscribed(KafkaConsumer(
             bootstrap_servers=bootstrap, group_id=name, enable_auto_commit=False,
             auto_offset_reset="earliest", fetch_max_wait_ms=100, session_timeout_ms=3000,
             heartbeat_interval_ms=300, max_poll_interval_ms=6000, reconnect_backoff_max_ms=500,
-            partition_assignment_strategy=[ASSIGNORS[variant]])
+            partition_assignment_strategy=[ASSIGNORS[variant]]))
+        self.consumer = self.begin()
+        self.refused_since = None
+
+    def subscribed(self, consumer):
         # A leader that joins before it knows the topic joins again when it does, and now and then
         # sends nothing any more after that.
-        self.consumer.partitions_for_topic(name)
-        self.consumer.subscribe([name])
+        consumer.partitions_for_topic(self.topic)
+        consumer.subscribe([self.topic])
+        return consumer
 
     def poll(self):
         polled = self.consumer.poll(timeout_ms=200, max_records=500)
@@ -128,8 +137,18 @@ class Member:
         return self.consumer.position(TopicPartition(self.topic, partition), timeout_ms=5000)
 
     def commit(self, offsets):
-        self.consumer.commit({TopicPartition(self.topic, partition): OffsetAndMetadata(n, "", -1)
-                              for partition, n in offsets.items()})
+        offsets = {TopicPartition(self.topic, partition): OffsetAndMetadata(n, "", -1)
+                   for partition, n in offsets.items()}
+        try:
+            self.consumer.commit(offsets)
+            self.refused_since = None
+        except RebalanceInProgressError:
+            self.refused_since = self.refused_since or time.monotonic()
+            if time.monotonic() - self.refused_since > self.STUCK_S:
+                # Closing would wait for the join.
+                self.consumer = self.begin()
+                self.refused_since = None
+            raise
 
     def close(self):
         self.consumer.close(autocommit=False)
