@@ -201,11 +201,14 @@ impl Groups {
         let is_same = old.topic_id == topic.id;
         let host = |index: i32| {
             let known = old.by_partition.get(index as usize).cloned().flatten();
+            let partition = topic.partition(index).cloned();
             if let Some(known) = known.filter(|_| is_same) {
+                if let Ok(partition) = partition {
+                    known.set_partition(partition);
+                }
                 return Some(known);
             }
-            let partition = topic.partition(index).ok()?;
-            let partition = Arc::clone(partition);
+            let partition = partition.ok()?;
             Some(Arc::new(ShardHost::new(
                 index,
                 partition,

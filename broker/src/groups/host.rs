@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ottla_coordinator::context::{Context, Now};
 use ottla_coordinator::effects::{Answer, Effects, Then, Ticket, Write, append_error};
 use ottla_coordinator::group::GroupShard;
@@ -29,7 +30,8 @@ use crate::topics::Partition;
 /// The shard of one partition.
 pub(super) struct ShardHost {
     index: i32,
-    partition: Arc<Partition>,
+    /// Replaced when it is led in another epoch.
+    partition: ArcSwap<Partition>,
     node: Weak<Node>,
     state: Mutex<State>,
     parked: Parked,
@@ -61,6 +63,7 @@ impl ShardHost {
         node: Weak<Node>,
     ) -> Self {
         let (state, parked) = (Mutex::new(State::New(config)), Parked::default());
+        let partition = ArcSwap::new(partition);
         Self { index, partition, node, state, parked }
     }
 
@@ -69,8 +72,13 @@ impl ShardHost {
         format!("{}-{}", super::OFFSETS_TOPIC, self.index)
     }
 
-    pub(super) fn partition(&self) -> &Partition {
-        &self.partition
+    pub(super) fn partition(&self) -> Arc<Partition> {
+        self.partition.load_full()
+    }
+
+    /// Goes on with the partition as it is led now.
+    pub(super) fn set_partition(&self, partition: Arc<Partition>) {
+        self.partition.store(partition);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -210,7 +218,7 @@ impl ShardHost {
 
     /// Appends what is to be written; the offset of the first record.
     fn append(&self, node: &Node, write: &Write, now_ms: i64) -> Result<i64, ErrorCode> {
-        let partition = &self.partition;
+        let partition = self.partition.load();
         let settings = partition.settings.load();
         if partition.isr_count < settings.min_insync_replicas {
             return Err(ErrorCode::NOT_ENOUGH_REPLICAS);
