@@ -127,6 +127,10 @@ func (a *administrator) commits(stop <-chan struct{}, group string) {
 		var found kadm.OffsetResponses
 		err := again("fetch "+group, func(ctx context.Context) (err error) {
 			found, err = a.admin.FetchOffsets(ctx, group)
+			// The answer has ids; a client that cannot ask for their names tells of none.
+			if _, unnamed := found[""]; err == nil && unnamed {
+				err = errors.New("the client does not know the topic's name")
+			}
 			return err
 		})
 		if err != nil {
