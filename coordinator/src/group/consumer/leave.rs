@@ -245,7 +245,10 @@ impl ConsumerGroup {
             }
         }
         let hash = self.hash_topics(names.topics(), cx.cluster);
-        records.push(records::group(group_id, self.epoch.wrapping_add(1), hash));
+        let epoch = self.epoch.wrapping_add(1);
+        records.push(records::group(group_id, epoch, hash));
+        // Should this not be written, the topics are looked at again.
+        self.hashed_at = Some((cx.cluster.version(), epoch));
         records
     }
 }
