@@ -104,7 +104,7 @@ ASSIGNORS = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionA
 
 
 class Member:
-    # On a busy machine a join is now and then never sent: the consumer reads on what it had and
+    # On a busy machine a consumer now and then stays in a rebalance: it reads on what it had and
     # cannot commit. Whoever runs it would start it again.
     STUCK_S = 10
 
