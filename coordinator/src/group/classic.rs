@@ -127,6 +127,11 @@ impl ClassicGroup {
         self.state.name()
     }
 
+    /// Whether it was loaded from a record that names no leader.
+    fn owes_rebalance(&self) -> bool {
+        self.leader.is_none() && !self.members.is_empty()
+    }
+
     /// Its generation.
     pub(super) fn generation(&self) -> i32 {
         self.generation
@@ -277,6 +282,8 @@ impl GroupShard {
             }
             if turn.group.members.len() > turn.config.max_size {
                 turn.prepare_rebalance("the group has more members than group.max.size");
+            } else if turn.group.owes_rebalance() {
+                turn.prepare_rebalance("it was a consumer group when it was left");
             }
             let turned = turn.effects(());
             if turned.write.is_some() || !turned.answers.is_empty() {

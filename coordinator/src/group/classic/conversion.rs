@@ -73,9 +73,14 @@ impl ClassicGroup {
         self.members.change(member_id, |member| member.assignment = assignment);
     }
 
-    /// The group's record as it is now.
-    pub(in crate::group) fn record(&self, group_id: &str) -> Record {
-        record::of(group_id, self, |_, member| &member.assignment)
+    /// The record of the converted group. One that has to rebalance says so: a restart before the
+    /// members have joined again would leave partitions without an owner.
+    pub(in crate::group) fn record(&self, group_id: &str, rebalance: bool) -> Record {
+        if rebalance {
+            record::of_rebalancing(group_id, self)
+        } else {
+            record::of(group_id, self, |_, member| &member.assignment)
+        }
     }
 }
 

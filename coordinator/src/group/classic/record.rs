@@ -40,6 +40,20 @@ pub(super) fn of<'g>(
     group: &'g ClassicGroup,
     assignment: impl Fn(&str, &'g Member) -> &'g [u8],
 ) -> Record {
+    record(group_id, &value_of(group, assignment))
+}
+
+/// The record of a group that has yet to rebalance: it names no leader, so that the members that
+/// are loaded from it rebalance at once. (Kafka reads it too: the first member leads then.)
+pub(super) fn of_rebalancing(group_id: &str, group: &ClassicGroup) -> Record {
+    let value = value_of(group, |_, member| &member.assignment);
+    record(group_id, &GroupMetadataValue { leader: None, ..value })
+}
+
+fn value_of<'g>(
+    group: &'g ClassicGroup,
+    assignment: impl Fn(&str, &'g Member) -> &'g [u8],
+) -> GroupMetadataValue<'g> {
     let member = |(id, member): (&'g Arc<str>, &'g Member)| MemberMetadata {
         member_id: id,
         group_instance_id: member.instance_id.as_deref(),
@@ -53,15 +67,14 @@ pub(super) fn of<'g>(
             .map_or(&[], |metadata| metadata),
         assignment: assignment(id, member),
     };
-    let value = GroupMetadataValue {
+    GroupMetadataValue {
         protocol_type: group.protocol_type().unwrap_or(""),
         generation: group.generation,
         protocol: group.protocol(),
         leader: group.leader.as_deref(),
         current_state_timestamp: group.state_since_ms.unwrap_or(-1),
         members: group.members.iter().map(member).collect(),
-    };
-    record(group_id, &value)
+    }
 }
 
 fn key(group_id: &str) -> Vec<u8> {
@@ -107,8 +120,10 @@ impl ClassicGroup {
             );
         }
         let empty = members.is_empty();
-        let leader = value.leader.and_then(|id| members.get_with_id(id)).map(|(id, _)| id);
-        let leader = leader.or(members.first_id()).cloned();
+        let leader = value.leader.and_then(|named| {
+            let found = members.get_with_id(named).map(|(id, _)| id);
+            found.or(members.first_id()).cloned()
+        });
         let mut group = Self {
             state: if empty { ClassicState::Empty } else { ClassicState::Stable },
             state_since_ms: (value.current_state_timestamp != -1)

@@ -228,7 +228,7 @@ impl ConsumerGroup {
         classic: ClassicGroup,
         rebalance: bool,
     ) -> Write {
-        records.push(classic.record(group_id));
+        records.push(classic.record(group_id, rebalance));
         self.becoming = Some(Box::new(classic));
         log::info!("consumer group {group_id} becomes a classic group");
         Write { records, then: Then::Downgrade { group: Arc::from(group_id), rebalance } }

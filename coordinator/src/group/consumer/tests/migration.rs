@@ -16,7 +16,7 @@ use ottla_protocol::wire::Message;
 use super::super::leave::ConsumerTimer;
 use super::world::*;
 use crate::context::Caller;
-use crate::effects::{Answer, JoinAnswer, SyncAnswer, Ticket};
+use crate::effects::{Answer, Effects, JoinAnswer, SyncAnswer, Ticket};
 use crate::group::config::{GroupConfig, MigrationPolicy};
 use crate::group::{Group, TimerKey};
 
@@ -358,6 +358,26 @@ fn a_downgrade_that_could_not_be_written_has_not_happened() {
     assert_eq!(world.kind(), "consumer");
     assert_eq!(world.group("g").members.len(), 2);
     assert_eq!(world.classic_beat(&classic, 1), ErrorCode::REBALANCE_IN_PROGRESS);
+}
+
+#[test]
+fn a_restart_before_the_members_join_again_does_not_end_the_rebalance() {
+    let (mut world, classic) = World::classic_group();
+    world.heartbeat(&join("new", &["t"]));
+    world.heartbeat(&beat("new", -1));
+    assert_eq!(world.kind(), "PreparingRebalance");
+
+    world.shard = world.reloaded(&world.log);
+    world.event(|shard, cx| {
+        let effects = shard.loaded(cx);
+        assert!(effects.iter().all(|one| one.write.is_none() && one.answers.is_empty()));
+        Effects::response(())
+    });
+    assert_eq!(world.kind(), "PreparingRebalance");
+    let generation = 2;
+    assert_eq!(world.classic_beat(&classic, generation), ErrorCode::REBALANCE_IN_PROGRESS);
+    let answer = world.join(&join_group(&classic, &subscription("t", &[0], 1)));
+    assert_eq!((answer.error, answer.generation), (ErrorCode::NONE, 3));
 }
 
 #[test]
