@@ -1,5 +1,6 @@
 """kafka-python: the protocol in plain Python."""
 
+import sys
 import time
 
 from kafka import (KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata,
@@ -9,7 +10,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from kafka.errors import BrokerResponseError, RebalanceInProgressError
+from kafka.errors import BrokerResponseError, RebalanceInProgressError, RetriableError
 
 from cases import Record, Refused, main
 
@@ -117,16 +118,35 @@ class Member:
             partition_assignment_strategy=[ASSIGNORS[variant]]))
         self.consumer = self.begin()
         self.refused_since = None
+        self.answered = time.monotonic()
 
     def subscribed(self, consumer):
         # A leader that joins before it knows the topic joins again when it does, and now and then
         # sends nothing any more after that.
-        consumer.partitions_for_topic(self.topic)
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                consumer.partitions_for_topic(self.topic)
+                break
+            except RetriableError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
         consumer.subscribe([self.topic])
         return consumer
 
     def poll(self):
-        polled = self.consumer.poll(timeout_ms=200, max_records=500)
+        try:
+            polled = self.consumer.poll(timeout_ms=200, max_records=500)
+        except RetriableError as error:
+            # While it looks for the coordinator of a broker that is not there, the client lets the
+            # failure of its metadata request through.
+            if time.monotonic() > self.answered + TIMEOUT_S:
+                raise
+            print("poll:", repr(error), file=sys.stderr, flush=True)
+            time.sleep(0.1)
+            return {}
+        self.answered = time.monotonic()
         return {where.partition: (records[0].offset, records[-1].offset + 1)
                 for where, records in polled.items()}
 
