@@ -25,11 +25,12 @@ pub(crate) const PREFIX_BYTES: usize = 4;
 /// let pool = FramePool::new(1 << 20);
 /// let mut reader = FrameReader::new(16);
 /// let stream = b"\0\0\0\x03abc\0\0\0\x01z";
-/// reader.space(&pool).unwrap()[..stream.len()].copy_from_slice(stream);
+/// reader.space(&pool).ok_or("no memory")?[..stream.len()].copy_from_slice(stream);
 /// reader.filled(stream.len());
-/// assert_eq!(&*reader.next_frame().unwrap().unwrap(), b"abc");
-/// assert_eq!(&*reader.next_frame().unwrap().unwrap(), b"z");
-/// assert!(reader.next_frame().unwrap().is_none());
+/// assert_eq!(reader.next_frame()?.as_deref(), Some(&b"abc"[..]));
+/// assert_eq!(reader.next_frame()?.as_deref(), Some(&b"z"[..]));
+/// assert!(reader.next_frame()?.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct FrameReader {
     frame_bytes_max: u32,

@@ -27,7 +27,7 @@
 //!     }
 //! }
 //!
-//! let listeners = vec!["127.0.0.1:0".parse().unwrap()];
+//! let listeners = vec!["127.0.0.1:0".parse()?];
 //! let config = ServerConfig { listeners, ..ServerConfig::default() };
 //! let server = Server::start(config, Arc::new(Echo))?;
 //! let mut client = TcpStream::connect(server.local_addrs()[0])?;
@@ -36,7 +36,7 @@
 //! client.read_exact(&mut answer)?;
 //! assert_eq!(&answer, b"\0\0\0\x02hi");
 //! assert_eq!(server.stop(Duration::from_secs(1)), Stopped::Drained);
-//! # Ok::<(), std::io::Error>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # The life of a request

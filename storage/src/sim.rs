@@ -31,7 +31,7 @@
 //! file.write_all_at(&[IoSlice::new(b" not synced")], 6)?;
 //!
 //! let after = disk.crash(7, CrashStyle::DropPending);
-//! assert_eq!(after.contents(Path::new("log")).unwrap(), b"synced");
+//! assert_eq!(after.contents(Path::new("log")).as_deref(), Some(&b"synced"[..]));
 //! # std::io::Result::Ok(())
 //! ```
 
