@@ -43,7 +43,7 @@ impl ClusterView for AnyTopic {
         Some(TopicFacts { id: Uuid::ONE, partition_count: 1_000 })
     }
 
-    fn topic_name(&self, _: Uuid) -> Option<Arc<str>> {
+    fn topic_name(&self, _: Uuid) -> Option<&str> {
         None
     }
 

@@ -1,7 +1,5 @@
 //! What the coordinator is told of the world around it.
 
-use std::sync::Arc;
-
 use ottla_protocol::uuid::Uuid;
 
 /// The time, on two clocks.
@@ -63,7 +61,7 @@ pub trait ClusterView {
     /// The topic of this name.
     fn topic(&self, name: &str) -> Option<TopicFacts>;
     /// The name of the topic with this id.
-    fn topic_name(&self, id: Uuid) -> Option<Arc<str>>;
+    fn topic_name(&self, id: Uuid) -> Option<&str>;
     /// Calls `visit` with each topic, internal ones too, in the order of their names.
     fn for_each_topic(&self, visit: &mut dyn FnMut(&str, TopicFacts));
     /// The racks of the brokers that have the partition, where they are in one.

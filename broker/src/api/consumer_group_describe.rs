@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ottla_coordinator::group::consumer::DescribeNotes;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::consumer_group_describe::{
     ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribedGroup,
@@ -19,16 +18,14 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
     check_count(request.group_ids.len(), GROUPS_MAX)?;
     node.groups.look(node, &request.group_ids, |shards, context| {
         let asked = || request.group_ids.iter().zip(shards);
-        let notes = asked().map(|(group_id, shard)| match shard {
-            Ok(shard) => {
-                (shard.describe_notes(group_id, context), shard.why_not_consumer(group_id))
-            }
-            Err(_) => (DescribeNotes::default(), String::new()),
+        let reasons = asked().map(|(group_id, shard)| match shard {
+            Ok(shard) => shard.why_not_consumer(group_id),
+            Err(_) => String::new(),
         });
-        let notes: Vec<_> = notes.collect();
-        let groups = asked().zip(&notes).map(|((group_id, shard), (notes, reason))| {
+        let reasons: Vec<String> = reasons.collect();
+        let groups = asked().zip(&reasons).map(|((group_id, shard), reason)| {
             let mut group = match shard {
-                Ok(shard) => shard.describe_consumer(group_id, notes),
+                Ok(shard) => shard.describe_consumer(group_id, context),
                 Err(error_code) => {
                     DescribedGroup { error_code: *error_code, group_id, ..Default::default() }
                 }

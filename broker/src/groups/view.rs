@@ -23,8 +23,8 @@ impl ClusterView for View {
         self.0.topics().by_name(name).map(|topic| facts(topic))
     }
 
-    fn topic_name(&self, id: Uuid) -> Option<Arc<str>> {
-        self.0.topics().by_id(id).map(|topic| Arc::clone(&topic.name))
+    fn topic_name(&self, id: Uuid) -> Option<&str> {
+        self.0.topics().by_id(id).map(|topic| &*topic.name)
     }
 
     fn for_each_topic(&self, visit: &mut dyn FnMut(&str, TopicFacts)) {

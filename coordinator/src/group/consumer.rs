@@ -47,7 +47,6 @@ use super::classic::ClassicGroup;
 use super::state::{CommitFence, GroupState, OffsetExpiry};
 use crate::context::{ClusterView, TopicFacts};
 use crate::record::Record;
-pub use describe::DescribeNotes;
 pub use heartbeat::ConsumerHeartbeatAnswer;
 pub(super) use leave::ConsumerTimer;
 use member::{Member, Names};
@@ -242,7 +241,7 @@ impl ConsumerGroup {
     /// Whether the member subscribes to the topic of this id.
     fn subscribes(&self, member: &Member, topic: Uuid, cluster: &dyn ClusterView) -> bool {
         let Some(name) = cluster.topic_name(topic) else { return false };
-        let has = |names: &Names| names.binary_search_by(|one| (**one).cmp(&*name)).is_ok();
+        let has = |names: &Names| names.binary_search_by(|one| (**one).cmp(name)).is_ok();
         has(&member.names)
             || member
                 .regex()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ottla_coordinator::context::{Caller, Context};
+use ottla_coordinator::context::Caller;
 use ottla_coordinator::effects::{Effects, Ticket};
 use ottla_coordinator::group::GroupShard;
 use ottla_coordinator::group::config::GroupConfig;
@@ -371,11 +371,10 @@ fn records(world: &mut World) {
     for effects in after_load {
         let _ = world.carry_out(effects);
     }
-    let cx = Context { now: world.now, cluster: &world.topics, fresh_id: Uuid::ONE };
+    let cx = world.context();
     for listed in world.shard.list() {
         let _ = world.shard.describe_classic(listed.group_id, 6);
-        let notes = world.shard.describe_notes(listed.group_id, &cx);
-        let _ = world.shard.describe_consumer(listed.group_id, &notes);
+        let _ = world.shard.describe_consumer(listed.group_id, &cx);
         let all = OffsetFetchRequestGroup {
             group_id: listed.group_id,
             topics: None,

@@ -266,7 +266,7 @@ impl World {
             return;
         }
         let (topic, partition) = *self.chance.pick(&owned);
-        if let Some(topic) = self.topics.topic_name(topic) {
+        if let Some(topic) = self.topics.topic_name(topic).map(str::to_owned) {
             let error = self.commit(&by, &topic, partition);
             let expected = [
                 ErrorCode::NONE,
@@ -496,8 +496,7 @@ impl World {
         if !(0..facts.partition_count).contains(&partition) {
             return ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
         }
-        let notes = self.describe_notes(&self.shard, &by.group);
-        let described = self.shard.describe_consumer(&by.group, &notes);
+        let described = self.shard.describe_consumer(&by.group, &self.context());
         if described.members.is_empty() && by.generation < 0 {
             return ErrorCode::NONE;
         }

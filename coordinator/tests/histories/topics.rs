@@ -1,7 +1,6 @@
 //! The topics of a world.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use ottla_coordinator::context::{ClusterView, GroupOverrides, TopicFacts};
 use ottla_protocol::uuid::Uuid;
@@ -56,9 +55,9 @@ impl ClusterView for Topics {
         self.topics.get(name).copied()
     }
 
-    fn topic_name(&self, id: Uuid) -> Option<Arc<str>> {
+    fn topic_name(&self, id: Uuid) -> Option<&str> {
         let found = self.topics.iter().find(|(_, facts)| facts.id == id);
-        found.map(|(name, _)| Arc::from(name.as_str()))
+        found.map(|(name, _)| name.as_str())
     }
 
     fn for_each_topic(&self, visit: &mut dyn FnMut(&str, TopicFacts)) {

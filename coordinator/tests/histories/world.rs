@@ -7,7 +7,6 @@ use ottla_coordinator::context::{Caller, Context, Now};
 use ottla_coordinator::effects::{Answer, Effects, Ticket};
 use ottla_coordinator::group::GroupShard;
 use ottla_coordinator::group::config::GroupConfig;
-use ottla_coordinator::group::consumer::DescribeNotes;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::internal::classic_group::GroupMetadataValue;
 use ottla_protocol::internal::{GroupKey, read_value};
@@ -281,8 +280,7 @@ impl World {
                 && listed.group_state == "Empty"
                 && listed.protocol_type.is_empty();
             if !is_nothing {
-                let notes = self.describe_notes(shard, listed.group_id);
-                let mut consumer = shard.describe_consumer(listed.group_id, &notes);
+                let mut consumer = shard.describe_consumer(listed.group_id, &self.context());
                 consumer.members.sort_by_key(|member| member.member_id.to_owned());
                 let shown = GroupShown {
                     state: listed.group_state.to_owned(),
@@ -302,7 +300,7 @@ impl World {
             topics: None,
             ..OffsetFetchRequestGroup::default()
         };
-        let cx = Context { now: self.now, cluster: &self.topics, fresh_id: Uuid::ONE };
+        let cx = self.context();
         let response = shard.fetch_offsets(&request, false, 9, &cx);
         assert_eq!(response.error_code, ErrorCode::NONE);
         let partitions = response
@@ -323,7 +321,7 @@ impl World {
                 topics: None,
                 ..OffsetFetchRequestGroup::default()
             };
-            let cx = Context { now: self.now, cluster: &self.topics, fresh_id: Uuid::ONE };
+            let cx = self.context();
             let response = self.shard.fetch_offsets(&request, true, 9, &cx);
             for topic in response.topics {
                 for partition in topic.partitions {
@@ -342,8 +340,7 @@ impl World {
     /// A group's state and its members' ids. A group that is not there is dead.
     pub(super) fn describe(&self, group: &str) -> (String, BTreeSet<String>) {
         if self.is_consumer_group(group) {
-            let notes = self.describe_notes(&self.shard, group);
-            let described = self.shard.describe_consumer(group, &notes);
+            let described = self.shard.describe_consumer(group, &self.context());
             let members = described.members.iter().map(|member| member.member_id.to_owned());
             return (described.group_state.to_owned(), members.collect());
         }
@@ -356,9 +353,9 @@ impl World {
         self.shard.list().any(|listed| listed.group_id == group && listed.group_type == "consumer")
     }
 
-    pub(super) fn describe_notes(&self, shard: &GroupShard, group: &str) -> DescribeNotes {
-        let cx = Context { now: self.now, cluster: &self.topics, fresh_id: Uuid::ONE };
-        shard.describe_notes(group, &cx)
+    /// What surrounds a look at the shard.
+    pub(super) fn context(&self) -> Context<'_> {
+        Context { now: self.now, cluster: &self.topics, fresh_id: Uuid::ONE }
     }
 
     /// The generation of a classic group as far as it was told to anybody or written.

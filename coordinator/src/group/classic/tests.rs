@@ -38,7 +38,7 @@ impl ClusterView for NoTopics {
         None
     }
 
-    fn topic_name(&self, _: Uuid) -> Option<Arc<str>> {
+    fn topic_name(&self, _: Uuid) -> Option<&str> {
         None
     }
 

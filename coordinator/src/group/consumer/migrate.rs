@@ -303,20 +303,12 @@ pub(super) fn assignment_bytes(
     version: i16,
     cluster: &dyn ClusterView,
 ) -> Arc<[u8]> {
-    let topics: Vec<(Arc<str>, Vec<i32>)> = by_topic(partitions.iter().copied())
-        .into_iter()
-        .filter_map(|(topic, numbers)| Some((cluster.topic_name(topic)?, numbers)))
-        .collect();
-    let assignment = ConsumerProtocolAssignment {
-        assigned_partitions: topics
-            .iter()
-            .map(|(topic, partitions)| AssignedTopicPartition {
-                topic,
-                partitions: partitions.clone(),
-            })
-            .collect(),
-        user_data: None,
-    };
+    let topics = by_topic(partitions.iter().copied()).into_iter().filter_map(|(id, partitions)| {
+        let topic = cluster.topic_name(id)?;
+        Some(AssignedTopicPartition { topic, partitions })
+    });
+    let assignment =
+        ConsumerProtocolAssignment { assigned_partitions: topics.collect(), user_data: None };
     let body = assignment.to_bytes(version).expect("topic names fit into their length");
     [&version.to_be_bytes()[..], &body].concat().into()
 }

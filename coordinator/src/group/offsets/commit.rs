@@ -1,7 +1,5 @@
 //! OffsetCommit.
 
-use std::sync::Arc;
-
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::internal::offset::{OffsetCommitKey, OffsetCommitValue};
 use ottla_protocol::messages::offset_commit::{
@@ -23,9 +21,9 @@ const TOPIC_IDS: i16 = 10;
 const HAS_NOT_FOUND: i16 = 9;
 
 /// A topic that a request names, as far as it is known.
-struct Asked {
+struct Asked<'a> {
     /// Its name, where the request has only the id.
-    name: Option<Arc<str>>,
+    name: Option<&'a str>,
     facts: Option<TopicFacts>,
 }
 
@@ -131,7 +129,7 @@ impl GroupShard {
                 }
                 let key = OffsetCommitKey {
                     group: request.group_id,
-                    topic: asked.name.as_deref().unwrap_or(topic.name),
+                    topic: asked.name.unwrap_or(topic.name),
                     partition: index,
                 };
                 let value = OffsetCommitValue {
@@ -160,13 +158,12 @@ impl GroupShard {
     }
 }
 
-fn ask(topic: &OffsetCommitRequestTopic<'_>, by_id: bool, cx: &Context<'_>) -> Asked {
+fn ask<'a>(topic: &OffsetCommitRequestTopic<'_>, by_id: bool, cx: &Context<'a>) -> Asked<'a> {
     if !by_id {
         return Asked { name: None, facts: cx.cluster.topic(topic.name) };
     }
     let name = cx.cluster.topic_name(topic.topic_id);
     let facts = name
-        .as_deref()
         .and_then(|name| cx.cluster.topic(name))
         .filter(|facts| facts.id == topic.topic_id && facts.id != Uuid::ZERO);
     Asked { name, facts }

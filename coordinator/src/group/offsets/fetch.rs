@@ -63,8 +63,8 @@ impl GroupShard {
     ) -> OffsetFetchResponseTopics<'s> {
         let name = by_id.then(|| cx.cluster.topic_name(topic.topic_id));
         let is_unknown = matches!(name, Some(None));
-        let number = match &name {
-            Some(name) => name.as_deref().and_then(|name| self.offsets.topics.find(name)),
+        let number = match name {
+            Some(name) => name.and_then(|name| self.offsets.topics.find(name)),
             None => self.offsets.topics.find(topic.name),
         };
         let partitions = topic.partition_indexes.iter().map(|&partition| {

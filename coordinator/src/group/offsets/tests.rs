@@ -32,8 +32,8 @@ impl ClusterView for Topics {
         self.0.get(name).copied()
     }
 
-    fn topic_name(&self, id: Uuid) -> Option<Arc<str>> {
-        self.0.iter().find(|(_, facts)| facts.id == id).map(|(name, _)| Arc::from(name.as_str()))
+    fn topic_name(&self, id: Uuid) -> Option<&str> {
+        self.0.iter().find(|(_, facts)| facts.id == id).map(|(name, _)| name.as_str())
     }
 
     fn for_each_topic(&self, visit: &mut dyn FnMut(&str, TopicFacts)) {

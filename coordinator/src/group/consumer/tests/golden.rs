@@ -242,7 +242,7 @@ fn record((key, value): &(&str, &str)) -> Record {
 }
 
 fn world() -> World {
-    let world = World::new(GroupConfig::default());
+    let mut world = World::new(GroupConfig::default());
     world.topics.put_with_id("t", T, 3);
     world.topics.put_with_id("u", U, 2);
     world

@@ -414,8 +414,7 @@ fn a_group_is_described() {
     world.heartbeat(&owning("a", 2, &[(topic, &[0, 1]), (gone, &[0])]));
     world.topics.drop("gone");
     let cx = context(&world.topics, world.now_ms, ottla_protocol::uuid::Uuid::ZERO);
-    let notes = world.shard.describe_notes("g", &cx);
-    let group = world.shard.describe_consumer("g", &notes);
+    let group = world.shard.describe_consumer("g", &cx);
     assert_eq!((group.error_code, group.group_id), (ErrorCode::NONE, "g"));
     assert_eq!((group.group_epoch, group.assignment_epoch), (3, 3));
     assert_eq!((group.group_state, group.assignor_name), ("Reconciling", "range"));
@@ -434,8 +433,7 @@ fn a_group_is_described() {
     assert!(b.assignment.topic_partitions.is_empty());
 
     for (id, error) in [("x", ErrorCode::GROUP_ID_NOT_FOUND), ("", ErrorCode::INVALID_GROUP_ID)] {
-        let notes = world.shard.describe_notes(id, &cx);
-        assert_eq!(world.shard.describe_consumer(id, &notes).error_code, error);
+        assert_eq!(world.shard.describe_consumer(id, &cx).error_code, error);
     }
 }
 
@@ -444,7 +442,7 @@ fn a_broker_without_the_protocol_knows_no_such_request() {
     let mut world = World::new(GroupConfig { consumer_groups: false, ..GroupConfig::default() });
     let answer = world.heartbeat(&join("a", &["t"]));
     assert_eq!(answer.error, ErrorCode::UNSUPPORTED_VERSION);
-    let notes = Default::default();
-    let group = world.shard.describe_consumer("g", &notes);
+    let cx = context(&world.topics, world.now_ms, ottla_protocol::uuid::Uuid::ZERO);
+    let group = world.shard.describe_consumer("g", &cx);
     assert_eq!(group.error_code, ErrorCode::UNSUPPORTED_VERSION);
 }

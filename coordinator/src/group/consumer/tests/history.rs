@@ -146,7 +146,7 @@ fn names(bits: u8) -> Vec<&'static str> {
 
 impl History {
     fn new() -> Self {
-        let world = World::new(GroupConfig::default());
+        let mut world = World::new(GroupConfig::default());
         world.topics.put("t0", 3);
         world.topics.put("t1", 2);
         Self { world, clients: Vec::new(), next_id: 0, away: Vec::new() }

@@ -126,7 +126,7 @@ impl History {
             consumer_migration_policy: MigrationPolicy::Upgrade,
             ..GroupConfig::default()
         };
-        let world = World::new(config);
+        let mut world = World::new(config);
         world.topics.put("t", 3);
         Self { world, clients: Vec::new(), next_id: 0 }
     }

@@ -1,6 +1,5 @@
 //! A shard with a log, a clock and topics around it.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,57 +20,54 @@ use crate::record::{Origin, Record};
 /// Topics that tests make and drop.
 #[derive(Default)]
 pub(super) struct Topics {
-    topics: RefCell<BTreeMap<Arc<str>, TopicFacts>>,
-    version: Cell<u64>,
+    topics: BTreeMap<Arc<str>, TopicFacts>,
+    version: u64,
 }
 
 impl Topics {
     /// Makes a topic, or gives it so many partitions.
-    pub(super) fn put(&self, name: &str, partition_count: i32) -> Uuid {
-        let version = self.version.get() + 1;
-        self.version.set(version);
-        let mut topics = self.topics.borrow_mut();
-        let fresh = TopicFacts { id: Uuid::from_u64s(7, version), partition_count };
-        let facts = topics.entry(Arc::from(name)).or_insert(fresh);
+    pub(super) fn put(&mut self, name: &str, partition_count: i32) -> Uuid {
+        self.version += 1;
+        let fresh = TopicFacts { id: Uuid::from_u64s(7, self.version), partition_count };
+        let facts = self.topics.entry(Arc::from(name)).or_insert(fresh);
         facts.partition_count = partition_count;
         facts.id
     }
 
     /// Makes a topic with this id.
-    pub(super) fn put_with_id(&self, name: &str, id: Uuid, partition_count: i32) {
-        self.version.set(self.version.get() + 1);
+    pub(super) fn put_with_id(&mut self, name: &str, id: Uuid, partition_count: i32) {
+        self.version += 1;
         let facts = TopicFacts { id, partition_count };
-        self.topics.borrow_mut().insert(Arc::from(name), facts);
+        self.topics.insert(Arc::from(name), facts);
     }
 
     /// Goes on as if at this version.
-    pub(super) fn set_version(&self, version: u64) {
-        self.version.set(version);
+    pub(super) fn set_version(&mut self, version: u64) {
+        self.version = version;
     }
 
     /// Drops a topic.
-    pub(super) fn drop(&self, name: &str) {
-        self.version.set(self.version.get() + 1);
-        self.topics.borrow_mut().remove(name);
+    pub(super) fn drop(&mut self, name: &str) {
+        self.version += 1;
+        self.topics.remove(name);
     }
 }
 
 impl ClusterView for Topics {
     fn version(&self) -> u64 {
-        self.version.get()
+        self.version
     }
 
     fn topic(&self, name: &str) -> Option<TopicFacts> {
-        self.topics.borrow().get(name).copied()
+        self.topics.get(name).copied()
     }
 
-    fn topic_name(&self, id: Uuid) -> Option<Arc<str>> {
-        let topics = self.topics.borrow();
-        topics.iter().find(|(_, facts)| facts.id == id).map(|(name, _)| Arc::clone(name))
+    fn topic_name(&self, id: Uuid) -> Option<&str> {
+        self.topics.iter().find(|(_, facts)| facts.id == id).map(|(name, _)| &**name)
     }
 
     fn for_each_topic(&self, visit: &mut dyn FnMut(&str, TopicFacts)) {
-        self.topics.borrow().iter().for_each(|(name, facts)| visit(name, *facts));
+        self.topics.iter().for_each(|(name, facts)| visit(name, *facts));
     }
 
     fn group_overrides(&self, _: &str) -> GroupOverrides {
