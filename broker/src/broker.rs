@@ -384,3 +384,6 @@ fn register(node: &Node, bootstrap: &Records) -> Result<(), BrokerError> {
         })
         .map_err(|Refusal(error)| failed("cannot register in the metadata log")(&error))
 }
+
+#[cfg(test)]
+mod tests;

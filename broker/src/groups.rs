@@ -12,7 +12,7 @@ mod settings;
 mod view;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use ottla_coordinator::context::Context;
@@ -174,10 +174,13 @@ impl Groups {
         Ok(())
     }
 
-    /// Takes on the partitions of the groups' topic that are served now, and gives up those of a
-    /// topic that is gone.
+    /// Takes on the partitions of the groups' topic that are served now, and gives up those that
+    /// are not, or not any more. What was given up is loaded anew when it comes back.
     pub fn follow(&self, node: &Node) {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = self.changing();
+        if self.is_stopping.load(Ordering::SeqCst) {
+            return;
+        }
         let topic = node.topics.by_name(OFFSETS_TOPIC);
         let old = self.hosts.load_full();
         let mut hosts = Hosts::default();
@@ -200,15 +203,12 @@ impl Groups {
     fn hosts_of(&self, node: &Node, topic: &Topic, old: &Hosts) -> Hosts {
         let is_same = old.topic_id == topic.id;
         let host = |index: i32| {
+            let partition = topic.partition(index).cloned().ok()?;
             let known = old.by_partition.get(index as usize).cloned().flatten();
-            let partition = topic.partition(index).cloned();
-            if let Some(known) = known.filter(|_| is_same) {
-                if let Ok(partition) = partition {
-                    known.set_partition(partition);
-                }
+            if let Some(known) = known.filter(|known| is_same && !known.is_closed()) {
+                known.set_partition(partition);
                 return Some(known);
             }
-            let partition = partition.ok()?;
             Some(Arc::new(ShardHost::new(
                 index,
                 partition,
@@ -236,12 +236,25 @@ impl Groups {
         }
     }
 
+    /// Gives up what lies in a log directory that has failed: nothing can be written there.
+    pub(crate) fn close_offline(&self) {
+        let is_offline = |host: &Arc<ShardHost>| !host.partition().log.log_dir().is_online();
+        for host in self.all().into_iter().filter(is_offline) {
+            host.close(ErrorCode::NOT_COORDINATOR);
+        }
+    }
+
     /// Answers all that wait, and takes no more.
     pub fn stop(&self) {
+        let _changing = self.changing();
         self.is_stopping.store(true, Ordering::SeqCst);
         for host in self.all() {
             host.close(ErrorCode::COORDINATOR_NOT_AVAILABLE);
         }
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn all(&self) -> Vec<Arc<ShardHost>> {

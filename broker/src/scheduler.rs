@@ -101,6 +101,7 @@ fn housekeeping(node: &Node) {
     said(node, node.logs.flush_due(now_ms));
     node.logs.remove_due_files(now_ms);
     node.serve_unopened();
+    node.groups.close_offline();
     if let Err(error) = node.cluster.snapshot_if_due(now_ms) {
         node.failures.say(log::Level::Error, format_args!("metadata snapshot: {error}"));
     }

@@ -89,6 +89,10 @@ impl ShardHost {
         matches!(*self.state(), State::New(_))
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(*self.state(), State::Closed(_))
+    }
+
     pub(super) fn set_config(&self, config: Arc<GroupConfig>) {
         match &mut *self.state() {
             State::New(known) | State::Loading(known) => *known = config,

@@ -1,0 +1,163 @@
+//! What groups notice of who leads their partition.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use ottla_coordinator::context::Caller;
+use ottla_metadata::controller::Records;
+use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use ottla_protocol::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use ottla_protocol::metadata::MetadataRecord;
+use ottla_protocol::metadata::topic::PartitionChangeRecord;
+use tempfile::TempDir;
+
+use super::Broker;
+use crate::cli::Start;
+use crate::config::StaticConfig;
+use crate::delayed::{DelayedOperation, Event, OperationId};
+use crate::groups::OFFSETS_TOPIC;
+use crate::node::Node;
+use crate::topics::Partition;
+
+const GROUP: &str = "g";
+
+/// A broker with one partition of groups and the topic "t".
+fn broker() -> (Broker, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut statics = StaticConfig::standalone(dir.path().to_str().unwrap());
+        for setting in ["listeners=PLAINTEXT://127.0.0.1:0", "offsets.topic.num.partitions=1"] {
+            statics.set_override(setting).unwrap();
+        }
+        Start::new(statics).unwrap()
+    };
+    // The free port that a start has found may be gone again when it listens.
+    let broker = (0..5).find_map(|_| Broker::start(start()).ok()).expect("a broker starts");
+    broker.node.auto_create(&["t"]);
+    broker.node.groups.prepare(&broker.node).unwrap();
+    (broker, dir)
+}
+
+fn partition(node: &Node) -> Result<Arc<Partition>, ErrorCode> {
+    node.topics.by_name(OFFSETS_TOPIC).unwrap().partition(0).cloned()
+}
+
+/// Changes the partition of the groups, as an election or a reassignment does.
+fn change(node: &Node, change: PartitionChangeRecord) {
+    let topic_id = node.topics.by_name(OFFSETS_TOPIC).unwrap().id;
+    let change = PartitionChangeRecord { partition_id: 0, topic_id, ..change };
+    let mut records = Records::new();
+    records.push(&MetadataRecord::PartitionChange(change), 0);
+    node.change_partitions(|_| (records, ())).unwrap();
+}
+
+/// Commits an offset of partition 0 of "t".
+fn commit(node: &Node, committed_offset: i64) -> ErrorCode {
+    let partition = OffsetCommitRequestPartition { committed_offset, ..Default::default() };
+    let topic =
+        OffsetCommitRequestTopic { name: "t", partitions: vec![partition], ..Default::default() };
+    let request =
+        OffsetCommitRequest { group_id: GROUP, topics: vec![topic], ..Default::default() };
+    let caller = Caller { client_id: "test", client_host: "/127.0.0.1", version: 9 };
+    let committed = node
+        .groups
+        .run(node, GROUP, |shard, context| shard.commit_offsets(&request, &caller, context));
+    committed.map_or_else(|error| error, |told| told.topics[0].partitions[0].error_code)
+}
+
+/// The offset that is committed of partition 0 of "t", as soon as the groups are loaded.
+fn committed(node: &Node) -> Result<i64, ErrorCode> {
+    let topic =
+        OffsetFetchRequestTopics { name: "t", partition_indexes: vec![0], ..Default::default() };
+    let request = OffsetFetchRequestGroup {
+        group_id: GROUP,
+        topics: Some(vec![topic]),
+        ..Default::default()
+    };
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let told = node.groups.look(node, &[GROUP], |shards, context| {
+            let answer = shards[0]?.fetch_offsets(&request, false, 9, context);
+            Ok(answer.topics[0].partitions[0].committed_offset)
+        });
+        if told != Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS) || Instant::now() > deadline {
+            return told;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Counts what it is told of.
+#[derive(Default)]
+struct Appends(AtomicUsize);
+
+impl DelayedOperation for Appends {
+    fn on_event(&self, event: Event) {
+        if matches!(event, Event::Appended(_)) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn on_deadline(&self) {}
+}
+
+#[test]
+fn groups_write_in_the_epoch_that_their_partition_is_led_in() {
+    let (broker, _dir) = broker();
+    let node = &broker.node;
+    assert_eq!(commit(node, 1), ErrorCode::NONE);
+    let before = partition(node).unwrap();
+
+    change(node, PartitionChangeRecord { leader: 1, ..Default::default() });
+    let led = partition(node).unwrap();
+    assert_eq!(led.leader_epoch, before.leader_epoch + 1);
+    let waiting = Arc::new(Appends::default());
+    led.fetches.add(OperationId::next(), waiting.clone());
+    let offset = led.log.offsets().log_end_offset;
+    assert_eq!(commit(node, 2), ErrorCode::NONE);
+    assert_eq!(led.log.epoch_for_offset(offset), Some(led.leader_epoch));
+    assert_eq!(waiting.0.load(Ordering::SeqCst), 1, "who waits for records is told of them");
+    assert_eq!(committed(node), Ok(2));
+    broker.stop().unwrap();
+}
+
+#[test]
+fn groups_go_with_their_partition_and_come_back_with_it() {
+    let (broker, _dir) = broker();
+    let node = &broker.node;
+    assert_eq!(commit(node, 1), ErrorCode::NONE);
+
+    let replicas = |id| PartitionChangeRecord {
+        replicas: Some(vec![id]),
+        isr: Some(vec![id]),
+        leader: id,
+        ..Default::default()
+    };
+    change(node, replicas(2));
+    assert!(partition(node).is_err(), "it is another broker's");
+    assert_eq!(commit(node, 2), ErrorCode::NOT_COORDINATOR);
+    assert_eq!(committed(node), Err(ErrorCode::NOT_COORDINATOR));
+
+    change(node, replicas(1));
+    assert_eq!(committed(node), Ok(1), "they are read from the log");
+    assert_eq!(commit(node, 3), ErrorCode::NONE);
+    assert_eq!(committed(node), Ok(3));
+    broker.stop().unwrap();
+}
+
+#[test]
+fn groups_go_with_the_directory_of_their_partition() {
+    let (broker, _dir) = broker();
+    let node = &broker.node;
+    assert_eq!(commit(node, 1), ErrorCode::NONE);
+    partition(node).unwrap().log.log_dir().take_offline("a test");
+    assert_eq!(commit(node, 2), ErrorCode::NOT_COORDINATOR);
+    node.groups.close_offline();
+    assert_eq!(committed(node), Err(ErrorCode::NOT_COORDINATOR));
+    // Its only directory is gone, so that it cannot stop cleanly.
+    let _ = broker.stop();
+}
