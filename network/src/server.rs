@@ -125,13 +125,16 @@ impl Server {
             running.change(|threads| threads.forced = true);
         }
         let until = Instant::now() + deadline;
+        let cuts = running.now().cuts;
         acceptor.stop();
         // The Acceptor first: else it could give a connection to a Processor that has ended.
         running.wait(until, |threads| threads.acceptors == 0 || threads.forced);
         shared.roster.stop(DRAIN);
         let drained = running.wait(until, |threads| threads.processors == 0 || threads.forced);
-        let drained = drained.processors == 0;
+        // A second stop may have ended them before this thread could look.
+        let drained = drained.processors == 0 && drained.cuts == cuts;
         if !drained {
+            running.change(|threads| threads.cuts += 1);
             shared.roster.stop(FORCE);
         }
         shared.channel.close(!drained);

@@ -19,6 +19,8 @@ pub(crate) struct Threads {
     pub(crate) handlers: usize,
     /// A second stop wants the first to wait no longer.
     pub(crate) forced: bool,
+    /// How often a stop has told Processors to end whatever is in flight.
+    pub(crate) cuts: usize,
 }
 
 impl Threads {
@@ -45,6 +47,10 @@ impl Running {
             self.change(|threads| *count(threads) -= 1);
         }
         result.map(drop)
+    }
+
+    pub(crate) fn now(&self) -> Threads {
+        *self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Threads)) {
