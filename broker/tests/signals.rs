@@ -110,7 +110,8 @@ fn a_failing_broker_is_told_by_the_exit_code() {
 #[test]
 fn nobody_has_to_listen() {
     let dir = tempfile::tempdir().unwrap();
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // An address that nobody else here uses, so that its free port stays free.
+    let address = std::net::TcpListener::bind("127.8.9.10:0").unwrap().local_addr().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_ottla"))
         .arg("--data")
         .arg(dir.path())

@@ -12,8 +12,8 @@ use crate::harness::{PATIENCE, TestBroker, batch, fetch_request};
 
 /// Longer than any test: who waits so long was not woken.
 const LONG_MS: i32 = 600_000;
-/// Longer than anything here takes but a forgotten wake-up.
-const SOON: Duration = Duration::from_secs(5);
+/// Longer than anything here takes on a busy machine, and far shorter than a forgotten wake-up.
+const SOON: Duration = PATIENCE;
 
 fn waiting(topic: &str, topic_id: Uuid, offset: i64) -> FetchRequest<'_> {
     FetchRequest { max_wait_ms: LONG_MS, ..fetch_request(topic, topic_id, offset) }

@@ -27,7 +27,7 @@ use ottla_protocol::messages::sync_group::{
     SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
 };
 
-use crate::harness::{Client, TestBroker};
+use crate::harness::{Client, PATIENCE, TestBroker};
 
 fn broker() -> TestBroker {
     TestBroker::with(&["group.initial.rebalance.delay.ms=0", "offsets.topic.num.partitions=3"])
@@ -164,12 +164,12 @@ pub(super) fn committed(client: &mut Client, group_id: &str) -> Vec<(String, i32
 /// Each group's id, state and type, by id.
 fn groups(client: &mut Client) -> Vec<(String, String, String)> {
     // Right after a start the groups may not be loaded yet.
-    let mut tries = 0;
+    let begun = std::time::Instant::now();
     loop {
         let answer = client.call(ApiKey::ListGroups, 5, &ListGroupsRequest::default());
         let response: ListGroupsResponse<'_> = answer.message();
-        if response.error_code == ErrorCode::COORDINATOR_LOAD_IN_PROGRESS && tries < 500 {
-            tries += 1;
+        let loads = response.error_code == ErrorCode::COORDINATOR_LOAD_IN_PROGRESS;
+        if loads && begun.elapsed() < PATIENCE {
             std::thread::sleep(std::time::Duration::from_millis(10));
             continue;
         }
