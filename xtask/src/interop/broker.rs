@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -16,6 +16,9 @@ use super::toolbox::Toolbox;
 /// Apache Kafka needs up to 15 seconds on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// Below are ports that other programs are known by.
+const PORT_MIN: u16 = 10_000;
 
 /// Which broker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,10 +51,7 @@ impl<'a> Site<'a> {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(&folder)?;
-        // Both are held until both are known, so that they differ.
-        let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-        let [port, controller_port] =
-            [listeners[0].local_addr()?.port(), listeners[1].local_addr()?.port()];
+        let [port, controller_port] = free_ports()?;
         let data = folder.join("data");
         let settings = fs::read_to_string(toolbox.sources.join("server.properties"))?
             .replace("@PORT@", &port.to_string())
@@ -206,6 +206,24 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Two ports that nobody listens on, below those that the system gives out by itself. One of the
+/// latter might be taken while the broker is down: by anybody who listens on any port, by anybody's
+/// connection, even by that of a client to this very port, which then talks to itself.
+fn free_ports() -> Result<[u16; 2]> {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
+    let end: u16 = range.split_whitespace().next().context("no range of ports")?.parse()?;
+    let ports = PORT_MIN..end.max(PORT_MIN);
+    // Runs that begin at the same time begin to look at different places.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos() as usize;
+    let first = now.wrapping_add(std::process::id() as usize) % ports.len().max(1);
+    // Where the system gives out all ports, it has to give out these.
+    let candidates = ports.clone().skip(first).chain(ports.take(first)).chain([0, 0]);
+    // Both are held until both are known, so that they differ.
+    let mut free = candidates.filter_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
+    let (Some(one), Some(other)) = (free.next(), free.next()) else { bail!("no port is free") };
+    Ok([one.local_addr()?.port(), other.local_addr()?.port()])
 }
 
 /// Whether a broker answers a Metadata request with at least one broker.
