@@ -3,9 +3,9 @@
 use super::configs::{ConfigRules, ConfigValidation, MIN_INSYNC_REPLICAS};
 use super::placement::{self, ReplicaAssignment};
 use super::{Answers, Entropy, RECORDS_PER_REQUEST_MAX, Records, Refused};
-use super::{check_topic_name, do_names_collide, new_topic_id};
+use super::{check_topic_name, new_topic_id};
 use crate::features::RecordVersions;
-use crate::image::{ConfigEntries, ConfigResourceType, Image};
+use crate::image::{ConfigEntries, ConfigResourceType, Image, folded};
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::metadata::MetadataRecord;
 use ottla_protocol::metadata::config::ConfigRecord;
@@ -78,9 +78,9 @@ pub fn create_topics<'a>(
         *times.entry(topic.name).or_default() += 1;
     }
     let too_many = count_partitions(&request.topics, defaults) > RECORDS_PER_REQUEST_MAX;
-    let mut creation = Creation { image, defaults, rules, records: Records::new() };
-    let (mut created, mut answered) = (BTreeSet::new(), BTreeSet::new());
-    let mut answers = vec![];
+    let (records, folded) = (Records::new(), BTreeMap::new());
+    let mut creation = Creation { image, defaults, rules, records, folded };
+    let (mut answered, mut answers) = (BTreeSet::new(), vec![]);
     for topic in request.topics.iter().filter(|topic| answered.insert(topic.name)) {
         let result = if too_many {
             let message = "Excessively large number of partitions per request.";
@@ -88,11 +88,8 @@ pub fn create_topics<'a>(
         } else if times[topic.name] > 1 {
             Err(Refused::new(ErrorCode::INVALID_REQUEST, "Duplicate topic name."))
         } else {
-            creation.create(topic, &created, entropy)
+            creation.create(topic, entropy)
         };
-        if result.is_ok() {
-            created.insert(topic.name);
-        }
         answers.push((topic.name, result));
     }
     if request.validate_only {
@@ -110,27 +107,29 @@ fn count_partitions(topics: &[NewTopic<'_>], defaults: TopicDefaults) -> usize {
     topics.iter().map(count).fold(0, usize::saturating_add)
 }
 
-struct Creation<'i> {
+struct Creation<'i, 'a> {
     image: &'i Image,
     defaults: TopicDefaults,
     rules: &'i dyn ConfigRules,
     records: Records,
+    /// The topics of the request that are created, by what other names must not fold to.
+    folded: BTreeMap<String, &'a str>,
 }
 
-impl Creation<'_> {
+impl<'a> Creation<'_, 'a> {
     fn create(
         &mut self,
-        topic: &NewTopic<'_>,
-        created: &BTreeSet<&str>,
+        topic: &NewTopic<'a>,
         entropy: Entropy<'_>,
     ) -> Result<CreatedTopic, Refused> {
-        self.check_name(topic.name, created)?;
+        self.check_name(topic.name)?;
         let configs = self.check_configs(topic)?;
         let replicas = self.replicas(topic, entropy)?;
         let id = new_topic_id(self.image, entropy)?;
         let num_partitions = i32::try_from(replicas.len()).unwrap_or(i32::MAX);
         let replication_factor = replicas.first().map_or(0, Vec::len);
         self.push_records(topic, id, replicas);
+        self.folded.extend(folded(topic.name).map(|folded| (folded, topic.name)));
         Ok(CreatedTopic {
             id,
             num_partitions,
@@ -139,7 +138,7 @@ impl Creation<'_> {
         })
     }
 
-    fn check_name(&self, name: &str, created: &BTreeSet<&str>) -> Result<(), Refused> {
+    fn check_name(&self, name: &str) -> Result<(), Refused> {
         if name == crate::METADATA_TOPIC_NAME {
             let message = format!("Creation of internal topic {name} is prohibited.");
             return Err(Refused::new(ErrorCode::INVALID_REQUEST, message));
@@ -149,16 +148,10 @@ impl Creation<'_> {
             let message = format!("Topic '{name}' already exists.");
             return Err(Refused::new(ErrorCode::TOPIC_ALREADY_EXISTS, message));
         }
-        // Names that collide are the same up to the first of the two characters, so that only
-        // their neighbors need to be looked at. Kafka does not look at the other topics of the
-        // same request, and so lets two that collide come in together.
-        let Some(same_bytes) = name.find(['.', '_']) else { return Ok(()) };
-        let prefix = &name[..same_bytes];
-        let known = self.image.topics().iter_from(prefix).map(|topic| &*topic.name);
-        let other = known
-            .take_while(|other| other.starts_with(prefix))
-            .chain(created.iter().copied())
-            .find(|other| do_names_collide(name, other));
+        // Kafka does not look at the other topics of the same request, and so lets two that collide
+        // come in together.
+        let other = self.image.topics().colliding(name);
+        let other = other.or_else(|| self.folded.get(&folded(name)?).copied());
         match other {
             Some(other) => Err(Refused::new(
                 ErrorCode::INVALID_TOPIC_EXCEPTION,
@@ -252,10 +245,14 @@ impl Creation<'_> {
         self.records.push(&MetadataRecord::Topic(TopicRecord { name, topic_id }), 0);
         // Kafka's snapshots can hold configs of topics that are gone: the new topic of that name
         // must not inherit them.
-        let given = |key: &str| topic.configs.iter().any(|(name, _)| *name == key);
+        let mut last = BTreeMap::new();
+        last.extend(topic.configs.iter().enumerate().map(|(n, (key, _))| (*key, n)));
+        let given = |key: &str| last.contains_key(key);
         let orphans = self.image.configs().topic(name).into_iter().flatten();
         let orphans = orphans.map(|(key, _)| (&**key, None)).filter(|(key, _)| !given(key));
-        for (key, value) in orphans.chain(topic.configs.iter().copied()) {
+        let configs = topic.configs.iter().enumerate();
+        let configs = configs.filter(|(n, (key, _))| last[key] == *n).map(|(_, config)| *config);
+        for (key, value) in orphans.chain(configs) {
             let record = ConfigRecord {
                 resource_type: ConfigResourceType::Topic.code(),
                 resource_name: name,

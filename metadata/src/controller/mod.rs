@@ -54,7 +54,7 @@ pub use registration::{
 pub use scram::{
     ScramDeletion, ScramInfos, ScramUpsertion, alter_scram_credentials, describe_scram_credentials,
 };
-pub use topic_name::{TOPIC_NAME_BYTES_MAX, check_topic_name, do_names_collide};
+pub use topic_name::{TOPIC_NAME_BYTES_MAX, check_topic_name};
 
 use crate::image::Image;
 use ottla_protocol::error_code::ErrorCode;

@@ -58,6 +58,17 @@ impl ConfigRules for Rules {
     }
 }
 
+/// Any number of ids, each a valid one.
+fn random() -> impl FnMut() -> [u8; 16] {
+    let mut next = 0_u64;
+    move || {
+        next += 1;
+        let mut bytes = [0; 16];
+        bytes[8..].copy_from_slice(&next.to_be_bytes());
+        bytes
+    }
+}
+
 /// Numbered ids, each a valid one.
 fn ids() -> impl FnMut() -> [u8; 16] {
     let mut next = 0;
@@ -259,6 +270,55 @@ fn topics_of_one_request_see_each_other() {
     assert_eq!((fine.num_partitions, fine.replication_factor), (4, 1));
     // A topic and a partition, a topic and four partitions.
     assert_eq!(records.len(), 2 + 5);
+}
+
+#[test]
+fn names_that_collide_are_found_whatever_lies_between() {
+    let mut node = Cluster::fresh();
+    node.create(vec![topic("a.b", 1, 1), topic("a.b.c", 1, 1), topic("a_b-c", 1, 1)]);
+    let colliding = |node: &Cluster, name: &str| node.image().topics().colliding(name).is_some();
+    for (name, expected) in [
+        ("a_b", true),
+        ("a.b_c", true),
+        ("a_b_c", true),
+        ("a.b-c", true),
+        ("a.b", false),
+        ("ab", false),
+        ("a", false),
+        ("a-b", false),
+        ("a_b_", false),
+    ] {
+        assert_eq!(colliding(&node, name), expected, "{name}");
+    }
+    let doomed = TopicToDelete { name: Some("a.b"), id: Uuid::ZERO };
+    node.write(&delete_topics(node.image(), &[doomed]).0);
+    assert!(!colliding(&node, "a_b") && colliding(&node, "a_b_c"));
+}
+
+#[test]
+fn a_name_is_not_compared_with_each_other_one() {
+    let node = Cluster::fresh();
+    let names: Vec<String> = (0..10_000).map(|n| format!("a_common_beginning_{n}")).collect();
+    let topics = names.iter().map(|name| topic(name, 1, 1)).collect();
+    let request = CreateTopics { topics, validate_only: true };
+    let begun = std::time::Instant::now();
+    let (_, answers) = create_topics(node.image(), &request, DEFAULTS, &Rules, &mut random());
+    assert!(answers.iter().all(|(_, result)| result.is_ok()));
+    // 50 million pairs take a minute in a debug build.
+    assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_config_that_is_given_twice_is_written_once() {
+    let node = Cluster::fresh();
+    let given = configured(topic("t", 1, 1), "retention.ms", Some("1"));
+    let topics = vec![configured(given, "retention.ms", Some("2"))];
+    let request = CreateTopics { topics, validate_only: false };
+    let (records, _) = create_topics(node.image(), &request, DEFAULTS, &Rules, &mut ids());
+    assert_eq!(records.len(), 3, "the topic, its config and its partition");
+    let mut image = node.image().clone();
+    records.apply_to(&mut image, node.image().offset() + 1).unwrap();
+    assert_eq!(image.configs().topic("t").unwrap()["retention.ms"], "2".into());
 }
 
 #[test]

@@ -30,13 +30,6 @@ pub fn check_topic_name(name: &str) -> Result<(), Refused> {
     ))
 }
 
-/// Whether two names differ, but no longer when `.` and `_` are taken for the same, as they are in
-/// the names of metrics.
-pub fn do_names_collide(name: &str, other: &str) -> bool {
-    let folded = |byte: u8| if byte == b'.' { b'_' } else { byte };
-    name != other && name.bytes().map(folded).eq(other.bytes().map(folded))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,14 +44,6 @@ mod tests {
         for bad in ["", ".", "..", "a b", "a/b", "é", "a\0", &too_long] {
             let refused = check_topic_name(bad).unwrap_err();
             assert_eq!(refused.code, ErrorCode::INVALID_TOPIC_EXCEPTION, "{bad}");
-        }
-    }
-
-    #[test]
-    fn collisions() {
-        assert!(do_names_collide("a.b_c", "a_b.c"));
-        for (name, other) in [("a", "a"), ("a.b", "a.b"), ("a.b", "ab"), ("a-b", "a_b")] {
-            assert!(!do_names_collide(name, other), "{name} {other}");
         }
     }
 }

@@ -25,6 +25,7 @@ pub use quotas::{ClientQuotas, QuotaEntity, QuotaLimits};
 pub(crate) use scram::scram_record;
 pub use scram::{ScramCredential, ScramCredentials, ScramMechanism, UserCredentials};
 pub use shared_map::SharedMap;
+pub(crate) use topics::folded;
 pub use topics::{NO_LEADER, NO_LEADER_CHANGE, Partition, Topic, Topics};
 
 use crate::features;

@@ -132,7 +132,20 @@ fn set<T: Clone>(field: &mut Vec<T>, change: &Option<Vec<T>>) {
 pub struct Topics {
     by_name: SharedMap<Arc<str>, Arc<Topic>>,
     names: SharedMap<Uuid, Arc<str>>,
+    /// The names that have a `.` or a `_`, by [`folded_key`].
+    folded: SharedMap<Arc<str>, Arc<str>>,
     partition_count: usize,
+}
+
+/// A name with each `.` made a `_`: names collide when that makes them equal, as it does in the
+/// names of metrics. `None` for a name that has neither, with which no other can collide.
+pub(crate) fn folded(name: &str) -> Option<String> {
+    name.contains(['.', '_']).then(|| name.replace('.', "_"))
+}
+
+/// Where a name is found by its folded form: names that collide are neighbors.
+fn folded_key(folded: &str, name: &str) -> String {
+    format!("{folded}\0{name}")
 }
 
 impl Topics {
@@ -176,6 +189,14 @@ impl Topics {
         self.by_name.iter_from(from).map(|(_, topic)| topic)
     }
 
+    /// A topic of another name that is the same as this one when `.` and `_` are.
+    pub fn colliding(&self, name: &str) -> Option<&str> {
+        let first = folded_key(&folded(name)?, "");
+        let neighbors = self.folded.iter_from(&*first);
+        let mut same = neighbors.take_while(|(key, _)| key.starts_with(&first));
+        same.find(|(_, other)| ***other != *name).map(|(_, other)| &**other)
+    }
+
     pub(super) fn replay_topic(&mut self, record: &TopicRecord<'_>) -> Result<(), ReplayError> {
         let (name, id) = (record.name, record.topic_id);
         if name.is_empty() || id.is_zero() {
@@ -190,6 +211,9 @@ impl Topics {
         let name: Arc<str> = name.into();
         let topic = Topic { name: Arc::clone(&name), id, partitions: SharedMap::new() };
         self.by_name.insert(Arc::clone(&name), Arc::new(topic));
+        if let Some(folded) = folded(&name) {
+            self.folded.insert(folded_key(&folded, &name).into(), Arc::clone(&name));
+        }
         self.names.insert(id, name);
         Ok(())
     }
@@ -265,6 +289,9 @@ impl Topics {
         let id = record.topic_id;
         let name = self.names.remove(&id).ok_or(ReplayError::TopicIdUnknown { id })?;
         let topic = self.by_name.remove(&*name).expect("each id's name is that of a topic");
+        if let Some(folded) = folded(&name) {
+            self.folded.remove(&*folded_key(&folded, &name));
+        }
         self.partition_count -= topic.partitions.len();
         Ok(topic)
     }
