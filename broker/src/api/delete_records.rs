@@ -10,7 +10,7 @@ use ottla_protocol::messages::delete_records::{
 };
 use ottla_storage::log::LogStartError;
 
-use super::{Call, Outcome, Unanswerable};
+use super::{Call, ITEMS_MAX, Outcome, Unanswerable, check_count};
 use crate::errors;
 use crate::node::Node;
 use crate::topics::Topic;
@@ -20,6 +20,7 @@ const ALL: i64 = -1;
 
 pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
     let request: DeleteRecordsRequest<'_> = call.body()?;
+    check_count(request.topics.iter().map(|topic| 1 + topic.partitions.len()).sum(), ITEMS_MAX)?;
     // A partition that is named twice is answered once, for its last offset, as in Kafka.
     let mut asked: BTreeMap<&str, BTreeMap<i32, i64>> = BTreeMap::new();
     for topic in &request.topics {
@@ -54,7 +55,9 @@ fn delete(topic: Option<&Topic>, index: i32, offset: i64) -> Result<i64, ErrorCo
     if topic.is_internal() {
         return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
     }
-    if !partition.settings.load().log.cleanup_delete {
+    let settings = partition.settings.load();
+    // A topic with no policy at all is in nobody else's care: its records go when they are told to.
+    if settings.log.cleanup_compact && !settings.log.cleanup_delete {
         return Err(ErrorCode::POLICY_VIOLATION);
     }
     let offset = if offset == ALL { partition.log.offsets().high_watermark } else { offset };

@@ -78,9 +78,11 @@ fn topics_that_keep_their_records() {
     client.create_topic("deleted", 1, &[]);
     client.create_topic("both", 1, &[("cleanup.policy", "compact,delete")]);
     client.create_topic("compacted", 1, &[("cleanup.policy", "compact")]);
+    client.create_topic("kept", 1, &[("cleanup.policy", "")]);
     let unknown = (-1, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     let table = [
         ("both", 0, (0, ErrorCode::NONE)),
+        ("kept", 0, (0, ErrorCode::NONE)),
         ("compacted", 0, (-1, ErrorCode::POLICY_VIOLATION)),
         ("compacted", 7, unknown),
         ("deleted", 1, unknown),
