@@ -76,8 +76,8 @@ impl LogManager {
         if new.is_empty() {
             return Vec::new();
         }
-        let _changes = self.changes();
-        let places = self.places(new);
+        let mut changes = self.changes();
+        let places = self.places(&mut changes, new, now_ms);
         let next = AtomicUsize::new(0);
         let make_some = || {
             let more = std::iter::from_fn(|| {
@@ -116,11 +116,16 @@ impl LogManager {
 
     /// Finds a place for each partition: those that are not there go to the directories that have
     /// the fewest. Theirs are made and synced, with one sync for all that a log directory gets.
-    fn places(&self, new: &[NewPartition]) -> Vec<Result<Place<'_>, ManagerError>> {
+    fn places(
+        &self,
+        changes: &mut Changes,
+        new: &[NewPartition],
+        now_ms: i64,
+    ) -> Vec<Result<Place<'_>, ManagerError>> {
         let online = self.dirs.iter().filter(|dir| dir.log_dir.is_online());
         let mut counts: Vec<_> =
             online.map(|dir| (self.logs_in(&dir.log_dir).len(), dir)).collect();
-        let place = |new: &NewPartition| {
+        let mut place = |new: &NewPartition| {
             if let Some(log) = self.get(&new.topic_partition) {
                 return Ok(Place::Known(log));
             }
@@ -128,12 +133,14 @@ impl LogManager {
                 return Err(self.all_offline());
             };
             let path = dir.path_of(&new.topic_partition.to_string());
-            let made = self.disk.create_dir_all(&path).map_err(StorageError::io("create", &path));
+            let made = self.clear_place(changes, dir, new, now_ms).and_then(|()| {
+                self.disk.create_dir_all(&path).map_err(StorageError::io("create", &path))
+            });
             dir.log_dir.watch(made)?;
             *count += 1;
             Ok(Place::In(dir))
         };
-        let mut places: Vec<_> = new.iter().map(place).collect();
+        let mut places: Vec<_> = new.iter().map(&mut place).collect();
         for dir in &self.dirs {
             let is_in = |place: &&mut Result<Place<'_>, ManagerError>| match place {
                 Ok(Place::In(its)) => std::ptr::eq(*its, dir),
@@ -151,6 +158,35 @@ impl LogManager {
             }
         }
         places
+    }
+
+    /// Puts away what another topic of the name has left where a partition is to be made: a disk
+    /// that was full may have refused to rename it when it was deleted.
+    fn clear_place(
+        &self,
+        changes: &mut Changes,
+        dir: &Dir,
+        new: &NewPartition,
+        now_ms: i64,
+    ) -> Result<(), StorageError> {
+        let path = dir.path_of(&new.topic_partition.to_string());
+        if !self.disk.exists(&path).map_err(StorageError::io("look for", &path))? {
+            return Ok(());
+        }
+        // Before the topic's id is written down no record is.
+        let left = partition_metadata::read(&*self.disk, &path)?;
+        if left.is_none_or(|topic_id| topic_id == new.topic_id) {
+            return Ok(());
+        }
+        let mut unique = 0;
+        loop {
+            let to = dir.path_of(&dir_name(&new.topic_partition, DirState::Deleted, unique));
+            if !self.disk.exists(&to).map_err(StorageError::io("look for", &to))? {
+                break;
+            }
+            unique += 1;
+        }
+        self.put_away(changes, &dir.log_dir, &new.topic_partition, unique, now_ms)
     }
 
     /// Makes the files of a partition whose directory is there.
@@ -232,9 +268,10 @@ impl LogManager {
         let renamed = for_each(gone, |(topic_partition, unique)| {
             let Some(log) = self.get(topic_partition) else { return Ok(()) };
             log.log_dir().check()?;
-            log.log_dir().watch(self.rename_deleted(&mut changes, &log, *unique, now_ms))?;
+            let renamed = self.rename_deleted(&mut changes, &log, *unique, now_ms);
+            let renamed = log.log_dir().watch(renamed);
             deleted.push(log);
-            Ok(())
+            renamed
         });
         let is_in = |log: &PartitionLog, dir: &Dir| Arc::ptr_eq(log.log_dir(), &dir.log_dir);
         let has_any = |dir: &&Dir| deleted.iter().any(|log| is_in(log, dir));
@@ -262,13 +299,25 @@ impl LogManager {
     ) -> Result<(), StorageError> {
         log.abandon();
         self.logs.write().unwrap_or_else(PoisonError::into_inner).remove(log.topic_partition());
-        let root = log.log_dir().path();
-        let from = log.dir();
-        let to = root.join(dir_name(log.topic_partition(), DirState::Deleted, unique));
-        self.disk.rename(from, &to).map_err(StorageError::io("rename", from))?;
+        self.put_away(changes, log.log_dir(), log.topic_partition(), unique, now_ms)
+    }
+
+    /// Renames a partition's directory to one that is to be removed.
+    fn put_away(
+        &self,
+        changes: &mut Changes,
+        log_dir: &Arc<LogDir>,
+        topic_partition: &TopicPartition,
+        unique: u128,
+        now_ms: i64,
+    ) -> Result<(), StorageError> {
+        let root = log_dir.path();
+        let from = root.join(topic_partition.to_string());
+        let to = root.join(dir_name(topic_partition, DirState::Deleted, unique));
+        self.disk.rename(&from, &to).map_err(StorageError::io("rename", &from))?;
         let delay_ms = self.config.load().default_log_config.file_delete_delay_ms;
         let due_ms = now_ms.saturating_add(delay_ms);
-        let log_dir = Arc::clone(log.log_dir());
+        let log_dir = Arc::clone(log_dir);
         changes.deletions.push(Deletion { log_dir, path: to, due_ms });
         Ok(())
     }

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use ottla_protocol::uuid::Uuid;
 use ottla_storage::config::LogConfig;
 use ottla_storage::disk::Disk;
 use ottla_storage::error::{StorageError, StorageErrorKind};
 use ottla_storage::log::{AppendError, PartitionLog};
+use ottla_storage::manager::NewPartition;
 use ottla_storage::sim::{CrashStyle, Fault, FsyncFailure, OpKind, SimDisk};
 
 use crate::harness::{NOW_MS, all_values, append, new_log, new_partition, open_manager, small};
@@ -232,4 +234,30 @@ fn a_directory_that_fails_at_start_is_left_out() {
         error.to_string().starts_with("no log directory can be used: lock one/.lock"),
         "{error}"
     );
+}
+
+#[test]
+fn a_deletion_that_fails_leaves_nothing_to_the_next_topic_of_the_name() {
+    let (disk, shared) = sim();
+    let config = small();
+    let manager = open_manager(&shared, &config).unwrap();
+    for id in 1..4 {
+        let new =
+            NewPartition { topic_id: Uuid::from_bytes([id; 16]), ..new_partition("t", &config) };
+        let log = manager.create(new.clone(), NOW_MS).unwrap();
+        assert_eq!(log.offsets().log_end_offset, 0, "records of another topic");
+        append(&log, 0, 1).unwrap();
+        disk.inject(Fault::on(OpKind::Rename, ENOSPC).path("t-0"));
+        assert!(manager.delete(&new.topic_partition, u128::from(id), NOW_MS).is_err());
+        assert!(manager.log_dirs().all(|dir| dir.is_online()), "there may be space again");
+    }
+    // What is left of a partition that could not be made is used by the next try.
+    let new = NewPartition { topic_id: Uuid::from_bytes([9; 16]), ..new_partition("t", &config) };
+    disk.inject(Fault::on(OpKind::CreateFile, ENOSPC).path(".log"));
+    assert!(manager.create(new.clone(), NOW_MS).is_err());
+    assert_eq!(manager.create(new, NOW_MS).unwrap().offsets().log_end_offset, 0);
+    manager.remove_due_files(NOW_MS + 60_000);
+    let left = shared.list(Path::new("data")).unwrap();
+    let left: Vec<_> = left.iter().filter(|entry| entry.name.starts_with("t-")).collect();
+    assert_eq!(left.len(), 1, "{left:?}");
 }
