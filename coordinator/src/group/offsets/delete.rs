@@ -1,5 +1,7 @@
 //! OffsetDelete, and what becomes of offsets when topics are deleted.
 
+use std::collections::HashMap;
+
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::offset_delete::{
     OffsetDeleteRequest, OffsetDeleteResponse, OffsetDeleteResponsePartition,
@@ -68,17 +70,16 @@ impl GroupShard {
     /// Deletes the offsets of topics that are gone. A topic that has the same name by now keeps
     /// its own. The writes are to be made in their order.
     pub fn forget_topics(&mut self, topics: &[DeletedTopic<'_>], _: &Context<'_>) -> Vec<Effects> {
-        let gone: Vec<_> = topics
+        let gone: HashMap<u32, Uuid> = topics
             .iter()
-            .filter_map(|topic| Some((self.offsets.topics.find(topic.name)?, topic)))
+            .filter_map(|topic| Some((self.offsets.topics.find(topic.name)?, topic.id)))
             .collect();
         if gone.is_empty() {
             return Vec::new();
         }
         let is_gone = |number: u32, committed: &Committed| {
             let id = self.offsets.topic_ids.value(committed.topic_id);
-            gone.iter()
-                .any(|(topic, deleted)| *topic == number && (id.is_zero() || *id == deleted.id))
+            gone.get(&number).is_some_and(|deleted| id.is_zero() || id == deleted)
         };
         let mut batches = Batches::default();
         for (group_id, offsets) in &self.offsets.groups {
