@@ -6,8 +6,7 @@ use ottla_protocol::error_code::ErrorCode;
 
 use crate::config::{
     BrokerChange, BrokerConfig, ConfigDef, ConfigType, InvalidConfig, InvalidSubscription, Layers,
-    Overrides, check_broker, check_client_metrics, check_group, check_topic, group_keys, keys,
-    topic_keys,
+    check_broker, check_client_metrics, check_group, check_topic, group_keys, keys, topic_keys,
 };
 
 /// The rules of a broker with these settings.
@@ -31,18 +30,9 @@ fn def(resource_type: ConfigResourceType, key: &str) -> Option<&'static ConfigDe
 impl ConfigRules for Rules<'_> {
     fn key(&self, resource_type: ConfigResourceType, key: &str) -> Option<ConfigKey> {
         let def = def(resource_type, key)?;
-        let none = Overrides::new();
-        let default = match resource_type {
-            ConfigResourceType::Topic => {
-                topic_keys::find(key).and_then(|key| self.layers.topic_value(key, &none))
-            }
-            ConfigResourceType::Group => self.layers.group_value(def, &none),
-            _ => self.layers.value(def),
-        };
-        Some(ConfigKey {
-            is_list: def.kind == ConfigType::List,
-            default: default.map(|value| value.to_string()),
-        })
+        // A list is edited from the key's own default, whatever holds for brokers, as in Kafka.
+        let default = def.default_value().map(|value| value.to_string());
+        Some(ConfigKey { is_list: def.kind == ConfigType::List, default })
     }
 
     fn validate(&self, validation: &ConfigValidation<'_>) -> Result<(), Refused> {

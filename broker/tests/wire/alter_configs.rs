@@ -268,6 +268,24 @@ fn lists_grow_and_shrink_and_keys_go_back() {
 }
 
 #[test]
+fn lists_are_edited_from_the_keys_own_default() {
+    let broker = TestBroker::with(&["log.cleanup.policy=compact"]);
+    let mut client = broker.client();
+    for (kind, name, key) in [(TOPIC, "t", "cleanup.policy"), (BROKER, "1", "log.cleanup.policy")] {
+        if kind == TOPIC {
+            client.create_topic(name, 1, &[]);
+        }
+        for (operation, expected) in [(APPEND, "delete"), (SUBTRACT, "")] {
+            let steps = [(key, operation, Some("delete"))];
+            assert_eq!(alter(&mut client, kind, name, &steps), E::NONE);
+            assert_eq!(value(&mut client, kind, name, key).0.as_deref(), Some(expected), "{key}");
+            assert_eq!(alter(&mut client, kind, name, &[(key, DELETE, None)]), E::NONE);
+            assert_eq!(value(&mut client, kind, name, key).0.as_deref(), Some("compact"), "{key}");
+        }
+    }
+}
+
+#[test]
 fn topics_follow_their_defaults_at_once() {
     let mut broker = TestBroker::start();
     let mut client = broker.client();

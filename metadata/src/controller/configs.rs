@@ -16,7 +16,8 @@ pub(super) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 pub struct ConfigKey {
     /// Whether its value is a list, so that it can be appended to and subtracted from.
     pub is_list: bool,
-    /// What it is where nothing is set on the resource; `None` for null.
+    /// The key's own default, from which a list is edited where nothing is set on the resource;
+    /// `None` for null.
     pub default: Option<String>,
 }
 
