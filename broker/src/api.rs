@@ -120,6 +120,11 @@ pub enum Unanswerable {
         /// How many it may.
         max: usize,
     },
+    /// Its answer would be longer than one may be.
+    TooLong {
+        /// Bytes.
+        max: usize,
+    },
 }
 
 impl fmt::Display for Unanswerable {
@@ -132,6 +137,7 @@ impl fmt::Display for Unanswerable {
             Self::TooMuch { asked, max } => {
                 write!(f, "{asked} items asked for, at most {max} told")
             }
+            Self::TooLong { max } => write!(f, "an answer of more than {max} bytes"),
         }
     }
 }

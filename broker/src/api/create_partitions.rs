@@ -8,11 +8,12 @@ use ottla_protocol::messages::create_partitions::{
     CreatePartitionsRequest, CreatePartitionsResponse, CreatePartitionsTopicResult,
 };
 
-use super::{Call, Outcome, Unanswerable};
+use super::{Call, ITEMS_MAX, Outcome, Unanswerable, check_count};
 use crate::node::Node;
 
 pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
     let request: CreatePartitionsRequest<'_> = call.body()?;
+    check_count(request.topics.len(), ITEMS_MAX)?;
     let asked: Vec<MorePartitions<'_>> = request
         .topics
         .iter()

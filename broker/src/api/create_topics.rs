@@ -11,12 +11,13 @@ use ottla_protocol::messages::create_topics::{
     CreateTopicsResponse,
 };
 
-use super::{Call, Outcome, Unanswerable};
+use super::{Call, ITEMS_MAX, Outcome, Unanswerable, check_count};
 use crate::config::describe::{self, Entry};
 use crate::node::Node;
 
 pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
     let request: CreateTopicsRequest<'_> = call.body()?;
+    check_count(request.topics.len(), ITEMS_MAX)?;
     let asked = CreateTopics {
         topics: request.topics.iter().map(new_topic).collect(),
         validate_only: request.validate_only,

@@ -9,7 +9,7 @@ use ottla_protocol::messages::delete_topics::{
 };
 use ottla_protocol::uuid::Uuid;
 
-use super::{Call, Outcome, Unanswerable};
+use super::{Call, ITEMS_MAX, Outcome, Unanswerable, check_count};
 use crate::node::Node;
 
 /// From this version on topics can be named by id.
@@ -19,6 +19,7 @@ const DISABLED_FROM: i16 = 3;
 
 pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
     let request: DeleteTopicsRequest<'_> = call.body()?;
+    check_count(request.topics.len() + request.topic_names.len(), ITEMS_MAX)?;
     let asked: Vec<TopicToDelete<'_>> = if call.version() >= IDS_FROM {
         let topics = request.topics.iter();
         topics.map(|topic| TopicToDelete { name: topic.name, id: topic.topic_id }).collect()

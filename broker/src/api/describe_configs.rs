@@ -1,5 +1,6 @@
 //! DescribeConfigs: what is set, where, and what holds.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use ottla_metadata::controller::check_topic_name;
@@ -10,22 +11,36 @@ use ottla_protocol::messages::describe_configs::{
     DescribeConfigsResponse, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 
-use super::{Call, Outcome, Unanswerable, check_count};
+use super::{Call, ITEMS_MAX, Outcome, Unanswerable, check_count};
 use crate::config::Overrides;
 use crate::config::describe::{self, Entry};
 use crate::loggers;
 use crate::node::Node;
 
-/// One resource takes some 30 KiB to describe with synonyms and documentation.
-const RESOURCES_MAX: usize = 10_000;
+/// Bytes of an answer, and about of the memory that it is put together in: each topic of a cluster
+/// of many with all that is known of it, yet not the same broker over and over.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+/// Bytes that an entry takes beside its texts, and so does a synonym.
+const ENTRY_BYTES: usize = 64;
 
 type Described = Result<Vec<Entry>, (ErrorCode, String)>;
 
 pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
     let request: DescribeConfigsRequest<'_> = call.body()?;
-    check_count(request.resources.len(), RESOURCES_MAX)?;
-    let described: Vec<Described> =
-        request.resources.iter().map(|resource| entries(node, resource)).collect();
+    check_count(request.resources.len(), ITEMS_MAX)?;
+    let mut described: Vec<Described> = Vec::with_capacity(request.resources.len());
+    let mut bytes = 0;
+    for resource in &request.resources {
+        let mut entries = entries(node, resource);
+        if let Ok(entries) = &mut entries {
+            keep_wanted(entries, resource, &request);
+            bytes += entries.iter().map(size).sum::<usize>();
+        }
+        described.push(entries);
+        if bytes > ANSWER_BYTES_MAX {
+            return Err(Unanswerable::TooLong { max: ANSWER_BYTES_MAX });
+        }
+    }
     let results = request.resources.iter().zip(&described).map(|(resource, described)| {
         let (error_code, error_message) = match described {
             Ok(_) => (ErrorCode::NONE, ""),
@@ -36,29 +51,40 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
             error_message: Some(error_message),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name,
-            configs: described
-                .iter()
-                .flatten()
-                .filter(|entry| is_wanted(resource, entry))
-                .map(|entry| told(entry, &request))
-                .collect(),
+            configs: described.iter().flatten().map(told).collect(),
         }
     });
     call.answer(&DescribeConfigsResponse { results: results.collect(), ..Default::default() })
 }
 
-/// No keys, or a null list, ask for all.
-fn is_wanted(resource: &DescribeConfigsResource<'_>, entry: &Entry) -> bool {
-    match resource.configuration_keys.as_deref() {
-        None | Some([]) => true,
-        Some(keys) => keys.contains(&&*entry.name),
+/// Leaves what is asked for: no keys, or a null list, ask for all.
+fn keep_wanted(
+    entries: &mut Vec<Entry>,
+    resource: &DescribeConfigsResource<'_>,
+    request: &DescribeConfigsRequest<'_>,
+) {
+    if let Some(keys @ [_, ..]) = resource.configuration_keys.as_deref() {
+        let keys: HashSet<&str> = keys.iter().copied().collect();
+        entries.retain(|entry| keys.contains(&*entry.name));
+    }
+    for entry in entries {
+        if !request.include_synonyms {
+            entry.synonyms = Vec::new();
+        }
+        entry.doc = entry.doc.filter(|_| request.include_documentation);
     }
 }
 
-fn told<'a>(
-    entry: &'a Entry,
-    request: &DescribeConfigsRequest<'_>,
-) -> DescribeConfigsResourceResult<'a> {
+/// About how many bytes of an answer an entry takes.
+fn size(entry: &Entry) -> usize {
+    let text = |name: &str, value: &Option<String>| {
+        ENTRY_BYTES + name.len() + value.as_ref().map_or(0, String::len)
+    };
+    let synonyms = entry.synonyms.iter().map(|synonym| text(&synonym.name, &synonym.value));
+    text(&entry.name, &entry.value) + entry.doc.map_or(0, str::len) + synonyms.sum::<usize>()
+}
+
+fn told(entry: &Entry) -> DescribeConfigsResourceResult<'_> {
     let synonyms = entry.synonyms.iter().map(|synonym| DescribeConfigsSynonym {
         name: &synonym.name,
         value: synonym.value.as_deref(),
@@ -70,9 +96,9 @@ fn told<'a>(
         read_only: entry.is_read_only,
         config_source: entry.source.code(),
         is_sensitive: entry.is_sensitive,
-        synonyms: if request.include_synonyms { synonyms.collect() } else { Vec::new() },
+        synonyms: synonyms.collect(),
         config_type: entry.kind.map_or(0, |kind| kind.code()),
-        documentation: entry.doc.filter(|_| request.include_documentation),
+        documentation: entry.doc,
     }
 }
 

@@ -10,7 +10,7 @@ use ottla_protocol::messages::describe_topic_partitions::{
     DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
 };
 
-use super::{Call, Outcome, Unanswerable};
+use super::{Call, ITEMS_MAX, Outcome, Unanswerable, check_count};
 use crate::node::{Node, TOPIC_OPERATIONS};
 use crate::topics::{Topic as Served, is_internal};
 
@@ -24,6 +24,7 @@ struct Page<'a> {
 
 pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
     let request: DescribeTopicPartitionsRequest<'_> = call.body()?;
+    check_count(request.topics.len(), ITEMS_MAX)?;
     let image = node.cluster.image();
     let asked: BTreeSet<&str> = if request.topics.is_empty() {
         image.topics().iter().map(|topic| &*topic.name).collect()

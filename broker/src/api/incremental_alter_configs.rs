@@ -9,12 +9,13 @@ use ottla_protocol::messages::incremental_alter_configs::{
     IncrementalAlterConfigsResponse,
 };
 
-use super::{Call, Outcome, Unanswerable};
+use super::{Call, ITEMS_MAX, Outcome, Unanswerable, check_count};
 use crate::altering::Way;
 use crate::node::Node;
 
 pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
     let request: IncrementalAlterConfigsRequest<'_> = call.body()?;
+    check_count(request.resources.len(), ITEMS_MAX)?;
     let changes: Vec<ConfigChange<'_>> = request.resources.iter().map(change).collect();
     let results = node.alter_configs(&changes, Way::Incremental, request.validate_only);
     let responses = changes.iter().zip(&results).map(|(change, result)| {

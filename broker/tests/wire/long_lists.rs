@@ -12,6 +12,9 @@ use ottla_protocol::messages::describe_topic_partitions::{
 };
 use ottla_protocol::messages::fetch::FetchPartition;
 use ottla_protocol::messages::find_coordinator::FindCoordinatorRequest;
+use ottla_protocol::messages::incremental_alter_configs::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
 use ottla_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
@@ -104,13 +107,38 @@ fn topics() {
 fn answers_many_times_as_long_as_their_request_are_not_given() {
     let broker = TestBroker::start();
     let mut bystander = broker.client();
-    let resource =
-        DescribeConfigsResource { resource_type: 4, resource_name: "1", configuration_keys: None };
-    let resources = vec![resource; 10_001];
-    let configs = DescribeConfigsRequest { resources, ..Default::default() };
     let mut client = broker.client();
-    client.send(ApiKey::DescribeConfigs, 4, &configs);
-    client.assert_closed("10,001 resources");
+    let names: Vec<String> = (0..200).map(|n| format!("{n}.{}", "x".repeat(32_000))).collect();
+    let set = |name| AlterableConfig { name, value: Some(""), ..Default::default() };
+    let configs = names.iter().map(|name| set(name)).collect();
+    let resource = AlterConfigsResource { resource_type: 4, resource_name: "", configs };
+    let alter = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
+    quick(&mut client, ApiKey::IncrementalAlterConfigs, 1, &alter);
+    let described = |resource_type, resource_name, times| DescribeConfigsRequest {
+        resources: vec![
+            DescribeConfigsResource {
+                resource_type,
+                resource_name,
+                configuration_keys: None
+            };
+            times
+        ],
+        ..Default::default()
+    };
+    quick(&mut client, ApiKey::DescribeConfigs, 4, &described(4, "", 2));
+    client.send(ApiKey::DescribeConfigs, 4, &described(4, "", 50));
+    client.assert_closed("the same 6 MiB, 50 times");
+    let mut client = broker.client();
+    quick(&mut client, ApiKey::DescribeConfigs, 4, &described(16, "subscription", 10_001));
+    client.send(ApiKey::DescribeConfigs, 4, &described(16, "subscription", 100_001));
+    client.assert_closed("100,001 resources");
+    let create = CreateTopicsRequest {
+        topics: vec![CreatableTopic { num_partitions: 0, ..Default::default() }; 100_001],
+        ..Default::default()
+    };
+    let mut client = broker.client();
+    client.send(ApiKey::CreateTopics, 7, &create);
+    client.assert_closed("100,001 topics");
     let find =
         FindCoordinatorRequest { coordinator_keys: vec!["g"; 100_001], ..Default::default() };
     let mut client = broker.client();
