@@ -265,13 +265,16 @@ impl Apis {
 }
 
 /// Whether a request is quick enough for the thread that reads the sockets. Changes of the cluster
-/// are not: each syncs the metadata log.
+/// are not: each syncs the metadata log, and waits for those before it. Metadata and InitProducerId
+/// can be such changes.
 fn is_quick(frame: &[u8]) -> bool {
     let key = frame.first_chunk().map(|key| i16::from_be_bytes(*key));
     !matches!(
         key.and_then(ApiKey::from_i16),
         Some(
             ApiKey::CreateTopics
+                | ApiKey::Metadata
+                | ApiKey::InitProducerId
                 | ApiKey::FindCoordinator
                 | ApiKey::ListGroups
                 | ApiKey::DescribeGroups
@@ -323,6 +326,15 @@ impl Service for Apis {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_change_the_cluster_is_not_run_by_those_who_read_the_sockets() {
+        let is_quick = |api: ApiKey| is_quick(&api.as_i16().to_be_bytes());
+        for api in [ApiKey::CreateTopics, ApiKey::Metadata, ApiKey::InitProducerId] {
+            assert!(!is_quick(api), "{api:?}");
+        }
+        assert!(is_quick(ApiKey::Produce) && is_quick(ApiKey::Fetch));
+    }
 
     #[test]
     fn addresses_are_written_as_java_does() {
