@@ -147,6 +147,7 @@ impl Node {
             let partition = Partition {
                 log: led.ok()?,
                 leader_epoch: partition.leader_epoch,
+                replica_count: partition.replicas.len(),
                 isr_count: partition.isr.len(),
                 settings: Arc::clone(&shared),
                 fetches: WaitList::default(),

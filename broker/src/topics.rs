@@ -74,7 +74,9 @@ pub struct Partition {
     pub log: Arc<PartitionLog>,
     /// The epoch in which this broker leads it, counted up by each election.
     pub leader_epoch: i32,
-    /// The in-sync replicas.
+    /// The replicas.
+    pub replica_count: usize,
+    /// Those of them that are in sync.
     pub isr_count: usize,
     /// Its topic's settings in force, shared with the topic's other partitions.
     pub settings: Arc<ArcSwap<TopicSettings>>,
@@ -83,9 +85,18 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// Whether it is served in the epoch, and with as many in-sync replicas, as the image says.
+    /// Whether it is served in the epoch, and with as many replicas and in-sync replicas, as the
+    /// image says.
     pub fn is_led_as(&self, image: &ottla_metadata::image::Partition) -> bool {
-        self.leader_epoch == image.leader_epoch && self.isr_count == image.isr.len()
+        self.leader_epoch == image.leader_epoch
+            && self.replica_count == image.replicas.len()
+            && self.isr_count == image.isr.len()
+    }
+
+    /// Whether as many replicas are in sync as `min.insync.replicas` asks for; of a partition that
+    /// has fewer, all of them are enough.
+    pub fn is_in_sync(&self, settings: &TopicSettings) -> bool {
+        self.isr_count >= settings.min_insync_replicas.min(self.replica_count)
     }
 
     /// Compares the epoch that a client knows with the one in force; -1 is not compared (KIP-320).

@@ -163,7 +163,7 @@ impl Context<'_> {
 
     fn append(&self, partition: &Partition, records: &[u8]) -> Produced {
         let settings = partition.settings.load();
-        if self.acks == ACKS_ALL && partition.isr_count < settings.min_insync_replicas {
+        if self.acks == ACKS_ALL && !partition.is_in_sync(&settings) {
             return Err(Failure::early(ErrorCode::NOT_ENOUGH_REPLICAS));
         }
         let rules = settings.rules(self.version, self.now_ms);

@@ -88,7 +88,7 @@ pub const TOPIC_KEYS: &[TopicKey] = topic_keys! {
         ["log.cleaner.min.compaction.lag.ms"],
         "How long a record is safe from compaction.";
     Int "min.insync.replicas" = "1", AtLeast(1), Acts, ["min.insync.replicas"],
-        "In-sync replicas that acks=all needs; more than one is never met by one node.";
+        "In-sync replicas that acks=all needs; of a partition that has fewer, all.";
     Bool "preallocate" = "false", Any, Acts, ["log.preallocate"],
         "Whether a new segment's blocks are allocated at once.";
     Bool "remote.log.copy.disable" = "false", Any, NotYet, [],

@@ -224,7 +224,7 @@ impl ShardHost {
     fn append(&self, node: &Node, write: &Write, now_ms: i64) -> Result<i64, ErrorCode> {
         let partition = self.partition.load();
         let settings = partition.settings.load();
-        if partition.isr_count < settings.min_insync_replicas {
+        if !partition.is_in_sync(&settings) {
             return Err(ErrorCode::NOT_ENOUGH_REPLICAS);
         }
         let batch = match build(&write.records, now_ms, compression(node)) {

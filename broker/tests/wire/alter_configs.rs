@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::error_code::ErrorCode as E;
@@ -18,7 +19,8 @@ use ottla_protocol::messages::list_config_resources::{
     ListConfigResourcesRequest, ListConfigResourcesResponse,
 };
 
-use crate::harness::{Client, TestBroker, batch};
+use crate::groups;
+use crate::harness::{Client, PATIENCE, TestBroker, batch};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -283,6 +285,24 @@ fn lists_are_edited_from_the_keys_own_default() {
             assert_eq!(value(&mut client, kind, name, key).0.as_deref(), Some("compact"), "{key}");
         }
     }
+}
+
+#[test]
+fn a_sole_replica_is_enough_whatever_is_asked_for() {
+    let broker = TestBroker::start();
+    let mut client = broker.client();
+    client.create_topic("own", 1, &[("min.insync.replicas", "2")]);
+    client.create_topic("t", 1, &[]);
+    assert_eq!(set(&mut client, BROKER, "", "min.insync.replicas", "3"), E::NONE);
+    for topic in ["own", "t"] {
+        assert_eq!(client.append(topic, &batch(&[b"v"])), 0);
+    }
+    groups::find(&mut client, "g");
+    let begun = Instant::now();
+    while groups::commit_with(&mut client, ("g", "", -1), 7, "") != E::NONE {
+        assert!(begun.elapsed() < PATIENCE, "the group's offset is never written");
+    }
+    assert_eq!(groups::committed(&mut client, "g").len(), 1);
 }
 
 #[test]

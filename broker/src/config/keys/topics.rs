@@ -15,7 +15,7 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
     Int "message.max.bytes" = "1048588", AtLeast(0), ClusterWide, Acts,
         "The largest record batch, compressed.";
     Int "min.insync.replicas" = "1", AtLeast(1), ClusterWide, Acts,
-        "In-sync replicas that acks=all needs; more than one is never met by one node.";
+        "In-sync replicas that acks=all needs; of a partition that has fewer, all.";
     Bool "unclean.leader.election.enable" = "false", Any, ClusterWide, NoEffect,
         "Whether a replica that lags may lead.";
     Long "unclean.leader.election.interval.ms" = "300000", AtLeast(1), ReadOnly, NoEffect,
