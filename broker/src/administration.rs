@@ -3,6 +3,7 @@
 use ottla_metadata::controller::{Records, Refused};
 use ottla_metadata::image::Image;
 
+use crate::groups::group_config;
 use crate::node::Node;
 
 impl Node {
@@ -16,6 +17,20 @@ impl Node {
         decide: impl FnOnce(&Image) -> (Records, T),
     ) -> Result<T, Refused> {
         let changed = self.cluster.change(self.clock.now_ms(), decide, |_, _| {});
+        changed.map_err(|error| self.not_written(&error))
+    }
+
+    /// [`Node::change`] for a change of features, of which groups depend on one.
+    ///
+    /// # Errors
+    /// As [`Node::change`].
+    pub(crate) fn change_features<T>(
+        &self,
+        decide: impl FnOnce(&Image) -> (Records, T),
+    ) -> Result<T, Refused> {
+        let changed = self.cluster.change(self.clock.now_ms(), decide, |_, after| {
+            self.groups.set_config(group_config(&self.config, &self.statics, after));
+        });
         changed.map_err(|error| self.not_written(&error))
     }
 

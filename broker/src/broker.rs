@@ -156,8 +156,9 @@ impl Broker {
         });
         register(&node, &bootstrap)?;
         let image = node.cluster.image();
-        // A new cluster begins with a default for all brokers.
+        // A new cluster begins with a default for all brokers, and with the levels of its features.
         node.apply_dynamic(dynamic_config(&node.config, &node.statics, &image));
+        node.groups.set_config(group_config(&node.config, &node.statics, &image));
         node.serve_all(&image);
         node.groups.follow(&node);
         node.note_directories(image.topics().iter().map(|topic| &*topic.name));

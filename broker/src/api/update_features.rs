@@ -32,7 +32,7 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
             upgrade_type: upgrade_type(update),
         })
         .collect();
-    let updated = node.change(|image| {
+    let updated = node.change_features(|image| {
         match controller::update_features(image, &updates, request.validate_only) {
             Ok(records) => (records, Ok(())),
             Err(refused) => (Records::new(), Err(refused)),

@@ -1,6 +1,7 @@
 //! The broker's settings as the coordinator takes them.
 
 use ottla_coordinator::group::config::{GroupConfig, MigrationPolicy};
+use ottla_metadata::features::GROUP_VERSION;
 use ottla_metadata::image::Image;
 
 use crate::config::{self, BrokerConfig, Overrides, StaticConfig};
@@ -22,7 +23,8 @@ pub(crate) fn group_config(
         max_session_timeout_ms: groups.group_max_session_timeout_ms,
         initial_rebalance_delay_ms: groups.group_initial_rebalance_delay_ms,
         max_size: groups.group_max_size,
-        consumer_groups: protocols.iter().any(|protocol| protocol == "consumer"),
+        consumer_groups: protocols.iter().any(|protocol| protocol == "consumer")
+            && image.feature_level(GROUP_VERSION) > 0,
         consumer_session_timeout_ms: defaults.consumer_session_timeout_ms,
         consumer_heartbeat_interval_ms: defaults.consumer_heartbeat_interval_ms,
         consumer_assignment_interval_ms: defaults.consumer_assignment_interval_ms,

@@ -1,5 +1,7 @@
 //! Elections, reassignments, the quorum, features, brokers, producers and ACLs of one node.
 
+use std::time::Instant;
+
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::alter_partition_reassignments::{
@@ -7,6 +9,9 @@ use ottla_protocol::messages::alter_partition_reassignments::{
     ReassignableTopic,
 };
 use ottla_protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+use ottla_protocol::messages::consumer_group_heartbeat::{
+    ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
+};
 use ottla_protocol::messages::create_acls::{AclCreation, CreateAclsRequest};
 use ottla_protocol::messages::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};
 use ottla_protocol::messages::describe_acls::DescribeAclsRequest;
@@ -28,7 +33,7 @@ use ottla_protocol::messages::update_features::{
 use ottla_protocol::record::builder::BatchOptions;
 use ottla_protocol::uuid::Uuid;
 
-use crate::harness::{Client, TestBroker, batch, batch_of};
+use crate::harness::{Client, PATIENCE, TestBroker, batch, batch_of};
 
 type Elected = Vec<(String, Vec<(i32, ErrorCode)>)>;
 
@@ -199,6 +204,53 @@ fn features_go_up_and_down() {
     assert_eq!(update(&[(ELR, 0, 2)], false), (E::NONE, 0));
     broker.restart();
     assert_eq!(level(&mut broker.client()), 0);
+}
+
+#[test]
+fn consumer_groups_are_served_while_their_feature_is_on() {
+    use ErrorCode as E;
+    fn beat(broker: &TestBroker) -> E {
+        let mut client = broker.client();
+        crate::groups::find(&mut client, "g");
+        let request = ConsumerGroupHeartbeatRequest {
+            group_id: "g",
+            member_id: "m",
+            rebalance_timeout_ms: 60_000,
+            subscribed_topic_names: Some(vec!["t"]),
+            topic_partitions: Some(vec![]),
+            ..Default::default()
+        };
+        let begun = Instant::now();
+        loop {
+            let answer = client.call(ApiKey::ConsumerGroupHeartbeat, 1, &request);
+            let response: ConsumerGroupHeartbeatResponse<'_> = answer.message();
+            // The group's partition may still be on its way.
+            if response.error_code != E::COORDINATOR_NOT_AVAILABLE
+                && response.error_code != E::COORDINATOR_LOAD_IN_PROGRESS
+            {
+                return response.error_code;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{:?}", response.error_code);
+        }
+    }
+    let mut broker = TestBroker::start();
+    assert_eq!(beat(&broker), E::NONE, "a new cluster has it");
+    for (max_version_level, upgrade_type, expected) in
+        [(0, 2, E::UNSUPPORTED_VERSION), (1, 1, E::NONE), (0, 2, E::UNSUPPORTED_VERSION)]
+    {
+        let update = FeatureUpdateKey {
+            feature: "group.version",
+            max_version_level,
+            upgrade_type,
+            ..Default::default()
+        };
+        let request = UpdateFeaturesRequest { feature_updates: vec![update], ..Default::default() };
+        let answer = broker.client().call(ApiKey::UpdateFeatures, 2, &request);
+        assert_eq!(answer.message::<UpdateFeaturesResponse<'_>>().error_code, E::NONE);
+        assert_eq!(beat(&broker), expected, "level {max_version_level}");
+    }
+    broker.restart();
+    assert_eq!(beat(&broker), E::UNSUPPORTED_VERSION, "after a restart");
 }
 
 #[test]
