@@ -78,9 +78,13 @@ impl ClassicGroup {
         if request.generation_id != self.generation {
             return Err(ErrorCode::ILLEGAL_GENERATION);
         }
-        let other_type = request.protocol_type.is_some_and(|its| self.protocol_type() != Some(its));
-        let other_protocol = request.protocol_name.is_some_and(|its| self.protocol() != Some(its));
-        if other_type || other_protocol {
+        // What the group has not chosen yet is no other choice.
+        let differs = |its: Option<&str>, mine: Option<&str>| {
+            its.zip(mine).is_some_and(|(its, mine)| its != mine)
+        };
+        if differs(request.protocol_type, self.protocol_type())
+            || differs(request.protocol_name, self.protocol())
+        {
             return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         }
         Ok(())

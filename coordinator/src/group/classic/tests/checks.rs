@@ -180,6 +180,24 @@ fn sync_group_names_the_protocol() {
 }
 
 #[test]
+fn a_group_that_has_not_chosen_a_protocol_knows_no_other() {
+    let mut world = World::new();
+    let (id, _) = world.enter(Joining::default());
+    let request = SyncGroupRequest {
+        group_id: "g",
+        generation_id: 0,
+        member_id: &id,
+        protocol_type: Some("consumer"),
+        protocol_name: Some("range"),
+        ..SyncGroupRequest::default()
+    };
+    let cx = context(world.now_ms, 0);
+    let effects = world.shard.sync(&request, &caller(5), Ticket(0), &cx);
+    let answer = world.follow(effects).unwrap();
+    assert_eq!(answer.error, ErrorCode::REBALANCE_IN_PROGRESS);
+}
+
+#[test]
 fn leave_group_answers_each_member() {
     let mut world = World::new();
     let unknown = ErrorCode::UNKNOWN_MEMBER_ID;
