@@ -55,6 +55,12 @@ fn version(cluster: &dyn ClusterView) -> i64 {
     cluster.version().cast_signed()
 }
 
+/// Whether it is no more than `ms` since `since_ms`. It is not when the clock was set back to
+/// before then: nobody shall wait until it has caught up.
+fn is_within(cx: &Context<'_>, since_ms: i64, ms: i64) -> bool {
+    (since_ms..=since_ms.saturating_add(ms)).contains(&cx.now.wall_ms)
+}
+
 impl ConsumerGroup {
     /// Takes note of a member's regular expression. Adds a record if the old one is not used any
     /// more.
@@ -102,10 +108,8 @@ impl ConsumerGroup {
             return false;
         }
         let looked = self.looked_at.map(|(_, looked_ms)| looked_ms);
-        let last_ms = self.resolved_ms().max(looked);
-        if last_ms.is_some_and(|last_ms| {
-            cx.now.wall_ms <= last_ms.saturating_add(RESOLVE_INTERVAL_MIN_MS)
-        }) {
+        let last_ms = looked.or(self.resolved_ms());
+        if last_ms.is_some_and(|last_ms| is_within(cx, last_ms, RESOLVE_INTERVAL_MIN_MS)) {
             return false;
         }
         let (old, new) = (member.regex(), updated.regex());
@@ -129,7 +133,7 @@ impl ConsumerGroup {
     }
 
     fn must_refresh(&self, cx: &Context<'_>, refresh_ms: i64) -> bool {
-        self.resolved_ms().is_none_or(|last_ms| cx.now.wall_ms > last_ms.saturating_add(refresh_ms))
+        self.resolved_ms().is_none_or(|last_ms| !is_within(cx, last_ms, refresh_ms))
     }
 
     /// Matches all topics with all expressions, in their order; one that does not compile any more

@@ -331,6 +331,28 @@ fn regular_expressions_are_matched_after_the_request() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_does_not_stop_the_matching() {
+    let mut world = world();
+    world.topics.put("foo", 1);
+    let regex = |member, pattern| Request {
+        subscribed_topic_names: None,
+        subscribed_topic_regex: Some(pattern),
+        ..join(member, &[])
+    };
+    let day_ms = 24 * 60 * 60_000;
+    world.heartbeat_at(EPOCH_MS + day_ms, "client", &regex("a", "nothing"));
+    world.tick();
+    world.heartbeat_at(EPOCH_MS, "client", &regex("b", "foo"));
+    world.tick();
+    assert!(world.group("g").is_subscribed_to("foo"));
+    // Nor does it go on without end.
+    let before = world.log.len();
+    world.heartbeat(&beat("a", 1));
+    world.tick();
+    assert!(!world.kinds(before).contains(&16));
+}
+
+#[test]
 fn commits_are_fenced_by_epoch_and_partition() {
     let mut world = world();
     let topic = world.topics.put("t", 2);
