@@ -20,7 +20,7 @@ use super::heartbeat::push_member;
 use super::leave::ConsumerTimer;
 use super::member::{ClassicMetadata, Member, MemberState, Owned, reuse};
 use super::migrate::{assignment_bytes, metadata_version};
-use super::partitions::TopicPartition;
+use super::partitions::{TopicPartition, find};
 use super::regexes::RegexChange;
 use super::target::{Change, Draft};
 use crate::context::{Caller, ClusterView, Context};
@@ -400,7 +400,7 @@ impl ConsumerGroup {
                     let missing = self
                         .target(member_id)
                         .iter()
-                        .filter(|at| !member.assigned.iter().any(|held| held.at == **at));
+                        .filter(|at| find(&member.assigned, **at).is_none());
                     !missing.into_iter().any(|at| self.is_held(*at))
                 }
                 _ => false,

@@ -1,10 +1,17 @@
 //! What a group of 5,000 members costs: counted, and timed with much room.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::partitions::by_topic;
+use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::heartbeat::HeartbeatRequest;
+
+use super::super::member::{ClassicMetadata, Member, MemberState};
+use super::super::partitions::{Held, TopicPartition, by_topic};
+use super::super::records;
 use super::world::*;
 use crate::group::config::GroupConfig;
+use crate::record::Origin;
 
 const MEMBERS: usize = 5_000;
 
@@ -45,4 +52,50 @@ fn five_thousand_members_join_and_come_to_rest() {
         world.heartbeat(&beat(id, epoch));
     }
     assert_eq!(world.log.len(), written);
+}
+
+#[test]
+fn a_member_that_waits_for_one_of_many_partitions_beats_fast() {
+    const PARTITIONS: i32 = 60_000;
+    let mut world = World::new(GroupConfig::default());
+    let topic = world.topics.put("t", PARTITIONS);
+    let held = |partitions: std::ops::Range<i32>| -> Vec<Held> {
+        let at = |partition| TopicPartition { topic, partition };
+        partitions.map(|partition| Held { at: at(partition), epoch: 1 }).collect()
+    };
+    let classic = Arc::new(ClassicMetadata { session_timeout_ms: 10_000, protocols: Vec::new() });
+    let waiting = Member {
+        epoch: 1,
+        state: MemberState::UnreleasedPartitions,
+        classic: Some(classic),
+        assigned: held(0..PARTITIONS - 1),
+        ..Member::default()
+    };
+    let other =
+        Member { epoch: 1, assigned: held(PARTITIONS - 1..PARTITIONS), ..Member::default() };
+    let target: Vec<_> = held(0..PARTITIONS).iter().map(|one| one.at).collect();
+    let log = [
+        records::member("g", "waits", &waiting),
+        records::member("g", "other", &other),
+        records::group("g", 1, 0),
+        records::member_target("g", "waits", &target),
+        records::target("g", 1, 1),
+        records::current("g", "waits", &waiting),
+        records::current("g", "other", &other),
+    ];
+    for record in &log {
+        let origin = Origin { offset: 0, producer: None };
+        world.shard.replay(&record.key, record.value.as_deref(), &origin).unwrap();
+    }
+    let request = HeartbeatRequest {
+        group_id: "g",
+        generation_id: 1,
+        member_id: "waits",
+        ..HeartbeatRequest::default()
+    };
+    let begun = Instant::now();
+    let error = world.event(|shard, cx| shard.heartbeat(&request, cx));
+    assert_eq!(error, ErrorCode::NONE);
+    // Each with each it takes half a minute.
+    assert!(begun.elapsed().as_millis() < 2_000, "{:?}", begun.elapsed());
 }
