@@ -13,6 +13,13 @@ pub struct Record {
     pub value: Option<Vec<u8>>,
 }
 
+impl Record {
+    /// Bytes of its key and its value.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, Vec::len)
+    }
+}
+
 /// Where in the log a record that is replayed stands, and who wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {

@@ -20,6 +20,10 @@ const TOPIC_IDS: i16 = 10;
 /// The first version that has a code for a group that does not exist.
 const HAS_NOT_FOUND: i16 = 9;
 
+/// No batch can be longer than this: what would be is not even put together. A request with a long
+/// group id may ask for records of many thousand times its own length.
+const BATCH_BYTES_MAX: usize = 64 << 20;
+
 /// A topic that a request names, as far as it is known.
 struct Asked<'a> {
     /// Its name, where the request has only the id.
@@ -116,6 +120,7 @@ impl GroupShard {
             retention_ms => cx.now.wall_ms.saturating_add(retention_ms),
         };
         let mut records = Vec::new();
+        let mut bytes_left = BATCH_BYTES_MAX;
         for (asked, topic) in asked.iter().zip(&request.topics) {
             let Some(facts) = asked.facts else { continue };
             for partition in &topic.partitions {
@@ -143,6 +148,9 @@ impl GroupShard {
                 // A group's id may be longer than a key has room for.
                 let record =
                     records::commit(key, &value).map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)?;
+                bytes_left = bytes_left
+                    .checked_sub(record.size_bytes())
+                    .ok_or(ErrorCode::UNKNOWN_SERVER_ERROR)?;
                 records.push(record);
             }
         }

@@ -1,6 +1,6 @@
 //! OffsetDelete, and what becomes of offsets when topics are deleted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::offset_delete::{
@@ -40,6 +40,8 @@ impl GroupShard {
         };
         let offsets = self.offsets.groups.get(request.group_id);
         let mut records = Vec::new();
+        // A partition that is named again and again is deleted once.
+        let mut deleted = HashSet::new();
         let topics = request.topics.iter().map(|topic| {
             let count = cx.cluster.topic(topic.name).map_or(0, |facts| facts.partition_count);
             let is_subscribed = group.is_subscribed_to(topic.name);
@@ -51,7 +53,10 @@ impl GroupShard {
                     ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC
                 } else {
                     let place = self.offsets.place(topic.name, partition_index);
-                    if offsets.zip(place).is_some_and(|(offsets, place)| offsets.has(place)) {
+                    let has = |(offsets, place): (&GroupOffsets, _)| {
+                        offsets.has(place) && deleted.insert(place)
+                    };
+                    if offsets.zip(place).is_some_and(has) {
                         let group_id = request.group_id;
                         records.push(records::tombstone(group_id, topic.name, partition_index));
                     }

@@ -95,7 +95,7 @@ impl Batches {
     /// Adds records that shall be in one batch: all or none.
     pub(super) fn push_together(&mut self, records: impl IntoIterator<Item = Record>) {
         for record in records {
-            self.open_bytes += record.key.len() + record.value.as_ref().map_or(0, Vec::len);
+            self.open_bytes += record.size_bytes();
             self.open.push(record);
         }
         if self.open_bytes >= BATCH_BYTES {

@@ -359,6 +359,25 @@ fn a_group_id_that_no_record_can_hold_is_refused() {
 }
 
 #[test]
+fn records_many_times_as_long_as_their_request_are_not_put_together() {
+    let mut world = World::new();
+    let group: &'static str = "g".repeat(32_000).leak();
+    let mut request = commit(group, "a", 0, 1);
+    request.topics[0].partitions = vec![request.topics[0].partitions[0].clone(); 3_000];
+    let caller = Caller { client_id: "c", client_host: "/127.0.0.1", version: 9 };
+    let effects = world.on(|shard, cx| shard.commit_offsets(&request, &caller, cx));
+    assert!(effects.write.is_none());
+    let partitions = &effects.response.topics[0].partitions;
+    assert!(partitions.iter().all(|it| it.error_code == ErrorCode::UNKNOWN_SERVER_ERROR));
+
+    world.commit(group, "a", 0, 1);
+    let before = world.log.len();
+    let none = ErrorCode::NONE;
+    assert_eq!(delete(&mut world, group, &[("a", 0); 3_000]), (none, vec![none; 3_000]));
+    assert_eq!(world.log.len(), before + 1);
+}
+
+#[test]
 fn open_transactions_make_offsets_unstable() {
     let mut world = World::new();
     world.replay(&record("a", 0, 10), None);
