@@ -31,7 +31,12 @@ fn delete(client: &mut Client, asked: &[(&str, i32, i64)]) -> Vec<Told> {
     told
 }
 
-fn delete_one(client: &mut Client, topic: &str, partition: i32, offset: i64) -> (i64, ErrorCode) {
+pub(super) fn delete_one(
+    client: &mut Client,
+    topic: &str,
+    partition: i32,
+    offset: i64,
+) -> (i64, ErrorCode) {
     let told = delete(client, &[(topic, partition, offset)]);
     assert_eq!((told.len(), &*told[0].0, told[0].1), (1, topic, partition));
     (told[0].2, told[0].3)

@@ -6,6 +6,7 @@ use ottla_protocol::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
 };
 
+use crate::delete_records::delete_one;
 use crate::harness::{Client, T, TestBroker, batch};
 
 type Told = (ErrorCode, i64, i64, i32);
@@ -65,6 +66,21 @@ fn special_timestamps_in_every_version() {
             assert_eq!(ask(&mut client, version, timestamp), told, "{version}, {timestamp}");
         }
     }
+}
+
+#[test]
+fn the_largest_timestamp_outlives_its_record() {
+    let broker = TestBroker::start();
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[]);
+    client.append("t", &batch(&[b"a", b"b", b"c"]));
+    let latest = (ErrorCode::NONE, 2, T + 2, 0);
+    assert_eq!(ask(&mut client, 11, -3), latest);
+    assert_eq!(delete_one(&mut client, "t", 0, -1), (3, ErrorCode::NONE));
+    assert_eq!((ask(&mut client, 11, -3), ask(&mut client, 11, T)), (latest, NOTHING));
+    client.append("t", &batch(&[b"d"]));
+    assert_eq!(ask(&mut client, 11, -3), latest);
+    assert_eq!(ask(&mut client, 11, 0), (ErrorCode::NONE, 3, T, 0));
 }
 
 #[test]

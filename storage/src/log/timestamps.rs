@@ -104,7 +104,9 @@ impl PartitionLog {
         }
         let Some((segment, timestamp_ms, offset)) = best else { return Ok(None) };
         let Some(first) = segment.find_batch(offset, segment.size())? else { return Ok(None) };
-        let wanted = Wanted { timestamp_ms, exactly: true, offset_min };
+        // As in Kafka it is told though the log start has passed it: what comes behind it is older,
+        // and the segments do not know which of that is the latest.
+        let wanted = Wanted { timestamp_ms, exactly: true, offset_min: i64::MIN };
         find_record(&segment, first.position, wanted)
     }
 }
