@@ -146,7 +146,9 @@ impl Groups {
             return Ok(());
         }
         let settings = &node.config.offsets;
-        let brokers = i16::try_from(node.cluster.image().brokers().len()).unwrap_or(i16::MAX);
+        let image = node.cluster.image();
+        let active = image.brokers().values().filter(|broker| broker.is_active()).count();
+        let brokers = i16::try_from(active).unwrap_or(i16::MAX);
         let segment_bytes = settings.offsets_topic_segment_bytes.to_string();
         let topic = NewTopic {
             name: OFFSETS_TOPIC,

@@ -23,7 +23,7 @@ use crate::delayed::Timer;
 use crate::directories::Directory;
 use crate::dynamic::{Dynamic, layers_of};
 use crate::fetch_session::FetchSessions;
-use crate::groups::Groups;
+use crate::groups::{Groups, OFFSETS_TOPIC};
 use crate::metadata_log::MetadataLogError;
 use crate::noise::Noise;
 use crate::topics::{Topic, Topics};
@@ -197,7 +197,10 @@ impl Node {
         let mut names = names.to_vec();
         names.sort_unstable();
         names.dedup();
-        // The broker's own topics are made by the coordinators that need them.
+        // The broker's own topics are made by the coordinators that need them, with their settings.
+        if names.contains(&OFFSETS_TOPIC) && self.groups.prepare(self).is_err() {
+            log::info!("did not create {OFFSETS_TOPIC}, which a client asked about");
+        }
         names.retain(|name| !crate::topics::is_internal(name));
         let topics = names.into_iter().map(new_topic).collect();
         let created = self.create_topics(&CreateTopics { topics, validate_only: false });

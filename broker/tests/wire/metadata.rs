@@ -94,6 +94,14 @@ fn what_cannot_be_made() {
 }
 
 #[test]
+fn the_groups_topic_is_made_with_its_own_settings() {
+    let broker = TestBroker::with(&["offsets.topic.num.partitions=7"]);
+    let mut client = broker.client();
+    let made = [("__consumer_offsets", ErrorCode::NONE, 7)];
+    assert_eq!(told(&ask(&mut client, 12, &["__consumer_offsets"])), made);
+}
+
+#[test]
 fn nothing_is_made_when_it_is_switched_off() {
     let broker = TestBroker::with(&["auto.create.topics.enable=false"]);
     let mut client = broker.client();
