@@ -77,7 +77,9 @@ impl Segment {
         total: u64,
     ) -> Result<(), StorageError> {
         let interval = u64::from(index_interval_bytes);
-        let due = writer.bytes_since_last_index_entry + total - u64::from(batches[0].size);
+        // What lies between the last entry and the last batch.
+        let last = batches.last().expect("an append has a batch");
+        let due = writer.bytes_since_last_index_entry + total - u64::from(last.size);
         if self.size() > 0 && due.max(writer.bytes_since_last_index_entry) <= interval {
             return Ok(());
         }

@@ -87,6 +87,42 @@ fn old_messages_are_walked_over() {
     assert_eq!(scanner.next().unwrap().unwrap().base_offset, 8);
 }
 
+/// An append that begins with a large batch and ends with a small one, where the blocks that an
+/// index has been given end.
+#[test]
+fn an_entry_before_the_last_batch_has_its_block() {
+    let disk = SimDisk::new();
+    disk.create_dir_all(Path::new("p")).unwrap();
+    let dir: Arc<Path> = Arc::from(Path::new("p"));
+    let files = NewFiles { index_bytes: 3 * 4096, preallocated_bytes: 0 };
+    for entries in [341, 512] {
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let segment = Segment::create(shared, &dir, 0, OpenBudget::new(1), files).unwrap();
+        let mut writer = SegmentWriter::default();
+        let mut next = 0;
+        let mut append = |sizes: &[u32]| {
+            let facts: Vec<_> = sizes
+                .iter()
+                .map(|size| {
+                    next += 1;
+                    BatchFacts { size: *size, last_offset: next, max_timestamp_ms: next }
+                })
+                .collect();
+            let bytes = vec![0; sizes.iter().sum::<u32>() as usize];
+            segment.append(&mut writer, 100, &[IoSlice::new(&bytes)], &facts).unwrap();
+        };
+        // Each has an entry but for the first.
+        (0..entries).for_each(|_| append(&[101]));
+        append(&[5]);
+        append(&[90, 20, 5]);
+        let (offset_bytes, _) = {
+            segment.seal().unwrap();
+            segment.index_bytes().unwrap()
+        };
+        assert_eq!(offset_bytes, (entries + 1) * 8);
+    }
+}
+
 #[test]
 fn the_longest_unread_segments_are_closed() {
     let disk = SimDisk::new();
