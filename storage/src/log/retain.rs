@@ -55,6 +55,31 @@ impl std::ops::AddAssign for Expired {
     }
 }
 
+/// What is due in the segments of one moment. A swap may put one segment in the place of several
+/// at any time: from then on their numbers say nothing, but their offsets do.
+struct Found {
+    expired: Expired,
+    /// Where the first segment begins that stays; `None` when not even the active one does.
+    kept_base_offset: Option<i64>,
+    log_end_offset: i64,
+    active_base_offset: i64,
+    active_bytes: u64,
+}
+
+impl Found {
+    /// The same, but for the active segment.
+    fn but_active(self) -> (Expired, i64) {
+        let mut expired = self.expired;
+        let its = match expired.by_time.segments {
+            0 => &mut expired.by_size,
+            _ => &mut expired.by_time,
+        };
+        its.segments -= 1;
+        its.bytes -= self.active_bytes;
+        (expired, self.active_base_offset)
+    }
+}
+
 impl PartitionLog {
     /// Moves the log start past the segments that are due; a new active segment is begun when the
     /// present one is among them. Their records can no longer be read. The files are left to
@@ -67,28 +92,29 @@ impl PartitionLog {
     /// What the disk says, or that the log is closed.
     pub fn expire_segments(&self, now: TrustedNow) -> Result<Expired, StorageError> {
         self.check_open()?;
-        let expired = self.beside_swaps(|| self.find_expired(now));
-        let (expired, active_is_due, log_end_offset) = self.log_dir.watch(expired)?;
-        if expired.by_size.segments + expired.by_time.segments == 0 {
-            return Ok(expired);
+        let found = self.beside_swaps(|| self.find_expired(now));
+        let found = self.log_dir.watch(found)?;
+        if found.expired.by_size.segments + found.expired.by_time.segments == 0 {
+            return Ok(found.expired);
         }
-        let all = self.segments.all();
-        let due = expired.by_start.segments + expired.by_size.segments + expired.by_time.segments;
-        let new_start = if active_is_due {
-            self.roll_for_retention(log_end_offset, now.now_ms)?
-        } else {
-            all.get(due).map(|kept| kept.base_offset())
+        let new_start = match found.kept_base_offset {
+            Some(kept) => Some(kept),
+            None => self.roll_for_retention(found.log_end_offset, now.now_ms)?,
         };
-        match new_start.map(|offset| self.advance_log_start(offset)) {
-            Some(Ok(())) => Ok(expired),
-            Some(Err(LogStartError::Storage(error))) => Err(error),
-            // Appends or a truncation came between: the next pass will see.
-            None | Some(Err(LogStartError::AboveHighWatermark(_))) => Ok(Expired::default()),
+        let (expired, new_start) = match new_start {
+            Some(offset) => (found.expired, offset),
+            // Appends came between: the active segment is not as old as it was found.
+            None => found.but_active(),
+        };
+        match self.advance_log_start(new_start) {
+            Ok(()) => Ok(expired),
+            Err(LogStartError::Storage(error)) => Err(error),
+            // A truncation came between: the next pass will see.
+            Err(LogStartError::AboveHighWatermark(_)) => Ok(Expired::default()),
         }
     }
 
-    /// What is due, whether the active segment is, and the log end that this was found for.
-    fn find_expired(&self, now: TrustedNow) -> Result<(Expired, bool, i64), StorageError> {
+    fn find_expired(&self, now: TrustedNow) -> Result<Found, StorageError> {
         let config = self.config.load();
         // The offsets first: segments are only added behind them.
         let offsets = self.offsets();
@@ -104,8 +130,16 @@ impl PartitionLog {
         let below = |n| Ok::<_, StorageError>(shape.is_below_start(n, offsets.log_start_offset));
         let mut due = shape.count_due(0, below)?;
         let mut expired = Expired { by_start: tally(0, due), ..Expired::default() };
+        let (active_base_offset, active_bytes) = segments[segments.len() - 1];
+        let found = |expired, due: usize| Found {
+            expired,
+            kept_base_offset: segments.get(due).map(|kept| kept.0),
+            log_end_offset,
+            active_base_offset,
+            active_bytes,
+        };
         if !config.cleanup_delete {
-            return Ok((expired, false, log_end_offset));
+            return Ok(found(expired, due));
         }
         let mut rule = SizeRule::new(shape.size_bytes(due), config.retention_bytes);
         let too_many = shape.count_due(due, |n| Ok::<_, StorageError>(rule.goes(segments[n].1)))?;
@@ -122,7 +156,7 @@ impl PartitionLog {
             let wall_ms = now.now_ms.saturating_add(now.doubted_ms);
             expired.spared = tally(due, shape.count_due(due, |n| too_old(n, wall_ms))?);
         }
-        Ok((expired, due == segments.len(), log_end_offset))
+        Ok(found(expired, due))
     }
 
     /// Begins a new segment at `log_end_offset` and answers that, unless the log has grown.

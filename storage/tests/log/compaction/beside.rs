@@ -1,18 +1,24 @@
 //! Cleaning while others work, and on a disk that fails.
 
-use std::sync::Arc;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
+use ottla_protocol::record::builder::BatchOptions;
 use ottla_storage::cleaner::{CleanOutcome, Cleaner, CleanerSettings, FullSpeed, Pace};
 use ottla_storage::config::LogConfig;
-use ottla_storage::disk::{Disk, RealDisk};
+use ottla_storage::disk::{Disk, DiskFile, DiskLock, Entry, Open, RealDisk, Space};
 use ottla_storage::log::{Isolation, PartitionLog, Read, TimestampQuery};
 use ottla_storage::manager::LogManager;
-use ottla_storage::sim::{CrashStyle, Fault, SimDisk};
+use ottla_storage::retention::TrustedNow;
+use ottla_storage::sim::{CrashStyle, Fault, OpKind, SimDisk};
 
-use super::{append, clean_all, compacted, consume, create, log_of, open, plain, put, table};
-use crate::harness::{NOW_MS, bytes_of};
+use super::{
+    append, clean_all, compacted, consume, create, end_txn, log_of, open, plain, put, table,
+};
+use crate::harness::{NOW_MS, bytes_of, new_partition};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
@@ -209,5 +215,142 @@ fn a_cleaning_gives_way() {
         });
         assert!(log.log_dir().is_online());
         assert_eq!(unfinished(&disk), [""; 0]);
+    }
+}
+
+/// A disk that does something the moment a file is opened.
+struct Hooked {
+    disk: SimDisk,
+    hook: Mutex<Option<(PathBuf, Box<dyn FnOnce() + Send>)>>,
+}
+
+impl std::fmt::Debug for Hooked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hooked")
+    }
+}
+
+impl Hooked {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { disk: SimDisk::new(), hook: Mutex::default() })
+    }
+
+    fn when_opened(&self, path: &str, hook: impl FnOnce() + Send + 'static) {
+        *self.hook.lock().unwrap() = Some((path.into(), Box::new(hook)));
+    }
+}
+
+impl Disk for Hooked {
+    fn open(&self, path: &Path, how: Open) -> io::Result<Arc<dyn DiskFile>> {
+        let hook = self.hook.lock().unwrap().take_if(|(at, _)| at == path);
+        if let Some((_, hook)) = hook {
+            hook();
+        }
+        self.disk.open(path, how)
+    }
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        self.disk.exists(path)
+    }
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        self.disk.list(dir)
+    }
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.disk.create_dir_all(dir)
+    }
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.remove_dir(dir)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn unlink(&self, path: &Path) -> io::Result<()> {
+        self.disk.unlink(path)
+    }
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.sync_dir(dir)
+    }
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        self.disk.lock(path)
+    }
+    fn space(&self, dir: &Path) -> io::Result<Space> {
+        self.disk.space(dir)
+    }
+}
+
+/// A log with a segment per record but for the active one, closed and opened again, so that a
+/// retention pass has to open each time index that it looks at.
+fn one_by_one(disk: &Arc<Hooked>, config: &LogConfig) -> (Arc<LogManager>, Arc<PartitionLog>) {
+    let shared: Arc<dyn Disk> = Arc::clone(disk) as Arc<dyn Disk>;
+    let manager = open(&shared, config);
+    let log = create(&manager, config);
+    let txn = BatchOptions {
+        producer_id: 7,
+        producer_epoch: 0,
+        base_sequence: 0,
+        transactional: true,
+        ..plain()
+    };
+    for n in 0..5_u32 {
+        append(&log, &[put(n as u8, n)], if n == 2 { txn } else { plain() });
+    }
+    assert_eq!(log.segments_count(), 5);
+    manager.close(1).unwrap();
+    drop((log, manager));
+    let manager = Arc::new(open(&shared, config));
+    let log = log_of(&manager);
+    (manager, log)
+}
+
+fn at(now_ms: i64) -> TrustedNow {
+    TrustedNow { now_ms, doubted_ms: 0, is_new_doubt: false }
+}
+
+fn one_a_segment() -> LogConfig {
+    LogConfig { segment_bytes: 80, cleanup_delete: true, retention_ms: 1000, ..compacted() }
+}
+
+/// The segments that are too old become one while a retention pass looks at the one behind them.
+#[test]
+fn retention_beside_a_swap_takes_what_is_old_and_no_more() {
+    let disk = Hooked::new();
+    let (manager, log) = one_by_one(&disk, &one_a_segment());
+    log.set_config(LogConfig { segment_bytes: 100_000, ..one_a_segment() });
+    let swapped = Arc::new(AtomicBool::new(false));
+    let (cleaner, done) = (Arc::clone(&manager), Arc::clone(&swapped));
+    disk.when_opened("data/t-0/00000000000000000002.timeindex", move || {
+        let tally = clean_all(&cleaner, NOW_MS)[0].tally;
+        assert_eq!((tally.segments_read, tally.segments_written), (2, 1));
+        done.store(true, Ordering::Relaxed);
+    });
+    // Records 0 and 1 are older than a second, 2 is not.
+    let expired = log.expire_segments(at(NOW_MS + 1002)).unwrap();
+    assert!(swapped.load(Ordering::Relaxed));
+    assert_eq!((expired.by_time.segments, log.offsets().log_start_offset), (2, 2));
+    let left: Vec<_> = consume(&log, Isolation::HighWatermark, 1 << 20);
+    assert_eq!(left.iter().map(|record| record.offset).collect::<Vec<_>>(), [2, 3, 4]);
+}
+
+/// All is too old, and a record comes before the active segment can be rolled.
+#[test]
+fn retention_beside_appends_takes_what_is_sealed() {
+    let disk = Hooked::new();
+    let config = LogConfig { cleanup_compact: false, ..one_a_segment() };
+    let (_manager, log) = one_by_one(&disk, &config);
+    log.set_config(LogConfig { segment_bytes: 100_000, ..config });
+    let appended = Arc::clone(&log);
+    disk.when_opened("data/t-0/00000000000000000000.timeindex", move || {
+        append(&appended, &[put(1, 1)], plain());
+    });
+    let expired = log.expire_segments(at(NOW_MS + 5000)).unwrap();
+    assert_eq!((expired.by_time.segments, log.offsets().log_start_offset), (4, 4));
+    assert_eq!(log.remove_expired_segments(NOW_MS).unwrap(), 4);
+    assert_eq!(consume(&log, Isolation::HighWatermark, 1 << 20).len(), 2);
+}
+
+struct Panics;
+
+impl Pace for Panics {
+    fn spend(&self, _bytes: u64, _is_unwanted: &dyn Fn() -> bool) -> bool {
+        panic!("a defect");
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use ottla_protocol::record::builder::BatchOptions;
+use ottla_protocol::record::builder::{BatchBuilder, BatchOptions, NewRecord};
 use ottla_protocol::record::compression::{Codec, Compression, Compressor};
 use ottla_protocol::record::set::Batches;
 use ottla_storage::cleaner::{CleanOutcome, Cleaner, CleanerSettings, FullSpeed, Pace};
@@ -13,13 +13,14 @@ use ottla_storage::disk::Disk;
 use ottla_storage::log::{Isolation, TimestampQuery};
 use ottla_storage::partition_dir::TopicPartition;
 use ottla_storage::retention::TrustedNow;
-use ottla_storage::sim::SimDisk;
+use ottla_storage::sim::{Fault, OpKind, SimDisk};
+use ottla_storage::validate::Validated;
 
 use super::{
     Found, append, clean_all, clean_with, compacted, compressed, consume, create, end_txn, log_of,
     open, plain, put, table, tombstone,
 };
-use crate::harness::{NOW_MS, read_at};
+use crate::harness::{NOW_MS, as_leader, read_at};
 
 fn offsets(found: &[Found]) -> Vec<i64> {
     found.iter().map(|record| record.offset).collect()
@@ -416,6 +417,16 @@ fn records_without_a_key_go() {
     assert_eq!(tally.records_without_key, tally.records_read);
     assert_eq!(tally.records_kept, 0);
     assert!(read_at(&log, 0, 1 << 20).is_some());
+}
+
+/// Adds up what it is told.
+struct Sum(std::cell::Cell<u64>);
+
+impl Pace for Sum {
+    fn spend(&self, bytes: u64, _is_unwanted: &dyn Fn() -> bool) -> bool {
+        self.0.set(self.0.get() + bytes);
+        true
+    }
 }
 
 /// A message of magic 0 or 1, as brokers before 0.11 wrote it.
