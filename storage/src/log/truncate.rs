@@ -138,7 +138,10 @@ impl PartitionLog {
     /// next load.
     pub fn remove_due_files(&self, now_ms: i64) {
         let mut due = Vec::new();
+        let delay_ms = self.config.load().file_delete_delay_ms;
         self.removals().retain_mut(|removal| {
+            // A clock that was set back must not keep files for as long as it went back.
+            removal.due_ms = removal.due_ms.min(now_ms.saturating_add(delay_ms));
             let is_due = removal.due_ms <= now_ms;
             if is_due {
                 due.push(std::mem::take(&mut removal.path));

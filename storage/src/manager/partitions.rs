@@ -329,7 +329,9 @@ impl LogManager {
             log.remove_due_files(now_ms);
         }
         let mut due = Vec::new();
+        let delay_ms = self.config.load().default_log_config.file_delete_delay_ms;
         self.changes().deletions.retain_mut(|deletion| {
+            deletion.due_ms = deletion.due_ms.min(now_ms.saturating_add(delay_ms));
             let is_due = deletion.due_ms <= now_ms;
             if is_due {
                 due.push((Arc::clone(&deletion.log_dir), std::mem::take(&mut deletion.path)));

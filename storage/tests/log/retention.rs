@@ -62,6 +62,27 @@ fn old_segments_go_whole_and_their_files_later() {
     assert!(manager.delete_old_segments(at(NOW_MS + 110)).expired == Default::default());
 }
 
+/// The clock is set back by a year: files are not kept for a year.
+#[test]
+fn files_go_when_the_clock_was_set_back() {
+    let config = LogConfig { retention_ms: 100, ..two_a_segment() };
+    let (disk, manager, log) = filled(&config);
+    manager.delete_old_segments(at(NOW_MS + 110));
+    assert!(count_deleted(&disk) > 0);
+    let delay_ms = config.file_delete_delay_ms;
+    let before = NOW_MS - 365 * 86_400_000;
+    manager.remove_due_files(before);
+    assert!(count_deleted(&disk) > 0);
+    manager.remove_due_files(before + delay_ms);
+    assert_eq!(count_deleted(&disk), 0);
+    manager.delete(log.topic_partition(), 1, NOW_MS).unwrap();
+    let is_there = || disk.files().iter().any(|path| path.contains("-delete/"));
+    manager.remove_due_files(before);
+    assert!(is_there());
+    manager.remove_due_files(before + delay_ms);
+    assert!(!is_there());
+}
+
 #[test]
 fn when_all_is_old_a_new_segment_begins_at_the_log_end() {
     let config = LogConfig { retention_ms: 100, ..two_a_segment() };
