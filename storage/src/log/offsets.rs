@@ -112,6 +112,11 @@ impl Marks {
         self.last_append = Some(last);
     }
 
+    /// Forgets it before its segment is sealed: in what a compaction makes of that, it is elsewhere.
+    pub(super) fn forget_last_append(&mut self) {
+        self.last_append = None;
+    }
+
     /// Where a read of this kind ends.
     pub(super) fn bound(&self, isolation: Isolation) -> Mark {
         match isolation {

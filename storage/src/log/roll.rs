@@ -98,6 +98,7 @@ impl PartitionLog {
         appender.writer = self.new_writer(new_base, now_ms);
         let place = Place { segment_base_offset: new_base, position: 0 };
         let mut marks = self.marks();
+        marks.forget_last_append();
         let offset = marks.log_end().offset;
         marks.append_to(Mark { offset, place: Some(place) });
         self.commit.note_roll(old.base_offset());

@@ -347,6 +347,28 @@ fn retention_beside_appends_takes_what_is_sealed() {
     assert_eq!(consume(&log, Isolation::HighWatermark, 1 << 20).len(), 2);
 }
 
+/// A roll that no append follows: what was appended last is in a segment that can be compacted.
+#[test]
+fn a_read_at_the_last_append_finds_it_after_a_compaction() {
+    let disk = SimDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let manager = open(&shared, &compacted());
+    let log = create(&manager, &compacted());
+    let mut last = 0;
+    for n in 0..5 {
+        last = append(&log, &[put(1, n)], plain());
+    }
+    disk.inject(Fault::on(OpKind::Write, ENOSPC).path("00000000000000000005.log"));
+    assert!(crate::harness::append(&log, 0, 20).is_err());
+    assert_eq!((log.segments_count(), log.offsets().log_end_offset), (2, 5));
+    assert_eq!(clean_all(&manager, NOW_MS)[0].tally.records_kept, 1);
+    let region = crate::harness::read_at(&log, last, 1 << 20).expect("there is a batch");
+    let bytes = bytes_of(&region);
+    let batch = ottla_protocol::record::set::Batches::new(&bytes).next().unwrap().unwrap();
+    batch.check_crc().unwrap();
+    assert_eq!(batch.header().last_offset(), last);
+}
+
 struct Panics;
 
 impl Pace for Panics {
