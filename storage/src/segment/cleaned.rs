@@ -78,6 +78,13 @@ impl CleanedSegment {
                 problem: format!("cleaned segment of {size_bytes} bytes, over 2 GiB"),
             });
         }
+        if header.last_offset() - self.segment.base_offset() > i64::from(i32::MAX) {
+            return Err(StorageError::Corrupt {
+                path: self.segment.path(),
+                position: self.segment.size(),
+                problem: format!("offset {} out of the segment's reach", header.last_offset()),
+            });
+        }
         self.facts.push(BatchFacts {
             size: u32::try_from(batch.len()).expect("a batch's length has 31 bits"),
             last_offset: header.last_offset(),

@@ -429,6 +429,33 @@ impl Pace for Sum {
     }
 }
 
+/// Which offsets a batch has no checksum covers.
+#[test]
+fn an_offset_too_far_from_its_segment_is_damage() {
+    let (sim, disk) = disk();
+    let config = compacted();
+    let manager = open(&disk, &config);
+    let log = create(&manager, &config);
+    let set = |base_offset: i64| {
+        let mut batch = crate::harness::batch(0, 1, plain());
+        batch[..8].copy_from_slice(&base_offset.to_be_bytes());
+        batch[12..16].copy_from_slice(&0_i32.to_be_bytes());
+        batch
+    };
+    let size = set(0).len() as u64;
+    for offset in [0, 1, 1 << 33] {
+        log.append_as_follower(&set(offset), NOW_MS).unwrap();
+    }
+    log.advance_high_watermark(i64::MAX);
+    assert_eq!(log.segments_count(), 2);
+    let path = Path::new("data/t-0/00000000000000000000.log");
+    sim.corrupt(path, size, &(1_i64 << 32).to_be_bytes());
+    let report = Cleaner::new(CleanerSettings::default()).clean_once(&manager, NOW_MS, &FullSpeed);
+    let CleanOutcome::Failed(error) = report.unwrap().outcome else { panic!("it is damaged") };
+    assert!(error.to_string().contains("out of the segment's reach"), "{error}");
+    assert_eq!(manager.uncleanable().len(), 1);
+}
+
 /// A message of magic 0 or 1, as brokers before 0.11 wrote it.
 fn old_message(
     magic: u8,
