@@ -19,10 +19,6 @@ use crate::segment::{CleanedSegment, Segment};
 
 /// Segments that one is made of at most: so many files are renamed while reads wait.
 const GROUP_SEGMENTS_MAX: usize = 128;
-/// A record is held in memory whole: it may be as large as eight batches of `max.message.bytes`,
-/// or this.
-const RECORD_BYTES_MAX: usize = 8 << 20;
-
 /// The cleaning of one log.
 pub(super) struct Job<'a> {
     pub(super) log: &'a PartitionLog,
@@ -128,13 +124,12 @@ impl Job<'_> {
         output: &mut CleanedSegment,
         dropped: &mut Option<[u8; BATCH_HEADER_BYTES]>,
     ) -> Result<(), Halt> {
-        let record_bytes_max = self.record_bytes_max();
         let buffer = std::mem::take(&mut self.buffer);
         let leader_epoch = self.leader_epoch_of(segment);
         let what = What { position: 0, end_offset, leader_epoch };
         let mut reader = BatchReader::new(segment, what, self.buffer_bytes, buffer)?;
         while let Some(batch) = reader.next()? {
-            let cleaned = clean_batch(&batch, rules, output, record_bytes_max, self.tally);
+            let cleaned = clean_batch(&batch, rules, output, self.tally);
             let left = match cleaned {
                 Ok(left) => left,
                 Err(problem) => return Err(reader.corrupt(problem).into()),
@@ -177,11 +172,6 @@ impl Job<'_> {
     pub(super) fn leader_epoch_of(&self, segment: &Segment) -> i32 {
         self.log.epoch_for_offset(segment.base_offset()).unwrap_or(0)
     }
-
-    pub(super) fn record_bytes_max(&self) -> usize {
-        let max_message_bytes = self.log.config().max_message_bytes as usize;
-        max_message_bytes.saturating_mul(8).max(RECORD_BYTES_MAX)
-    }
 }
 
 fn base_and_end(facts: &SourceFacts) -> std::ops::Range<i64> {
@@ -193,7 +183,6 @@ fn clean_batch(
     batch: &Batch<'_>,
     rules: &mut Rules,
     output: &mut CleanedSegment,
-    record_bytes_max: usize,
     tally: &mut CleanTally,
 ) -> Result<Left, String> {
     let header = batch.header();
@@ -201,7 +190,7 @@ fn clean_batch(
     let (producer_id, last_offset) = (header.producer_id(), header.last_offset());
     let is_control = attributes.is_control();
     let is_spent = if is_control {
-        let control = control_of(batch, record_bytes_max)?;
+        let control = control_of(batch)?;
         match rules.txns.on_control(producer_id, last_offset, control) {
             Marker::Idle => true,
             Marker::Needed => false,
@@ -224,7 +213,7 @@ fn clean_batch(
     let (round, map) = (&rules.round, &rules.map);
     let verdict = round.judge(facts, is_spent);
     let mut without_key = 0;
-    let filtered = rewrite::filter(batch, verdict, round, record_bytes_max, &mut |record| {
+    let filtered = rewrite::filter(batch, verdict, round, &mut |record| {
         let facts = RecordFacts {
             offset: record.offset,
             mapped_to: map.latest_offset(),

@@ -15,9 +15,9 @@ use crate::error::StorageError;
 use crate::segment::{BatchScanner, Segment};
 
 /// What a control batch says.
-pub(super) fn control_of(batch: &Batch<'_>, record_bytes_max: usize) -> Result<Control, String> {
+pub(super) fn control_of(batch: &Batch<'_>) -> Result<Control, String> {
     let mut control = Control::Empty;
-    each_record(batch, record_bytes_max, &mut |record| {
+    each_record(batch, &mut |record| {
         if control == Control::Empty {
             let control_type = ControlType::from_key(record.key);
             control = match control_type.map_err(|error| error.to_string())? {
@@ -96,11 +96,10 @@ impl Job<'_> {
         let leader_epoch = self.leader_epoch_of(segment);
         let what = What { position, end_offset, leader_epoch };
         let mut reader = BatchReader::new(segment, what, self.buffer_bytes, buffer)?;
-        let record_bytes_max = self.record_bytes_max();
         let first = self.cleanable.first_dirty_offset;
         let mut has_room = true;
         while has_room && let Some(batch) = reader.next()? {
-            match map_batch(&batch, first, map, txns, record_bytes_max) {
+            match map_batch(&batch, first, map, txns) {
                 Ok(fits) => has_room = fits,
                 Err(problem) => return Err(reader.corrupt(problem).into()),
             }
@@ -119,15 +118,14 @@ fn map_batch(
     first_offset: i64,
     map: &mut OffsetMap,
     txns: &mut Transactions,
-    record_bytes_max: usize,
 ) -> Result<bool, String> {
     let header = batch.header();
     let (producer_id, last_offset) = (header.producer_id(), header.last_offset());
     let mut has_room = true;
     if header.attributes().is_control() {
-        txns.on_control(producer_id, last_offset, control_of(batch, record_bytes_max)?);
+        txns.on_control(producer_id, last_offset, control_of(batch)?);
     } else if !txns.on_data(producer_id, last_offset, header.attributes().is_transactional()) {
-        each_record(batch, record_bytes_max, &mut |record| {
+        each_record(batch, &mut |record| {
             if let Some(key) = record.key
                 && record.offset >= first_offset
             {

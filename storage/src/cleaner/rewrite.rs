@@ -14,6 +14,10 @@ use ottla_protocol::record::stream::RecordStream;
 use super::decide::{Remains, Round, Verdict};
 use crate::validate::DECOMPRESSED_BYTES_MAX;
 
+/// A record is held in memory whole. It may be as large as what a producer's batch may decompress
+/// to: such a one was taken, whatever `max.message.bytes` is or was.
+const RECORD_BYTES_MAX: usize = DECOMPRESSED_BYTES_MAX as usize;
+
 /// What is left of a batch.
 #[derive(Debug)]
 pub(super) enum Left {
@@ -42,7 +46,6 @@ pub(super) fn delete_horizon_ms(header: BatchHeader<'_>) -> Option<i64> {
 /// Shows all records of a batch, in order. A problem, of the batch or told by `see`, ends it.
 pub(super) fn each_record(
     batch: &Batch<'_>,
-    record_bytes_max: usize,
     see: &mut dyn FnMut(&Record<'_>) -> Result<(), String>,
 ) -> Result<(), String> {
     let header = batch.header();
@@ -72,7 +75,7 @@ pub(super) fn each_record(
             let stream = RecordStream::new(reader, header.into(), header.records_count());
             let mut stream = stream.map_err(|error| error.to_string())?;
             while let Some(record) =
-                stream.next_record(record_bytes_max).map_err(|error| error.to_string())?
+                stream.next_record(RECORD_BYTES_MAX).map_err(|error| error.to_string())?
             {
                 see_in_order(&record)?;
             }
@@ -86,7 +89,6 @@ pub(super) fn filter(
     batch: &Batch<'_>,
     verdict: Verdict,
     round: &Round,
-    record_bytes_max: usize,
     keeps: &mut dyn FnMut(&Record<'_>) -> bool,
 ) -> Result<(Left, Counts), String> {
     let header = batch.header();
@@ -94,7 +96,7 @@ pub(super) fn filter(
     let mut kept = Vec::new();
     let mut has_tombstone = false;
     if !verdict.discard_records {
-        each_record(batch, record_bytes_max, &mut |record| {
+        each_record(batch, &mut |record| {
             let stays = keeps(record);
             has_tombstone |= stays && record.value.is_none();
             counts.read += 1;
@@ -118,16 +120,11 @@ pub(super) fn filter(
     if counts.kept == counts.read && new_horizon_ms.is_none() {
         return Ok((Left::All, counts));
     }
-    let rebuilt = rebuild(batch, &kept, new_horizon_ms.or(horizon_ms), record_bytes_max)?;
+    let rebuilt = rebuild(batch, &kept, new_horizon_ms.or(horizon_ms))?;
     Ok((Left::Some(rebuilt), counts))
 }
 
-fn rebuild(
-    batch: &Batch<'_>,
-    kept: &[bool],
-    horizon_ms: Option<i64>,
-    record_bytes_max: usize,
-) -> Result<Vec<u8>, String> {
+fn rebuild(batch: &Batch<'_>, kept: &[bool], horizon_ms: Option<i64>) -> Result<Vec<u8>, String> {
     let header = batch.header();
     let attributes = header.attributes();
     let codec = batch.codec().unwrap_or(Codec::None);
@@ -149,7 +146,7 @@ fn rebuild(
         builder.set_delete_horizon(horizon_ms);
     }
     let mut stays = kept.iter();
-    each_record(batch, record_bytes_max, &mut |record| {
+    each_record(batch, &mut |record| {
         if stays.next() == Some(&true) {
             let appended = builder.append_at(record.offset, record);
             appended.map_err(|error| error.to_string())?;

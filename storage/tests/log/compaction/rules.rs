@@ -419,6 +419,34 @@ fn records_without_a_key_go() {
     assert!(read_at(&log, 0, 1 << 20).is_some());
 }
 
+/// A record that was sent compressed may be many times as large as `max.message.bytes`.
+#[test]
+fn a_record_that_decompresses_to_much_is_compacted_too() {
+    let (_, disk) = disk();
+    let config = LogConfig { segment_bytes: 20_000, ..compacted() };
+    let manager = open(&disk, &config);
+    let log = create(&manager, &config);
+    let value = vec![0; 9 << 20];
+    let mut builder = BatchBuilder::new(compressed(Codec::Zstd)).unwrap();
+    for key in [1, 2] {
+        let (key, value) = (&[key], &value[..(9 << 20) / key as usize]);
+        let record =
+            NewRecord { timestamp: NOW_MS, key: Some(key), value: Some(value), headers: &[] };
+        builder.append(&record).unwrap();
+    }
+    let batch = Validated::from_built(builder.build().unwrap()).unwrap();
+    assert!(batch.size_bytes() < 20_000);
+    log.append_as_leader(&batch, as_leader()).unwrap();
+    while log.segments_count() == 1 {
+        append(&log, &[put(2, 1)], plain());
+    }
+    let tally = clean_all(&manager, NOW_MS)[0].tally;
+    assert_eq!((tally.keys, manager.uncleanable().len()), (2, 0));
+    let bytes = crate::harness::bytes_of(&read_at(&log, 0, 1 << 20).unwrap());
+    let first = Batches::new(&bytes).next().unwrap().unwrap();
+    assert_eq!((first.header().base_offset(), first.header().records_count()), (0, 1));
+}
+
 /// Adds up what it is told.
 struct Sum(std::cell::Cell<u64>);
 
