@@ -69,11 +69,11 @@ impl Job<'_> {
                 if !batch.view().attributes().is_control() {
                     count += u64::try_from(batch.view().records_count()).unwrap_or(0);
                 }
+                self.spend(scanner.take_bytes_read())?;
                 if count >= enough {
                     return Ok(count);
                 }
             }
-            self.check_wanted()?;
         }
         Ok(count)
     }

@@ -55,6 +55,7 @@ pub(crate) struct BatchScanner<'a> {
     chunk: [u8; CHUNK_BYTES],
     chunk_start: u64,
     chunk_len: usize,
+    bytes_read: u64,
 }
 
 impl<'a> BatchScanner<'a> {
@@ -66,7 +67,12 @@ impl<'a> BatchScanner<'a> {
         end: u64,
     ) -> Self {
         let chunk = [0; CHUNK_BYTES];
-        Self { file, path, position, end, chunk, chunk_start: 0, chunk_len: 0 }
+        Self { file, path, position, end, chunk, chunk_start: 0, chunk_len: 0, bytes_read: 0 }
+    }
+
+    /// Bytes read since the last call.
+    pub(crate) fn take_bytes_read(&mut self) -> u64 {
+        std::mem::take(&mut self.bytes_read)
     }
 
     /// Where the next batch would start.
@@ -137,6 +143,7 @@ impl<'a> BatchScanner<'a> {
                     .read_exact_at(&mut self.chunk[..wanted], self.position)
                     .map_err(StorageError::io_at("read", || self.path.to_path()))?;
                 (self.chunk_start, self.chunk_len) = (self.position, wanted);
+                self.bytes_read += wanted as u64;
                 0
             }
         };

@@ -457,6 +457,23 @@ impl Pace for Sum {
     }
 }
 
+#[test]
+fn all_that_is_read_and_written_counts() {
+    let (_, disk) = disk();
+    let config = LogConfig { segment_bytes: 10_000, segment_index_bytes: 1000, ..compacted() };
+    let manager = open(&disk, &config);
+    let log = create(&manager, &config);
+    for n in 0..1000 {
+        append(&log, &[put(1, n)], plain());
+    }
+    let sum = Sum(std::cell::Cell::new(0));
+    let report = Cleaner::new(CleanerSettings::default()).clean_once(&manager, NOW_MS, &sum);
+    let tally = report.unwrap().tally;
+    // Once to count the records, once to note the keys, once to copy.
+    let read = 2 * tally.bytes_mapped + tally.bytes_read;
+    assert!(tally.bytes_mapped > 50_000 && sum.0.get() >= read + tally.bytes_written);
+}
+
 /// Which offsets a batch has no checksum covers.
 #[test]
 fn an_offset_too_far_from_its_segment_is_damage() {
