@@ -171,6 +171,7 @@ impl Cleaner {
                 CleanOutcome::Failed(error)
             }
         };
+        manager.note_ended(log, matches!(outcome, CleanOutcome::Cleaned { .. }));
         let topic_partition = log.topic_partition().clone();
         Some(CleanReport { topic_partition, outcome, tally })
     }

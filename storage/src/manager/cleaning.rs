@@ -20,6 +20,8 @@ use crate::segment::Segment;
 pub(super) struct Cleanings {
     at_work: HashSet<TopicPartition>,
     uncleanable: HashSet<TopicPartition>,
+    /// Whose last cleaning did not get to its end: the others come first.
+    passed_over: HashSet<TopicPartition>,
     /// The checkpoints of log directories, by path, as far as they were read.
     cleaned: HashMap<PathBuf, Offsets>,
 }
@@ -31,13 +33,17 @@ pub(crate) struct Claim<'a> {
 }
 
 impl Claim<'_> {
-    pub(crate) fn log(&self) -> &PartitionLog {
+    pub(crate) fn log(&self) -> &Arc<PartitionLog> {
         &self.log
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Whoever tries it again would panic again.
+            self.manager.note_uncleanable(&self.log, &"a panic");
+        }
         self.manager.cleanings().at_work.remove(self.log.topic_partition());
     }
 }
@@ -47,14 +53,16 @@ impl LogManager {
         self.cleanings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the log with the largest dirty share of those that are worth a cleaning.
+    /// Takes the log with the largest dirty share of those that are worth a cleaning. One whose
+    /// last cleaning failed comes behind all others: what keeps it from being cleaned, a full disk
+    /// say, need not keep them.
     pub(crate) fn claim_dirtiest(&self, now_ms: i64) -> Option<Claim<'_>> {
-        let mut best: Option<(f64, Arc<PartitionLog>)> = None;
+        let mut best: Option<(bool, f64, Arc<PartitionLog>)> = None;
         for log in self.logs() {
             if !log.config().cleanup_compact || !log.log_dir().is_online() {
                 continue;
             }
-            {
+            let is_passed_over = {
                 let cleanings = self.cleanings();
                 let topic_partition = log.topic_partition();
                 if cleanings.at_work.contains(topic_partition)
@@ -62,23 +70,42 @@ impl LogManager {
                 {
                     continue;
                 }
-            }
+                cleanings.passed_over.contains(topic_partition)
+            };
             match self.cleanable(&log, now_ms) {
                 Ok(Some(cleanable)) => {
-                    let ratio = cleanable.ratio();
-                    if best.as_ref().is_none_or(|(most, _)| ratio > *most) {
-                        best = Some((ratio, log));
+                    let rank = (!is_passed_over, cleanable.ratio());
+                    if best.as_ref().is_none_or(|best| rank > (best.0, best.1)) {
+                        best = Some((rank.0, rank.1, log));
                     }
                 }
                 Ok(None) => {}
+                Err(error) if error.kind() == StorageErrorKind::Corrupt => {
+                    self.note_uncleanable(&log, &error);
+                }
                 Err(error) => {
                     log::warn!("{}: cannot see what is dirty: {error}", log.topic_partition());
                 }
             }
         }
-        let (_, log) = best?;
+        let (.., log) = best?;
+        self.claim(log)
+    }
+
+    /// Takes a log, unless somebody has it.
+    fn claim(&self, log: Arc<PartitionLog>) -> Option<Claim<'_>> {
         let claimed = self.cleanings().at_work.insert(log.topic_partition().clone());
         claimed.then_some(Claim { manager: self, log })
+    }
+
+    /// Notes how a cleaning ended: the log comes behind all others the next time, or not.
+    pub(crate) fn note_ended(&self, log: &PartitionLog, is_done: bool) {
+        let mut cleanings = self.cleanings();
+        if is_done {
+            cleanings.passed_over.remove(log.topic_partition());
+        } else {
+            cleanings.passed_over.insert(log.topic_partition().clone());
+        }
     }
 
     /// The parts of a log, if it is worth a cleaning or must be cleaned.
@@ -134,10 +161,14 @@ impl LogManager {
     }
 
     /// Leaves a log alone from now on, until the next start or until it is deleted.
-    pub(crate) fn note_uncleanable(&self, log: &PartitionLog, error: &StorageError) {
+    pub(crate) fn note_uncleanable(&self, log: &Arc<PartitionLog>, why: &dyn std::fmt::Display) {
         let topic_partition = log.topic_partition();
-        log::error!("{topic_partition} cannot be compacted and is left as it is: {error}");
-        self.cleanings().uncleanable.insert(topic_partition.clone());
+        let mut cleanings = self.cleanings();
+        // It may have been deleted meanwhile, and made anew.
+        if self.get(topic_partition).is_some_and(|present| Arc::ptr_eq(&present, log)) {
+            cleanings.uncleanable.insert(topic_partition.clone());
+            log::error!("{topic_partition} cannot be compacted and is left as it is: {why}");
+        }
     }
 
     /// Partitions whose logs could not be compacted, in no order.
@@ -165,17 +196,49 @@ impl LogManager {
 
     /// Writes down that a log is clean below `offset`.
     pub(crate) fn set_cleaned(&self, log: &PartitionLog, offset: i64) -> Result<(), StorageError> {
-        self.change_cleaned(log.log_dir(), |offsets| {
+        self.change_cleaned(log.log_dir(), true, |offsets| {
             offsets.insert(log.topic_partition().clone(), offset) != Some(offset)
         })
     }
 
-    /// Forgets what a deleted log was.
-    pub(super) fn forget_cleaned(&self, log: &PartitionLog) -> Result<(), StorageError> {
-        self.cleanings().uncleanable.remove(log.topic_partition());
-        self.change_cleaned(log.log_dir(), |offsets| {
-            offsets.remove(log.topic_partition()).is_some()
+    /// Forgets what deleted logs of a directory were.
+    pub(super) fn forget_cleaned<'a>(
+        &self,
+        log_dir: &Arc<LogDir>,
+        gone: impl Iterator<Item = &'a TopicPartition> + Clone,
+    ) -> Result<(), StorageError> {
+        {
+            let mut cleanings = self.cleanings();
+            for topic_partition in gone.clone() {
+                cleanings.uncleanable.remove(topic_partition);
+                cleanings.passed_over.remove(topic_partition);
+            }
+        }
+        self.change_cleaned(log_dir, false, |offsets| {
+            let before = offsets.len();
+            gone.for_each(|gone| _ = offsets.remove(gone));
+            offsets.len() < before
         })
+    }
+
+    /// Forgets what the checkpoints say of logs that there are no longer, or that have lost what
+    /// was clean. Else it would be taken for clean what is appended in its place, once the log is
+    /// as long again.
+    pub(super) fn forget_lost(&self) {
+        for log_dir in self.log_dirs().filter(|log_dir| log_dir.is_online()) {
+            let changed = self.change_cleaned(log_dir, false, |offsets| {
+                let before = offsets.len();
+                offsets.retain(|topic_partition, offset| {
+                    let log = self.get(topic_partition);
+                    let log = log.filter(|log| Arc::ptr_eq(log.log_dir(), log_dir));
+                    log.is_some_and(|log| *offset <= log.offsets().log_end_offset)
+                });
+                offsets.len() < before
+            });
+            if let Err(error) = changed {
+                log::warn!("{error}");
+            }
+        }
     }
 
     /// Truncates a log as [`PartitionLog::truncate_to`] does, and writes the checkpoints that must
@@ -193,17 +256,19 @@ impl LogManager {
         self.checkpoint_dir(log.log_dir())?;
         let active_base_offset =
             log.segments_now().last().map_or(0, |segment| segment.base_offset());
-        self.change_cleaned(log.log_dir(), |offsets| {
+        self.change_cleaned(log.log_dir(), false, |offsets| {
             let cleaned = offsets.get_mut(log.topic_partition());
             let above = cleaned.filter(|cleaned| **cleaned > active_base_offset);
             above.map(|cleaned| *cleaned = active_base_offset).is_some()
         })
     }
 
-    /// Changes a directory's checkpoint, and writes it if `change` says that it is another.
+    /// Changes a directory's checkpoint, and writes it if `change` says that it is another. What is
+    /// not written does not count if it is a gain; what is to be forgotten is forgotten anyway.
     fn change_cleaned(
         &self,
         log_dir: &Arc<LogDir>,
+        is_gain: bool,
         change: impl FnOnce(&mut Offsets) -> bool,
     ) -> Result<(), StorageError> {
         // One writer at a time, and what is written last is what was changed last.
@@ -214,9 +279,10 @@ impl LogManager {
         }
         let path = log_dir.path().join(CLEANER_OFFSET_CHECKPOINT);
         let written = checkpoint::write_offsets(&*self.disk, &path, &offsets);
-        log_dir.watch(written.map_err(StorageError::io("write", &path)))?;
-        *self.offsets_of(&mut self.cleanings(), log_dir) = offsets;
-        Ok(())
+        if written.is_ok() || !is_gain {
+            *self.offsets_of(&mut self.cleanings(), log_dir) = offsets;
+        }
+        log_dir.watch(written.map_err(StorageError::io("write", &path)))
     }
 
     /// Retention of compacted logs, between cleanings: of those that are deleted from too, old
@@ -226,10 +292,10 @@ impl LogManager {
         let dirs: Vec<_> = self.log_dirs().filter(|dir| dir.is_online()).cloned().collect();
         for log_dir in dirs {
             let mut logs = self.logs_in(&log_dir);
-            let at_work = self.cleanings().at_work.clone();
-            logs.retain(|log| {
-                log.config().cleanup_compact && !at_work.contains(log.topic_partition())
-            });
+            logs.retain(|log| log.config().cleanup_compact);
+            // What a cleaning takes away is not to be counted as there.
+            let claims: Vec<_> = logs.into_iter().filter_map(|log| self.claim(log)).collect();
+            let logs: Vec<_> = claims.iter().map(|claim| Arc::clone(&claim.log)).collect();
             self.retain_in(&log_dir, &logs, now, &mut report);
         }
         report

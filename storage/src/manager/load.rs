@@ -89,7 +89,7 @@ impl LockedDirs {
         let (logs, changes) = (RwLock::new(logs), Mutex::new(changes));
         let Self { config, disk, dirs, open_segments } = self;
         let config = ArcSwap::from_pointee(config);
-        Ok(LogManager {
+        let manager = LogManager {
             disk,
             config,
             dirs,
@@ -98,7 +98,9 @@ impl LockedDirs {
             logs,
             changes,
             cleanings: Mutex::default(),
-        })
+        };
+        manager.forget_lost();
+        Ok(manager)
     }
 
     /// Looks at the names of all directories, which [`LockedDirs::load`] does too, but which who

@@ -283,9 +283,10 @@ impl LogManager {
         drop(changes);
         let told = for_each(dirs, |dir| {
             dir.log_dir.check()?;
-            self.checkpoint_dir(&dir.log_dir)?;
             let logs = deleted.iter().filter(|log| is_in(log, dir));
-            for_each(logs, |log| self.forget_cleaned(log))
+            let forgotten =
+                self.forget_cleaned(&dir.log_dir, logs.map(|log| log.topic_partition()));
+            self.checkpoint_dir(&dir.log_dir).and(forgotten)
         });
         renamed.and(synced).and(told)
     }

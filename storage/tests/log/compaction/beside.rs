@@ -221,8 +221,11 @@ fn a_cleaning_gives_way() {
 /// A disk that does something the moment a file is opened.
 struct Hooked {
     disk: SimDisk,
-    hook: Mutex<Option<(PathBuf, Box<dyn FnOnce() + Send>)>>,
+    hook: Mutex<Option<Hook>>,
 }
+
+/// When which file is opened, and what happens then.
+type Hook = (PathBuf, Box<dyn FnOnce() + Send>);
 
 impl std::fmt::Debug for Hooked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -330,6 +333,22 @@ fn retention_beside_a_swap_takes_what_is_old_and_no_more() {
     assert_eq!(left.iter().map(|record| record.offset).collect::<Vec<_>>(), [2, 3, 4]);
 }
 
+/// While a retention pass is at a compacted log no cleaning is: it counts bytes that would go.
+#[test]
+fn retention_and_cleaning_take_turns() {
+    let disk = Hooked::new();
+    let (manager, log) = one_by_one(&disk, &one_a_segment());
+    let refused = Arc::new(AtomicBool::new(false));
+    let (cleaner, done) = (Arc::clone(&manager), Arc::clone(&refused));
+    disk.when_opened("data/t-0/00000000000000000002.timeindex", move || {
+        done.store(clean_all(&cleaner, NOW_MS).is_empty(), Ordering::Relaxed);
+    });
+    manager.delete_old_segments_of_compacted(at(NOW_MS + 1002));
+    assert!(refused.load(Ordering::Relaxed));
+    end_txn(&log, 7, true);
+    assert!(!clean_all(&manager, NOW_MS).is_empty(), "then it is again");
+}
+
 /// All is too old, and a record comes before the active segment can be rolled.
 #[test]
 fn retention_beside_appends_takes_what_is_sealed() {
@@ -369,10 +388,57 @@ fn a_read_at_the_last_append_finds_it_after_a_compaction() {
     assert_eq!(batch.header().last_offset(), last);
 }
 
+/// A log that cannot be cleaned for the time being does not keep the others from it.
+#[test]
+fn one_that_fails_comes_last() {
+    let disk = SimDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let manager = open(&shared, &compacted());
+    let logs = ["dirtiest", "other"].map(|topic| {
+        let log = manager.create(new_partition(topic, &compacted()), NOW_MS).unwrap();
+        fill(&log);
+        log
+    });
+    clean_all(&manager, NOW_MS);
+    fill(&logs[0]);
+    fill(&logs[0]);
+    fill(&logs[1]);
+    disk.inject(Fault::on(OpKind::Write, ENOSPC).path(".cleaned").sticky());
+    let mut cleaner = Cleaner::new(CleanerSettings::default());
+    let mut tried = || {
+        let report = cleaner.clean_once(&manager, NOW_MS, &FullSpeed).unwrap();
+        assert!(matches!(report.outcome, CleanOutcome::Failed(_)), "{report:?}");
+        report.topic_partition.topic.to_string()
+    };
+    assert_eq!([tried(), tried(), tried()], ["dirtiest", "other", "dirtiest"]);
+    disk.clear_faults();
+    assert_eq!(clean_all(&manager, NOW_MS).len(), 2);
+}
+
 struct Panics;
 
 impl Pace for Panics {
     fn spend(&self, _bytes: u64, _is_unwanted: &dyn Fn() -> bool) -> bool {
         panic!("a defect");
     }
+}
+
+/// A defect that one log brings out must not come out again and again.
+#[test]
+fn a_log_that_panics_is_left_alone() {
+    let shared: Arc<dyn Disk> = Arc::new(SimDisk::new());
+    let manager = open(&shared, &compacted());
+    let log = create(&manager, &compacted());
+    fill(&log);
+    let cleaned = thread::scope(|scope| {
+        let cleaning = scope.spawn(|| {
+            Cleaner::new(CleanerSettings::default()).clean_once(&manager, NOW_MS, &Panics)
+        });
+        cleaning.join()
+    });
+    assert!(cleaned.is_err());
+    assert_eq!(manager.uncleanable(), [log.topic_partition().clone()]);
+    assert!(clean_all(&manager, NOW_MS).is_empty());
+    append(&log, &[put(1, 1)], plain());
+    manager.close(1).unwrap();
 }

@@ -501,6 +501,65 @@ fn an_offset_too_far_from_its_segment_is_damage() {
     assert_eq!(manager.uncleanable().len(), 1);
 }
 
+#[test]
+fn damage_met_when_a_log_is_chosen_is_told_once() {
+    let (sim, disk) = disk();
+    let config = LogConfig { max_compaction_lag_ms: 1000, ..compacted() };
+    let manager = open(&disk, &config);
+    let log = create(&manager, &config);
+    for n in 0..40 {
+        append(&log, &[put(1, n)], plain());
+    }
+    sim.corrupt(Path::new("data/t-0/00000000000000000000.log"), 8, &[0xff; 4]);
+    assert!(clean_all(&manager, NOW_MS).is_empty());
+    assert_eq!(manager.uncleanable(), [log.topic_partition().clone()]);
+}
+
+/// What a checkpoint says of a log that was deleted, or has lost its end, says nothing of what
+/// is appended later.
+#[test]
+fn a_checkpoint_of_what_is_lost_is_forgotten() {
+    let (sim, disk) = disk();
+    let config = compacted();
+    let manager = open(&disk, &config);
+    let log = create(&manager, &config);
+    append(&log, &[put(1, 0)], plain());
+    manager.close(1).unwrap();
+    drop((log, manager));
+    let path = Path::new("data/cleaner-offset-checkpoint");
+    let text = b"0\n2\nt 0 40\ngone 0 40\n";
+    let file = disk.open(path, ottla_storage::disk::Open::Create).unwrap();
+    file.write_all_at(&[std::io::IoSlice::new(text)], 0).unwrap();
+    drop(file);
+    let manager = open(&disk, &config);
+    assert_eq!(sim.contents(path).unwrap(), b"0\n0\n");
+    let log = log_of(&manager);
+    for n in 1..80 {
+        append(&log, &[put(1, n)], plain());
+    }
+    let tally = clean_all(&manager, NOW_MS)[0].tally;
+    assert_eq!(tally.first_dirty_offset, 0);
+}
+
+/// A log that is deleted is forgotten even if that cannot be written down.
+#[test]
+fn a_deleted_log_is_forgotten_on_a_full_disk_too() {
+    let (sim, disk) = disk();
+    let config = compacted();
+    let manager = open(&disk, &config);
+    let log = create(&manager, &config);
+    for n in 0..40 {
+        append(&log, &[put(1, n)], plain());
+    }
+    clean_all(&manager, NOW_MS);
+    let full = Fault::on(OpKind::Write, 28).path("-checkpoint.tmp").sticky();
+    sim.inject(full);
+    assert!(manager.delete(log.topic_partition(), 1, NOW_MS).is_err());
+    sim.clear_faults();
+    let log = create(&manager, &config);
+    assert_eq!(manager.cleaned_offset(&log), None);
+}
+
 /// A message of magic 0 or 1, as brokers before 0.11 wrote it.
 fn old_message(
     magic: u8,
