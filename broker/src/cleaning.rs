@@ -91,24 +91,34 @@ fn supervise(node: &Arc<Node>, stop: &Stop) {
     loop {
         let enabled = node.config.logs.log_cleaner_enable;
         let wanted = if enabled { node.dynamic().cleaner.log_cleaner_threads } else { 0 };
-        while workers.len() < wanted {
-            match Worker::start(node, &debt, workers.len()) {
-                Ok(worker) => workers.push(worker),
-                Err(error) => {
-                    let number = workers.len();
-                    node.failures.say(
-                        log::Level::Error,
-                        format_args!("cannot start cleaner thread {number}: {error}"),
-                    );
-                    break;
-                }
-            }
+        let started = complete(&mut workers, wanted, |number| Worker::start(node, &debt, number));
+        if let Err(error) = started {
+            node.failures
+                .say(log::Level::Error, format_args!("cannot start a cleaner thread: {error}"));
         }
         end(workers.split_off(wanted.min(workers.len())));
         if stop.wait_timeout(SUPERVISION) {
             return end(workers);
         }
     }
+}
+
+/// Starts the threads that are missing, also in the place of those that a panic has ended: the log
+/// that brought it out is left alone from then on, the others are not.
+fn complete(
+    workers: &mut Vec<Worker>,
+    wanted: usize,
+    start: impl Fn(usize) -> io::Result<Worker>,
+) -> io::Result<()> {
+    for (number, worker) in workers.iter_mut().enumerate() {
+        if worker.thread.is_finished() {
+            *worker = start(number)?;
+        }
+    }
+    while workers.len() < wanted {
+        workers.push(start(workers.len())?);
+    }
+    Ok(())
 }
 
 fn end(workers: Vec<Worker>) {
@@ -257,6 +267,25 @@ impl Debt {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thread_that_has_ended_is_started_again() {
+        let start = |_: usize| {
+            let stop = Stop::new();
+            let stopping = stop.clone();
+            let thread = thread::spawn(move || stopping.wait());
+            Ok(Worker { stop, thread })
+        };
+        let mut workers = Vec::new();
+        complete(&mut workers, 3, start).unwrap();
+        workers[1].stop.request();
+        while !workers[1].thread.is_finished() {
+            thread::yield_now();
+        }
+        complete(&mut workers, 3, start).unwrap();
+        assert_eq!(workers.iter().filter(|worker| !worker.thread.is_finished()).count(), 3);
+        end(workers);
+    }
 
     #[test]
     fn a_debt_is_paid_by_time() {
