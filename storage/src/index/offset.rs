@@ -94,11 +94,8 @@ impl OffsetIndex {
     pub(crate) fn truncate_to(&self, offset: i64) -> io::Result<()> {
         let view = self.0.view()?;
         let relative = offset.saturating_sub(self.0.base_offset());
-        let kept = match search(shape(&view), relative, Bound::Lower, |slot| key(&view, slot, 0)) {
-            None => 0,
-            Some(slot) if key(&view, slot, 0) == relative => slot,
-            Some(slot) => slot + 1,
-        };
+        let first = search(shape(&view), relative, Bound::Upper, |slot| key(&view, slot, 0));
+        let kept = first.unwrap_or(view.entries);
         drop(view);
         self.0.truncate_entries(kept);
         Ok(())

@@ -92,11 +92,8 @@ impl TimeIndex {
     pub(crate) fn truncate_to(&self, offset: i64) -> io::Result<()> {
         let view = self.0.view()?;
         let target = offset.saturating_sub(self.0.base_offset());
-        let kept = match search(shape(&view), target, Bound::Lower, |slot| relative(&view, slot)) {
-            None => 0,
-            Some(slot) if relative(&view, slot) == target => slot,
-            Some(slot) => slot + 1,
-        };
+        let first = search(shape(&view), target, Bound::Upper, |slot| relative(&view, slot));
+        let kept = first.unwrap_or(view.entries);
         drop(view);
         self.0.truncate_entries(kept);
         Ok(())
