@@ -84,7 +84,7 @@ pub trait Nullable<'a>: Wire<'a> {
     /// As [`Wire::read`].
     fn read_nullable(reader: &mut Reader<'a>, ver: Ver) -> Result<Option<Self>, ReadError>;
 
-    /// Appends a value or null.
+    /// Appends a value or null, which is what most have in place of their length.
     ///
     /// # Errors
     /// As [`Wire::write`].
@@ -92,7 +92,12 @@ pub trait Nullable<'a>: Wire<'a> {
         value: Option<&Self>,
         writer: &mut Writer,
         ver: Ver,
-    ) -> Result<(), WriteError>;
+    ) -> Result<(), WriteError> {
+        match value {
+            Some(value) => value.write(writer, ver),
+            None => writer.length(None, ver.flexible),
+        }
+    }
 
     /// As [`Nullable::read_nullable`], in a tagged field.
     ///

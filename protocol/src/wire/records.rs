@@ -65,15 +65,4 @@ impl<'a> Nullable<'a> for Records<'a> {
     fn read_nullable(reader: &mut Reader<'a>, ver: Ver) -> Result<Option<Self>, ReadError> {
         Ok(<&[u8]>::read_nullable(reader, ver)?.map(Self::Bytes))
     }
-
-    fn write_nullable(
-        value: Option<&Self>,
-        writer: &mut Writer,
-        ver: Ver,
-    ) -> Result<(), WriteError> {
-        match value {
-            Some(value) => value.write(writer, ver),
-            None => writer.length(None, ver.flexible),
-        }
-    }
 }

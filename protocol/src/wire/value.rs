@@ -89,17 +89,6 @@ impl<'a> Nullable<'a> for &'a [u8] {
     fn read_nullable(reader: &mut Reader<'a>, ver: Ver) -> Result<Option<Self>, ReadError> {
         length(reader, ver)?.map(|length| reader.take(length)).transpose()
     }
-
-    fn write_nullable(
-        value: Option<&Self>,
-        writer: &mut Writer,
-        ver: Ver,
-    ) -> Result<(), WriteError> {
-        match value {
-            Some(value) => value.write(writer, ver),
-            None => writer.length(None, ver.flexible),
-        }
-    }
 }
 
 impl<'a, T: Wire<'a>> Wire<'a> for Vec<T> {
@@ -118,17 +107,6 @@ impl<'a, T: Wire<'a>> Nullable<'a> for Vec<T> {
     #[inline]
     fn read_nullable(reader: &mut Reader<'a>, ver: Ver) -> Result<Option<Self>, ReadError> {
         length(reader, ver)?.map(|count| elements(reader, ver, count)).transpose()
-    }
-
-    fn write_nullable(
-        value: Option<&Self>,
-        writer: &mut Writer,
-        ver: Ver,
-    ) -> Result<(), WriteError> {
-        match value {
-            Some(value) => value.write(writer, ver),
-            None => writer.length(None, ver.flexible),
-        }
     }
 }
 
