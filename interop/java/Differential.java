@@ -37,8 +37,8 @@ public final class Differential {
     /** What only reads is asked again when the answers differ: metadata reaches brokers late. */
     private static final List<String> READS =
         List.of("Describe", "List", "Metadata", "OffsetFetch", "Find", "ConsumerGroupDescribe");
-    private static final int TRIES = 10;
-    private static final int TRY_MS = 150;
+    private static final long AGAIN_NS = 15_000_000_000L;
+    private static final int AGAIN_MS = 150;
 
     /** Answers of a coordinator that is not ready yet. */
     private static final List<String> LOADING = List.of(
@@ -47,7 +47,8 @@ public final class Differential {
     private static final int LOAD_MS = 100;
 
     private record Request(String name, String api, short version, String body,
-            Map<String, String> saves, Set<String> masked, String connection, char mode) {
+            Map<String, String> saves, Set<String> masked, String connection, char mode,
+            boolean differs) {
     }
 
     private Differential() {
@@ -69,9 +70,9 @@ public final class Differential {
             List<String> two = second.ask(request);
             System.err.printf("%s: %d and %d ms%n", request.name, (middle - start) / 1_000_000,
                 (System.nanoTime() - middle) / 1_000_000);
-            boolean reads = READS.stream().anyMatch(request.api::startsWith);
-            for (int n = 0; reads && !one.equals(two) && n < TRIES; n++) {
-                Thread.sleep(TRY_MS);
+            boolean again = !request.differs && READS.stream().anyMatch(request.api::startsWith);
+            while (again && !one.equals(two) && System.nanoTime() - start < AGAIN_NS) {
+                Thread.sleep(AGAIN_MS);
                 one = first.ask(request);
                 two = second.ask(request);
             }
@@ -108,6 +109,7 @@ public final class Differential {
         Set<String> masked = new TreeSet<>();
         String connection = "main";
         char mode = '=';
+        boolean differs = false;
         for (int n = 3; n < parts.length; n++) {
             String[] option = parts[n].split(" ");
             switch (option[0]) {
@@ -116,6 +118,7 @@ public final class Differential {
                 case "on" -> connection = option[1];
                 case "send" -> mode = '>';
                 case "take" -> mode = '<';
+                case "differs" -> differs = true;
                 default -> throw new IllegalArgumentException(parts[n]);
             }
         }
@@ -124,7 +127,7 @@ public final class Differential {
         for (int version = Integer.parseInt(range[0]); version <= last; version++) {
             String name = section + ": " + parts[0] + (range.length > 1 ? " v" + version : "");
             requests.add(new Request(name, words[0], (short) version, parts[2], saves, masked,
-                connection, mode));
+                connection, mode, differs));
         }
         return requests;
     }
