@@ -154,10 +154,10 @@ class Client {
   }
 
   async each(topic, partition, offset, count, body) {
-    const deadline = Date.now() + 60_000
+    let heard = Date.now()
     const end = offset + count
     while (offset < end) {
-      if (Date.now() > deadline) throw new Error(`${end - offset} of ${count} did not come`)
+      if (Date.now() > heard + 30_000) throw new Error(`${end - offset} of ${count} did not come`)
       let messages
       try {
         messages = await this.fetch(topic, partition, offset)
@@ -171,6 +171,7 @@ class Client {
       for (const m of messages) {
         if (offset === end) break
         offset = Number(m.offset) + 1
+        heard = Date.now()
         body(m)
       }
     }

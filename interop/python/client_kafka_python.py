@@ -85,6 +85,7 @@ class Client:
                 raise AssertionError(f"{len(records)} of {count} records came")
             polled = self.consumer.poll(timeout_ms=1000, max_records=count - len(records))
             for m in polled.get(where, ()):
+                deadline = time.monotonic() + TIMEOUT_S
                 records.append(Record(m.value, m.key, tuple(m.headers), m.timestamp, m.offset,
                                       partition))
         return records

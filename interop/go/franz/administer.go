@@ -302,13 +302,20 @@ func (a *administrator) compacted(stop <-chan struct{}) {
 
 // readKeys gives each key's last value, and how many records of how many offsets were read.
 func (a *administrator) readKeys() (map[string]string, string) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	ends, err := a.admin.ListEndOffsets(ctx, "keys")
+	var end kadm.ListedOffset
+	err := again("end of keys", func(ctx context.Context) error {
+		ends, err := a.admin.ListEndOffsets(ctx, "keys")
+		if err != nil {
+			return err
+		}
+		end, _ = ends.Lookup("keys", 0)
+		return end.Err
+	})
 	if err != nil {
 		broken(err)
 	}
-	end, _ := ends.Lookup("keys", 0)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	seeds := a.client.OptValue(kgo.SeedBrokers).([]string)
 	consumer, err := kgo.NewClient(kgo.SeedBrokers(seeds...),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{

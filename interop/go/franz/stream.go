@@ -23,6 +23,7 @@ func stream(bootstrap, topic string) {
 		kgo.MaxBufferedRecords(2_000), kgo.ProducerBatchMaxBytes(16_000),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 5 * time.Millisecond }),
 		kgo.RecordRetries(1_000_000), kgo.RequestRetries(1_000_000),
+		kgo.RetryTimeout(time.Minute),
 		kgo.MetadataMinAge(10*time.Millisecond))...)
 	if err != nil {
 		fmt.Println("FAIL stream:", err)

@@ -13,9 +13,9 @@ use anyhow::{Context, Result, bail, ensure};
 use super::process;
 use super::toolbox::Toolbox;
 
-/// Apache Kafka needs up to 15 seconds on a busy machine.
-const START_LIMIT: Duration = Duration::from_secs(60);
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// Apache Kafka was seen to need 15 seconds on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(120);
+const STOP_LIMIT: Duration = Duration::from_secs(120);
 
 /// Below are ports that other programs are known by.
 const PORT_MIN: u16 = 10_000;

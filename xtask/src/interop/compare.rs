@@ -19,8 +19,8 @@ use super::process::Process;
 use super::toolbox::Need;
 use crate::gate::Outcome;
 
-/// For all questions of one list.
-const LIMIT: Duration = Duration::from_secs(300);
+/// For all questions of one list; two minutes are enough on an idle machine.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// Lines shown of one case.
 const SHOWN_MAX: usize = 8;

@@ -12,7 +12,8 @@ use super::process;
 use super::toolbox::Need;
 use crate::gate::Outcome;
 
-const LIMIT: Duration = Duration::from_secs(120);
+/// For one program; seconds are enough on an idle machine.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Topics whose records are compared in each direction; their ids are for all.
 const TEXTS_MAX: usize = 5;

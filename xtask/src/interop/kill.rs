@@ -26,7 +26,7 @@ use crate::gate::Outcome;
 const LIMIT: Duration = Duration::from_secs(1800);
 
 /// How long a producer may need to get its first acknowledgment after a restart.
-const ACK_LIMIT: Duration = Duration::from_secs(30);
+const ACK_LIMIT: Duration = Duration::from_secs(60);
 
 /// Cleaning and deletion that come soon enough to be hit.
 const SETTINGS: &str = "log.cleaner.backoff.ms=50
