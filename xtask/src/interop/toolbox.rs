@@ -16,6 +16,9 @@ use super::process;
 /// Getting everything from empty caches takes under two minutes here; a stuck download ends too.
 const LIMIT: Duration = Duration::from_secs(600);
 
+/// Before what could not be got is asked for again.
+const PAUSE: Duration = Duration::from_secs(10);
+
 /// What lanes need from the machine; each client names its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Need {
@@ -135,13 +138,19 @@ impl Toolbox {
 
     fn get(&self, need: Need) -> Result<()> {
         let start = Instant::now();
-        let fresh = match need {
-            Need::Kcat => false,
-            Need::Python => self.get_python()?,
-            Need::Node => self.get_node()?,
-            Need::Go => self.get_go()?,
-            Need::Java => self.get_java()?,
+        let get = || match need {
+            Need::Kcat => Ok(false),
+            Need::Python => self.get_python(),
+            Need::Node => self.get_node(),
+            Need::Go => self.get_go(),
+            Need::Java => self.get_java(),
         };
+        // The way to a registry may be bad for a moment.
+        let fresh = get().or_else(|error| {
+            println!("{need:?}, for another try: {error:#}");
+            thread::sleep(PAUSE);
+            get()
+        })?;
         if fresh {
             println!("got {need:?} in {:.1} s", start.elapsed().as_secs_f64());
         }
