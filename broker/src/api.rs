@@ -50,6 +50,7 @@ pub(crate) mod sync_group;
 mod unregister_broker;
 mod update_features;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -149,6 +150,12 @@ const ITEMS_MAX: usize = 100_000;
 /// hundred. Kafka has no such limit; no tool comes near it.
 fn check_count(asked: usize, max: usize) -> Result<(), Unanswerable> {
     if asked > max { Err(Unanswerable::TooMuch { asked, max }) } else { Ok(()) }
+}
+
+/// Drops what is named again: each name asks for a whole description, many times its own size.
+fn name_once(names: &mut Vec<&str>) {
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(*name));
 }
 
 impl From<WriteError> for Unanswerable {

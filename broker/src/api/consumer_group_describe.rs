@@ -7,15 +7,16 @@ use ottla_protocol::messages::consumer_group_describe::{
     ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse, DescribedGroup,
 };
 
-use super::{Call, Outcome, Unanswerable, check_count};
+use super::{Call, Outcome, Unanswerable, check_count, name_once};
 use crate::node::{GROUP_OPERATIONS, Node};
 
 /// An answer has some 60 bytes more for each group that it does not find.
 const GROUPS_MAX: usize = 100_000;
 
 pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
-    let request: ConsumerGroupDescribeRequest<'_> = call.body()?;
+    let mut request: ConsumerGroupDescribeRequest<'_> = call.body()?;
     check_count(request.group_ids.len(), GROUPS_MAX)?;
+    name_once(&mut request.group_ids);
     node.groups.look(node, &request.group_ids, |shards, context| {
         let asked = || request.group_ids.iter().zip(shards);
         let reasons = asked().map(|(group_id, shard)| match shard {

@@ -7,15 +7,16 @@ use ottla_protocol::messages::describe_groups::{
     DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup,
 };
 
-use super::{Call, Outcome, Unanswerable, check_count};
+use super::{Call, Outcome, Unanswerable, check_count, name_once};
 use crate::node::{GROUP_OPERATIONS, Node};
 
 /// An answer has some 40 bytes more for each group that it does not find.
 const GROUPS_MAX: usize = 100_000;
 
 pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
-    let request: DescribeGroupsRequest<'_> = call.body()?;
+    let mut request: DescribeGroupsRequest<'_> = call.body()?;
     check_count(request.groups.len(), GROUPS_MAX)?;
+    name_once(&mut request.groups);
     node.groups.look(node, &request.groups, |shards, _| {
         let asked = || request.groups.iter().zip(shards);
         let reasons = asked().map(|(group_id, shard)| match shard {

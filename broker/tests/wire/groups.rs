@@ -2,6 +2,9 @@
 
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::consumer_group_describe::{
+    ConsumerGroupDescribeRequest, ConsumerGroupDescribeResponse,
+};
 use ottla_protocol::messages::consumer_group_heartbeat::{
     ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse,
 };
@@ -21,7 +24,7 @@ use ottla_protocol::messages::offset_commit::{
     OffsetCommitResponse,
 };
 use ottla_protocol::messages::offset_fetch::{
-    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponse,
+    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
 };
 use ottla_protocol::messages::sync_group::{
     SyncGroupRequest, SyncGroupRequestAssignment, SyncGroupResponse,
@@ -364,4 +367,53 @@ fn a_consumer_group_assigns_on_the_server() {
     let answer = client.call(ApiKey::ConsumerGroupHeartbeat, 1, &beat);
     let response: ConsumerGroupHeartbeatResponse<'_> = answer.message();
     assert_eq!((response.error_code, response.member_epoch), (ErrorCode::NONE, epoch));
+}
+
+#[test]
+fn what_is_asked_again_and_again_is_told_once() {
+    let broker = broker();
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[]);
+    find(&mut client, "g");
+    let metadata = "m".repeat(4_096);
+    assert_eq!(commit_with(&mut client, ("g", "", -1), 1, &metadata), ErrorCode::NONE);
+
+    let ids = vec!["g", "h", "g", "g"];
+    let request = DescribeGroupsRequest { groups: ids.clone(), ..Default::default() };
+    let answer = client.call(ApiKey::DescribeGroups, 5, &request);
+    let response: DescribeGroupsResponse<'_> = answer.message();
+    let told: Vec<&str> = response.groups.iter().map(|group| group.group_id).collect();
+    assert_eq!(told, ["g", "h"]);
+    let request = ConsumerGroupDescribeRequest { group_ids: ids, ..Default::default() };
+    let answer = client.call(ApiKey::ConsumerGroupDescribe, 1, &request);
+    let response: ConsumerGroupDescribeResponse<'_> = answer.message();
+    assert_eq!(response.groups.len(), 2);
+
+    let all = OffsetFetchRequestGroup { group_id: "g", topics: None, ..Default::default() };
+    let listed = |partitions| OffsetFetchRequestGroup {
+        group_id: "g",
+        topics: Some(vec![OffsetFetchRequestTopics {
+            name: "t",
+            partition_indexes: vec![0; partitions],
+            ..Default::default()
+        }]),
+        ..Default::default()
+    };
+    let groups = vec![all.clone(), listed(2), all.clone(), listed(1), all];
+    let request = OffsetFetchRequest { groups, ..Default::default() };
+    let answer = client.call(ApiKey::OffsetFetch, 9, &request);
+    let response: OffsetFetchResponse<'_> = answer.message();
+    let told = response.groups.iter().map(|group| group.topics[0].partitions.len());
+    assert_eq!(told.collect::<Vec<_>>(), [1, 2, 1]);
+
+    // 300 MB for 300 kB.
+    let request = OffsetFetchRequest { groups: vec![listed(75_000)], ..Default::default() };
+    let mut greedy = broker.client();
+    greedy.send(ApiKey::OffsetFetch, 9, &request);
+    greedy.assert_closed("much metadata");
+    let request = OffsetFetchRequest { groups: vec![listed(1_000_001)], ..Default::default() };
+    let mut greedy = broker.client();
+    greedy.send(ApiKey::OffsetFetch, 9, &request);
+    greedy.assert_closed("1,000,001 partitions");
+    assert_eq!(committed(&mut client, "g").len(), 1);
 }
