@@ -273,7 +273,7 @@ impl Apis {
 
 /// Whether a request is quick enough for the thread that reads the sockets. Changes of the cluster
 /// are not: each syncs the metadata log, and waits for those before it. Metadata and InitProducerId
-/// can be such changes.
+/// can be such changes. Nor are those of groups whose work grows with the group.
 fn is_quick(frame: &[u8]) -> bool {
     let key = frame.first_chunk().map(|key| i16::from_be_bytes(*key));
     !matches!(
@@ -286,6 +286,12 @@ fn is_quick(frame: &[u8]) -> bool {
                 | ApiKey::ListGroups
                 | ApiKey::DescribeGroups
                 | ApiKey::ConsumerGroupDescribe
+                | ApiKey::ConsumerGroupHeartbeat
+                | ApiKey::JoinGroup
+                | ApiKey::SyncGroup
+                | ApiKey::LeaveGroup
+                | ApiKey::DeleteGroups
+                | ApiKey::OffsetDelete
                 | ApiKey::DeleteTopics
                 | ApiKey::CreatePartitions
                 | ApiKey::DescribeConfigs
@@ -340,6 +346,10 @@ mod tests {
         for api in [ApiKey::CreateTopics, ApiKey::Metadata, ApiKey::InitProducerId] {
             assert!(!is_quick(api), "{api:?}");
         }
+        for api in [ApiKey::ConsumerGroupHeartbeat, ApiKey::JoinGroup, ApiKey::DeleteGroups] {
+            assert!(!is_quick(api), "{api:?}");
+        }
+        assert!(is_quick(ApiKey::Heartbeat) && is_quick(ApiKey::OffsetCommit));
         assert!(is_quick(ApiKey::Produce) && is_quick(ApiKey::Fetch));
     }
 
