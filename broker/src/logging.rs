@@ -1,6 +1,8 @@
 //! Log lines on standard error, in the form of Kafka's:
 //! `[2026-11-25 15:06:32,123] INFO message (module)`, times in UTC.
 
+use std::fmt;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,9 +28,36 @@ pub fn start(level: Option<LevelFilter>, variable: Option<&str>) {
         // A clock before 1970 shows as 1970: a log line is no place to fail.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let time = Timestamp { ms: u64::try_from(since.as_millis()).unwrap_or(0) };
-        writeln!(out, "[{time}] {} {} ({})", record.level(), record.args(), record.target())
+        let message = OneLine(record.args());
+        writeln!(out, "[{time}] {} {message} ({})", record.level(), record.target())
     });
     Leveled { gate: gate.build(), out: out.build() }.install();
+}
+
+/// A message without control characters: names that clients choose are in some, and a line break
+/// in one would make it look like two.
+struct OneLine<'a>(&'a fmt::Arguments<'a>);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive(char::is_control) {
+            let control = part.chars().next_back().filter(|last| last.is_control());
+            let plain = &part[..part.len() - control.map_or(0, char::len_utf8)];
+            self.0.write_str(plain)?;
+            if let Some(control) = control {
+                write!(self.0, "{}", control.escape_default())?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A point in time that prints as `2026-11-25 15:06:32,123`.
@@ -37,8 +66,8 @@ struct Timestamp {
     ms: u64,
 }
 
-impl std::fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seconds, ms) = (self.ms / 1000, self.ms % 1000);
         let (days, second_of_day) = (seconds / 86_400, seconds % 86_400);
         let (year, month, day) = civil(days);
@@ -84,6 +113,14 @@ mod tests {
         ] {
             assert_eq!(Timestamp { ms }.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn a_message_is_one_line_whatever_is_in_it() {
+        let (id, text) = ("g\r\n[2026] ERROR x\u{1b}[2J", "\u{e9}\u{85}");
+        let line = OneLine(&format_args!("group {id} of {text}")).to_string();
+        let expected = "group g\\r\\n[2026] ERROR x\\u{1b}[2J of \u{e9}\\u{85}";
+        assert_eq!(line, expected);
     }
 
     #[test]
