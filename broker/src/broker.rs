@@ -97,6 +97,12 @@ pub fn run(start: Start) -> Result<(), Box<dyn Error>> {
 }
 
 impl Broker {
+    /// What runs it, for tests.
+    #[cfg(test)]
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
     /// Starts a broker and returns when it serves.
     ///
     /// # Errors

@@ -42,6 +42,28 @@ struct Hosts {
     by_partition: Vec<Option<Arc<ShardHost>>>,
 }
 
+/// What came of a request that may have to wait.
+pub enum Ran<T> {
+    /// Its answer.
+    Answered(T),
+    /// The answer comes later.
+    Waits(Waiting),
+}
+
+/// A request that waits for its group.
+pub struct Waiting {
+    /// Where the answer comes to, even if the group has found another host meanwhile.
+    host: Arc<ShardHost>,
+    ticket: Ticket,
+}
+
+impl Waiting {
+    /// Keeps the reply until the answer comes, which may be there already.
+    pub fn park(self, envelope: Envelope, reply: Reply) {
+        self.host.park(self.ticket, envelope, reply);
+    }
+}
+
 /// The group coordinator of this broker.
 pub struct Groups {
     config: ArcSwap<GroupConfig>,
@@ -101,6 +123,23 @@ impl Groups {
         self.host(group_id)?.run(node, fresh_id, act)
     }
 
+    /// [`Groups::run_with_id`] of a request that may have to wait.
+    ///
+    /// # Errors
+    /// As [`Groups::run`].
+    pub fn run_waiting<T>(
+        &self,
+        node: &Node,
+        group_id: &str,
+        act: impl FnOnce(&mut GroupShard, Ticket, &Context<'_>) -> Effects<Option<T>>,
+    ) -> Result<Ran<T>, ErrorCode> {
+        let ticket = Ticket(self.next_ticket.fetch_add(1, Ordering::Relaxed));
+        let fresh_id = crate::format::fresh_id(node.entropy);
+        let host = self.host(group_id)?;
+        let ran = host.run(node, fresh_id, |shard, context| act(shard, ticket, context))?;
+        Ok(ran.map_or_else(|| Ran::Waits(Waiting { host, ticket }), Ran::Answered))
+    }
+
     /// Calls `look` with the shards of groups, one for each id, none of which changes meanwhile.
     /// For those that are not to be had it is given what to tell the client.
     pub fn look<T>(
@@ -121,20 +160,6 @@ impl Groups {
     ) -> T {
         let hosts: Vec<_> = self.all().into_iter().map(Ok).collect();
         host::look(node, &hosts, look)
-    }
-
-    /// The ticket of a request that may have to wait.
-    pub fn ticket(&self) -> Ticket {
-        Ticket(self.next_ticket.fetch_add(1, Ordering::Relaxed))
-    }
-
-    /// Keeps the reply of a request that waits until its answer comes, which it may have already.
-    pub fn park(&self, group_id: &str, ticket: Ticket, envelope: Envelope, reply: Reply) {
-        match self.host(group_id) {
-            Ok(host) => host.park(ticket, envelope, reply),
-            // The topic went meanwhile, and with it the answer.
-            Err(_) => reply.close(),
-        }
     }
 
     /// Makes the topic of the groups if it is not there.
@@ -283,19 +308,4 @@ fn partition_of(id: &str, partition_count: usize) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_lie_where_kafka_puts_them() {
-        // Java: Math.abs("my-group".hashCode()) % 50, and so on.
-        assert_eq!(partition_of("", 50), Some(0));
-        assert_eq!(partition_of("a", 50), Some(97 % 50));
-        assert_eq!(partition_of("ab", 50), Some((97 * 31 + 98) % 50));
-        // Its hash is -2147483648.
-        assert_eq!(partition_of("polygenelubricants", 50), Some(0));
-        assert_eq!(partition_of("g", 0), None);
-        // Outside the basic plane a character is two code units.
-        assert_eq!(partition_of("\u{1f600}", 1 << 20), Some((0xd83d * 31 + 0xde00) % (1 << 20)));
-    }
-}
+mod tests;

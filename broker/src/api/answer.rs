@@ -47,6 +47,12 @@ impl Call<'_> {
 }
 
 impl Envelope {
+    /// The envelope of a test's request.
+    #[cfg(test)]
+    pub(crate) fn of(api: ApiKey, version: i16) -> Self {
+        Self { api, version, correlation_id: 0 }
+    }
+
     /// The version of the request.
     pub fn version(self) -> i16 {
         self.version

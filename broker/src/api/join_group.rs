@@ -9,6 +9,7 @@ use ottla_protocol::messages::join_group::{
 };
 
 use super::{Call, Outcome, Unanswerable};
+use crate::groups::Ran;
 use crate::node::Node;
 
 /// From this version on no protocol is null, not an empty text.
@@ -17,18 +18,14 @@ const NULLS_FROM: i16 = 7;
 pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
     let request: JoinGroupRequest<'_> = call.body()?;
     let host = call.client_host();
-    let ticket = node.groups.ticket();
-    let joined = node.groups.run_with_id(node, request.group_id, |shard, context| {
+    let joined = node.groups.run_waiting(node, request.group_id, |shard, ticket, context| {
         shard.join(&request, &call.caller(&host), ticket, context)
     });
     match joined {
-        Ok(Some(answer)) => call.answer(&told(&answer, call.version())),
-        Ok(None) => {
-            let (node, envelope) = (Arc::clone(node), call.envelope());
-            let group_id = request.group_id.to_owned();
-            Ok(Outcome::Later(Box::new(move |reply| {
-                node.groups.park(&group_id, ticket, envelope, reply);
-            })))
+        Ok(Ran::Answered(answer)) => call.answer(&told(&answer, call.version())),
+        Ok(Ran::Waits(waiting)) => {
+            let envelope = call.envelope();
+            Ok(Outcome::Later(Box::new(move |reply| waiting.park(envelope, reply))))
         }
         Err(error) => call.answer(&refused(error, request.member_id, call.version())),
     }

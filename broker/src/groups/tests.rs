@@ -1,0 +1,86 @@
+//! The shell around groups: its locks, its clocks, and requests that wait.
+
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+use ottla_coordinator::context::Caller;
+use ottla_metadata::controller::TopicToDelete;
+use ottla_network::Answer;
+use ottla_protocol::api::ApiKey;
+use ottla_protocol::messages::join_group::{JoinGroupRequest, JoinGroupRequestProtocol};
+use ottla_protocol::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
+use ottla_protocol::messages::offset_fetch::OffsetFetchRequestGroup;
+use ottla_storage::retention::Moment;
+use tempfile::TempDir;
+
+use super::*;
+use crate::broker::Broker;
+use crate::cli::Start;
+use crate::config::StaticConfig;
+use crate::delayed::{DelayedOperation, Event, OperationId, TimerKey};
+
+/// Long enough for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+fn broker(settings: &[&str]) -> (Broker, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut statics = StaticConfig::standalone(dir.path().to_str().unwrap());
+    statics.set_override("listeners=PLAINTEXT://127.0.0.1:0").unwrap();
+    statics.set_override("offsets.topic.num.partitions=1").unwrap();
+    for setting in settings {
+        statics.set_override(setting).unwrap();
+    }
+    let broker = Broker::start(Start::new(statics).unwrap()).unwrap();
+    broker.node().groups.prepare(broker.node()).unwrap();
+    (broker, dir)
+}
+
+/// A JoinGroup that waits for the first delay of its group.
+fn waiting(node: &Node) -> Waiting {
+    let request = JoinGroupRequest {
+        group_id: "g",
+        session_timeout_ms: 10_000,
+        protocol_type: "consumer",
+        protocols: vec![JoinGroupRequestProtocol { name: "range", metadata: b"" }],
+        ..JoinGroupRequest::default()
+    };
+    let caller = Caller { client_id: "c", client_host: "/127.0.0.1", version: 0 };
+    let ran = node.groups.run_waiting(node, "g", |shard, ticket, context| {
+        shard.join(&request, &caller, ticket, context)
+    });
+    match ran.unwrap() {
+        Ran::Waits(waiting) => waiting,
+        Ran::Answered(answer) => panic!("{answer:?}"),
+    }
+}
+
+#[test]
+fn a_request_that_waits_is_answered_though_the_topic_is_another_one_now() {
+    let (broker, _dir) = broker(&["group.initial.rebalance.delay.ms=60000"]);
+    let node = broker.node();
+    let waiting = waiting(node);
+    let gone = TopicToDelete { name: Some(OFFSETS_TOPIC), id: Uuid::ZERO };
+    assert!(node.delete_topics(&[gone])[0].result.is_ok());
+    node.groups.prepare(node).unwrap();
+    let (sender, answers) = channel();
+    let reply = Reply::detached(move |answer| sender.send(answer).unwrap());
+    waiting.park(Envelope::of(ApiKey::JoinGroup, 0), reply);
+    assert!(matches!(answers.recv_timeout(PATIENCE), Ok(Answer::Response(_))));
+    broker.stop().unwrap();
+}
+
+#[test]
+fn groups_lie_where_kafka_puts_them() {
+    // Java: Math.abs("my-group".hashCode()) % 50, and so on.
+    assert_eq!(partition_of("", 50), Some(0));
+    assert_eq!(partition_of("a", 50), Some(97 % 50));
+    assert_eq!(partition_of("ab", 50), Some((97 * 31 + 98) % 50));
+    // Its hash is -2147483648.
+    assert_eq!(partition_of("polygenelubricants", 50), Some(0));
+    assert_eq!(partition_of("g", 0), None);
+    // Outside the basic plane a character is two code units.
+    assert_eq!(partition_of("\u{1f600}", 1 << 20), Some((0xd83d * 31 + 0xde00) % (1 << 20)));
+}
