@@ -137,7 +137,9 @@ impl Broker {
         let logs = locked
             .load(Clock.now_ms(), &known)
             .map_err(|error| failed("cannot open the logs")(&error))?;
-        let timer = Timer::start().map_err(|error| failed("cannot start the timer")(&error))?;
+        let start_timer =
+            |name| Timer::start(name).map_err(|error| failed("cannot start the timer")(&error));
+        let (timer, group_timer) = (start_timer("timer")?, start_timer("group-timer")?);
         let slots = config.requests.max_incremental_fetch_session_cache_slots;
         let groups = Groups::new(group_config(&config, &statics, replay.image()));
         let node = Arc::new_cyclic(|me| Node {
@@ -150,6 +152,7 @@ impl Broker {
             logs,
             directories: identity.directories,
             timer,
+            group_timer,
             clock: Clock,
             entropy: Entropy,
             refused: Noise::default(),
@@ -215,6 +218,7 @@ impl Broker {
         // Members learn at once that they need another coordinator.
         node.groups.stop();
         // Who waits for records is answered with what there is.
+        node.group_timer.stop();
         node.timer.stop();
         if server.stop(DRAIN) != Stopped::Drained {
             log::warn!("some connections were cut");

@@ -99,7 +99,7 @@ struct Shared {
     stopping: AtomicBool,
 }
 
-/// All deadlines, on one thread.
+/// Deadlines, on one thread.
 pub struct Timer {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -117,12 +117,11 @@ impl TimerKey {
 }
 
 impl Timer {
-    /// Starts the thread.
-    pub fn start() -> std::io::Result<Self> {
+    /// Starts the thread, of this name.
+    pub fn start(name: &str) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let runner = Arc::clone(&shared);
-        let thread =
-            std::thread::Builder::new().name("timer".into()).spawn(move || run(&runner))?;
+        let thread = std::thread::Builder::new().name(name.into()).spawn(move || run(&runner))?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
@@ -232,7 +231,7 @@ mod tests {
 
     #[test]
     fn deadlines_come_in_order_and_can_be_taken_back() {
-        let timer = Timer::start().unwrap();
+        let timer = Timer::start("test").unwrap();
         let (late, heard_late) = told();
         let (early, heard_early) = told();
         let never = TimerKey::after(Duration::from_secs(3600), OperationId::next());

@@ -252,22 +252,14 @@ impl Groups {
             return;
         }
         for host in self.all() {
-            host.run_each(node, |shard, context| shard.forget_topics(topics, context));
+            host.run_each(node, host::now(node), |shard, cx| shard.forget_topics(topics, cx));
         }
     }
 
     /// Lets offsets expire.
     pub fn expire_offsets(&self, node: &Node) {
         for host in self.all() {
-            host.run_each(node, GroupShard::expire_offsets);
-        }
-    }
-
-    /// Gives up what lies in a log directory that has failed: nothing can be written there.
-    pub(crate) fn close_offline(&self) {
-        let is_offline = |host: &Arc<ShardHost>| !host.partition().log.log_dir().is_online();
-        for host in self.all().into_iter().filter(is_offline) {
-            host.close(ErrorCode::NOT_COORDINATOR);
+            host.run_each(node, host::now(node), GroupShard::expire_offsets);
         }
     }
 

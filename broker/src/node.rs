@@ -75,6 +75,8 @@ pub struct Node {
     pub directories: Vec<Directory>,
     /// Deadlines of requests that wait.
     pub timer: Timer,
+    /// Deadlines of groups. Those wait for the locks of groups, which no request's deadline shall.
+    pub group_timer: Timer,
     /// The wall clock.
     pub clock: Clock,
     /// Random bytes.

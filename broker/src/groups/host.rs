@@ -112,13 +112,16 @@ impl ShardHost {
 
     /// Serves what was loaded, unless the host was given up meanwhile.
     pub(super) fn serve(self: &Arc<Self>, node: &Node, mut shard: GroupShard) {
-        {
-            let mut state = self.state();
-            let State::Loading(config) = &*state else { return };
-            shard.set_config(Arc::clone(config));
-            *state = State::Serving(Box::new(Serving { shard, armed: None }));
-        }
-        self.run_each(node, |shard, context| shard.loaded(context));
+        let mut answers = Vec::new();
+        let mut state = self.state();
+        let State::Loading(config) = &*state else { return };
+        shard.set_config(Arc::clone(config));
+        let mut serving = Box::new(Serving { shard, armed: None });
+        // Before anybody comes: a member that joins has another deadline than those that are there.
+        self.carry_out_each(node, &mut serving, now(node), GroupShard::loaded, &mut answers);
+        *state = State::Serving(serving);
+        drop(state);
+        self.parked.answer(answers);
     }
 
     /// Answers all that wait, and refuses what comes with `error`.
@@ -158,27 +161,36 @@ impl ShardHost {
     }
 
     /// Runs what happens to several groups at once.
-    pub(super) fn run_each<I: IntoIterator<Item = Effects>>(
+    pub(super) fn run_each(
         self: &Arc<Self>,
         node: &Node,
-        act: impl FnOnce(&mut GroupShard, &Context<'_>) -> I,
+        now: Now,
+        act: impl FnOnce(&mut GroupShard, &Context<'_>) -> Vec<Effects>,
     ) {
         let mut answers = Vec::new();
         // A shard that is not served has nothing to do.
-        let _ = self.serving(|serving| {
-            let view = View(node.cluster.image());
-            let context = Context { now: now(node), cluster: &view, fresh_id: Uuid::ZERO };
-            let each: Vec<Effects> = act(&mut serving.shard, &context).into_iter().collect();
-            for effects in each {
-                // The failure was said where it happened. What is left was decided on the
-                // assumption that this would be written.
-                if self.carry_out(node, serving, effects, &context, &mut answers).is_err() {
-                    break;
-                }
-            }
-            self.arm(node, serving);
-        });
+        let _ = self.serving(|serving| self.carry_out_each(node, serving, now, act, &mut answers));
         self.parked.answer(answers);
+    }
+
+    fn carry_out_each(
+        self: &Arc<Self>,
+        node: &Node,
+        serving: &mut Serving,
+        now: Now,
+        act: impl FnOnce(&mut GroupShard, &Context<'_>) -> Vec<Effects>,
+        answers: &mut Answers,
+    ) {
+        let view = View(node.cluster.image());
+        let context = Context { now, cluster: &view, fresh_id: Uuid::ZERO };
+        for effects in act(&mut serving.shard, &context) {
+            // The failure was said where it happened. What is left was decided on the assumption
+            // that this would be written.
+            if self.carry_out(node, serving, effects, &context, answers).is_err() {
+                break;
+            }
+        }
+        self.arm(node, serving);
     }
 
     fn serving<T>(&self, act: impl FnOnce(&mut Serving) -> T) -> Result<T, ErrorCode> {
@@ -258,29 +270,40 @@ impl ShardHost {
             return;
         }
         if let Some((_, key)) = serving.armed.take() {
-            node.timer.remove(key);
+            node.group_timer.remove(key);
         }
         let delay = due_ms.saturating_sub(node.clock.monotonic_ms());
         let delay = Duration::from_millis(u64::try_from(delay).unwrap_or(0));
         let key = TimerKey::after(delay, OperationId::next());
         serving.armed = Some((due_ms, key));
         let due = Due { host: Arc::downgrade(self), node: Weak::clone(&self.node) };
-        node.timer.add(key, Arc::new(due));
+        node.group_timer.add(key, Arc::new(due));
     }
 
-    /// Does what is due.
+    /// Does what is due. Thousands of members may be late at once: between two of them requests
+    /// get their turn.
     fn tick(self: &Arc<Self>, node: &Node) {
+        // A shard that is not served has nothing to do.
+        let _ = self.serving(|serving| serving.armed = None);
+        while self.tick_once(node) {}
+    }
+
+    /// Does what one deadline that has passed calls for; false when none has.
+    fn tick_once(self: &Arc<Self>, node: &Node) -> bool {
         let mut answers = Vec::new();
-        let _ = self.serving(|serving| {
-            serving.armed = None;
+        let ticked = self.serving(|serving| {
             let view = View(node.cluster.image());
             let context = Context { now: now(node), cluster: &view, fresh_id: Uuid::ZERO };
-            while let Some(effects) = serving.shard.tick(&context) {
-                let _ = self.carry_out(node, serving, effects, &context, &mut answers);
-            }
-            self.arm(node, serving);
+            let Some(effects) = serving.shard.tick(&context) else {
+                self.arm(node, serving);
+                return false;
+            };
+            // Whoever waits is answered in either case, and the failure was said.
+            let _ = self.carry_out(node, serving, effects, &context, &mut answers);
+            true
         });
         self.parked.answer(answers);
+        ticked.unwrap_or(false)
     }
 }
 
@@ -310,7 +333,7 @@ pub(super) fn look<T>(
     look(&shards, &Context { now: now(node), cluster: &view, fresh_id: Uuid::ZERO })
 }
 
-/// A deadline of a shard, in the timer of all deadlines.
+/// A deadline of a shard, in the timer of all shards.
 struct Due {
     host: Weak<ShardHost>,
     node: Weak<Node>,
@@ -326,7 +349,8 @@ impl DelayedOperation for Due {
     }
 }
 
-fn now(node: &Node) -> Now {
+/// The time of an event.
+pub(super) fn now(node: &Node) -> Now {
     Now { wall_ms: node.clock.now_ms(), mono_ms: node.clock.monotonic_ms() }
 }
 

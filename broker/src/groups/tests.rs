@@ -57,6 +57,32 @@ fn waiting(node: &Node) -> Waiting {
     }
 }
 
+struct Told(Mutex<Sender<()>>);
+
+impl DelayedOperation for Told {
+    fn on_event(&self, _: Event) {}
+
+    fn on_deadline(&self) {
+        self.0.lock().unwrap().send(()).unwrap();
+    }
+}
+
+#[test]
+fn deadlines_of_groups_hold_up_no_others() {
+    let (broker, _dir) = broker(&["group.initial.rebalance.delay.ms=50"]);
+    let node = broker.node();
+    let _waiting = waiting(node);
+    let (sender, told) = channel();
+    node.groups.look(node, &["g"], |_, _| {
+        // The group's deadline passes now, but its shard is locked.
+        std::thread::sleep(Duration::from_millis(300));
+        let key = TimerKey::after(Duration::from_millis(1), OperationId::next());
+        node.timer.add(key, Arc::new(Told(Mutex::new(sender))));
+        assert_eq!(told.recv_timeout(PATIENCE), Ok(()));
+    });
+    broker.stop().unwrap();
+}
+
 #[test]
 fn a_request_that_waits_is_answered_though_the_topic_is_another_one_now() {
     let (broker, _dir) = broker(&["group.initial.rebalance.delay.ms=60000"]);
