@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use ottla_coordinator::context::Context;
+use ottla_coordinator::context::{Context, Now};
 use ottla_coordinator::effects::{Effects, Ticket};
 use ottla_coordinator::group::GroupShard;
 use ottla_coordinator::group::config::GroupConfig;
@@ -256,10 +256,21 @@ impl Groups {
         }
     }
 
-    /// Lets offsets expire.
+    /// Lets offsets expire, by the time by which logs do: that a clock has jumped ahead makes no
+    /// offset old.
     pub fn expire_offsets(&self, node: &Node) {
+        let wall_ms = node.logs.trusted_now(node.clock.moment()).now_ms;
         for host in self.all() {
-            host.run_each(node, host::now(node), GroupShard::expire_offsets);
+            let now = Now { wall_ms, ..host::now(node) };
+            host.run_each(node, now, GroupShard::expire_offsets);
+        }
+    }
+
+    /// Gives up what lies in a log directory that has failed: nothing can be written there.
+    pub(crate) fn close_offline(&self) {
+        let is_offline = |host: &Arc<ShardHost>| !host.partition().log.log_dir().is_online();
+        for host in self.all().into_iter().filter(is_offline) {
+            host.close(ErrorCode::NOT_COORDINATOR);
         }
     }
 

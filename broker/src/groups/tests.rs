@@ -98,6 +98,61 @@ fn a_request_that_waits_is_answered_though_the_topic_is_another_one_now() {
     broker.stop().unwrap();
 }
 
+/// Commits an offset that expires at once.
+fn commit_shortly(node: &Node) {
+    let partition = OffsetCommitRequestPartition { committed_offset: 1, ..Default::default() };
+    let topic =
+        OffsetCommitRequestTopic { name: "t", partitions: vec![partition], ..Default::default() };
+    let request = OffsetCommitRequest {
+        group_id: "g",
+        retention_time_ms: 1,
+        topics: vec![topic],
+        ..OffsetCommitRequest::default()
+    };
+    let caller = Caller { client_id: "c", client_host: "/127.0.0.1", version: 4 };
+    let committed = node.groups.run(node, "g", |shard, context| {
+        let effects = shard.commit_offsets(&request, &caller, context);
+        effects.map(|response| response.topics[0].partitions[0].error_code)
+    });
+    assert_eq!(committed, Ok(ErrorCode::NONE));
+    std::thread::sleep(Duration::from_millis(10));
+}
+
+/// How many topics the group has offsets of.
+fn offsets(node: &Node) -> usize {
+    let group = OffsetFetchRequestGroup { group_id: "g", topics: None, ..Default::default() };
+    node.groups.look(node, &["g"], |shards, context| {
+        shards[0].unwrap().fetch_offsets(&group, false, 9, context).topics.len()
+    })
+}
+
+#[test]
+fn offsets_do_not_expire_because_the_clock_has_jumped() {
+    let (broker, _dir) = broker(&[]);
+    let node = broker.node();
+    let topic = NewTopic {
+        name: "t",
+        num_partitions: 1,
+        replication_factor: 1,
+        assignments: Vec::new(),
+        configs: Vec::new(),
+    };
+    let asked = CreateTopics { topics: vec![topic], validate_only: false };
+    assert!(node.create_topics(&asked).iter().all(|(_, created)| created.is_ok()));
+    commit_shortly(node);
+    assert_eq!(offsets(node), 1);
+    node.groups.expire_offsets(node);
+    assert_eq!(offsets(node), 0);
+
+    // The clock has shown ten days less so far.
+    let Moment { wall_ms, monotonic_ms } = node.clock.moment();
+    node.logs.trusted_now(Moment { wall_ms: wall_ms - 10 * DAY_MS, monotonic_ms });
+    commit_shortly(node);
+    node.groups.expire_offsets(node);
+    assert_eq!(offsets(node), 1);
+    broker.stop().unwrap();
+}
+
 #[test]
 fn groups_lie_where_kafka_puts_them() {
     // Java: Math.abs("my-group".hashCode()) % 50, and so on.
