@@ -237,11 +237,17 @@ impl ShardHost {
         let partition = self.partition.load();
         let settings = partition.settings.load();
         if !partition.is_in_sync(&settings) {
+            let said = format_args!("{}: min.insync.replicas is more than there are", self.name());
+            node.failures.say(log::Level::Warn, said);
             return Err(ErrorCode::NOT_ENOUGH_REPLICAS);
         }
         let batch = match build(&write.records, now_ms, compression(node)) {
             Ok(batch) if batch.len() <= settings.log.max_message_bytes as usize => batch,
-            Ok(_) | Err(_) => return Err(ErrorCode::MESSAGE_TOO_LARGE),
+            Ok(_) | Err(_) => {
+                let said = format_args!("{}: a group's records are too large", self.name());
+                node.failures.say(log::Level::Warn, said);
+                return Err(ErrorCode::MESSAGE_TOO_LARGE);
+            }
         };
         let validated = Validated::from_built(batch).map_err(|_| ErrorCode::CORRUPT_MESSAGE)?;
         let how = AppendAsLeader {

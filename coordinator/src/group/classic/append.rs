@@ -63,7 +63,8 @@ impl GroupShard {
         cx: &Context<'_>,
     ) -> Effects {
         let result = result.map_err(|error| {
-            log::warn!("the record of group {group_id} could not be written: {error:?}");
+            // Whoever writes says so where an operator sees it, and not more often than is of use.
+            log::debug!("the record of group {group_id} could not be written: {error:?}");
             append_error(error)
         });
         let Some(mut turn) = self.turn(group_id, cx) else { return Effects::response(()) };
