@@ -10,7 +10,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from kafka.errors import BrokerResponseError, RebalanceInProgressError, RetriableError
+from kafka.errors import BrokerResponseError, RetriableError
 
 from cases import Record, Refused, main
 
@@ -106,35 +106,32 @@ ASSIGNORS = {"range": RangePartitionAssignor, "roundrobin": RoundRobinPartitionA
 
 
 class Member:
-    # On a busy machine a consumer now and then stays in a rebalance: it reads on what it had and
-    # cannot commit. Whoever runs it would start it again.
-    STUCK_S = 10
-
     def __init__(self, bootstrap, name, variant):
         self.topic = name
-        self.begin = lambda: self.subscribed(KafkaConsumer(
+        self.consumer = KafkaConsumer(
             bootstrap_servers=bootstrap, group_id=name, enable_auto_commit=False,
             auto_offset_reset="earliest", fetch_max_wait_ms=100, session_timeout_ms=3000,
             heartbeat_interval_ms=300, max_poll_interval_ms=6000, reconnect_backoff_max_ms=500,
-            partition_assignment_strategy=[ASSIGNORS[variant]]))
-        self.consumer = self.begin()
-        self.refused_since = None
+            partition_assignment_strategy=[ASSIGNORS[variant]])
+        self.consumer.subscribe([name])
+        self.await_topic()
         self.answered = time.monotonic()
 
-    def subscribed(self, consumer):
-        # A leader that joins before it knows the topic joins again when it does, and now and then
-        # sends nothing any more after that.
+    def await_topic(self):
+        # A leader that learns of the topic's partitions after it has joined joins again, and if the
+        # answer to that comes between two polls, the client takes the join for done and never looks
+        # at what it got: it reads on, sends no heartbeats and cannot commit.
         deadline = time.monotonic() + TIMEOUT_S
         while True:
             try:
-                consumer.partitions_for_topic(self.topic)
-                break
-            except RetriableError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-        consumer.subscribe([self.topic])
-        return consumer
+                if self.topic in self.consumer.topics():
+                    return
+                error = AssertionError(f"no topic {self.topic}")
+            except RetriableError as failure:
+                error = failure
+            if time.monotonic() > deadline:
+                raise error
+            time.sleep(0.1)
 
     def poll(self):
         try:
@@ -160,16 +157,7 @@ class Member:
     def commit(self, offsets):
         offsets = {TopicPartition(self.topic, partition): OffsetAndMetadata(n, "", -1)
                    for partition, n in offsets.items()}
-        try:
-            self.consumer.commit(offsets)
-            self.refused_since = None
-        except RebalanceInProgressError:
-            self.refused_since = self.refused_since or time.monotonic()
-            if time.monotonic() - self.refused_since > self.STUCK_S:
-                # Closing would wait for the join.
-                self.consumer = self.begin()
-                self.refused_since = None
-            raise
+        self.consumer.commit(offsets)
 
     def close(self):
         self.consumer.close(autocommit=False)
