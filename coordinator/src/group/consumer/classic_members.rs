@@ -5,7 +5,7 @@
 //! the assignment comes with SyncGroup, and a heartbeat that is answered with REBALANCE_IN_PROGRESS
 //! has them join again, which is when they give partitions up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use ottla_protocol::error_code::ErrorCode;
@@ -332,7 +332,9 @@ impl ConsumerGroup {
         updated.regex = Some(Arc::from(""));
         reuse(&mut updated.client_id, caller.client_id);
         reuse(&mut updated.client_host, caller.client_host);
-        let protocols = request.protocols.iter();
+        // A name that is there twice would count as two members, as in a classic group.
+        let mut names = HashSet::new();
+        let protocols = request.protocols.iter().filter(|protocol| names.insert(protocol.name));
         updated.classic = Some(Arc::new(ClassicMetadata {
             session_timeout_ms: request.session_timeout_ms,
             protocols: protocols

@@ -312,6 +312,24 @@ fn a_classic_member_that_does_not_go_on_is_taken_out() {
 }
 
 #[test]
+fn a_protocol_that_is_named_twice_counts_once() {
+    let mut world = World::new(GroupConfig::default());
+    world.topics.put("t", 2);
+    world.heartbeat(&join("new", &["t"]));
+    let metadata = subscription("t", &[], -1);
+    for names in [&["range", "range"][..], &["range"]] {
+        let id = world.join(&join_group("", &metadata)).member_id.to_string();
+        let request = join_group(&id, &metadata);
+        let request = JoinGroupRequest { protocols: protocols(names, &metadata), ..request };
+        assert_eq!(world.join(&request).error, ErrorCode::NONE, "{names:?}");
+    }
+    // The group that it becomes has a protocol too.
+    world.heartbeat(&beat("new", -1));
+    let Some(Group::Classic(group)) = world.shard.groups.get("g") else { panic!("no downgrade") };
+    assert_eq!(group.protocol(), Some("range"));
+}
+
+#[test]
 fn a_static_classic_member_replaces_the_last_new_one() {
     let (mut world, classic) = World::classic_group();
     let named = |request| Request { instance_id: Some("i"), ..request };
