@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use ottla_coordinator::group::offsets;
 use ottla_metadata::controller::{
     self, CreateTopics, CreatedTopic, DeletedTopic, MorePartitions, NewTopic, ProducerIdBlock,
-    Refused, TopicDefaults, TopicToDelete,
+    RECORDS_PER_REQUEST_MAX, Refused, TopicDefaults, TopicToDelete,
 };
 use ottla_metadata::image::{Image, Partition};
 use ottla_network::Request;
@@ -199,6 +199,10 @@ impl Node {
         let mut names = names.to_vec();
         names.sort_unstable();
         names.dedup();
+        // So many are refused together, so that none of them need be tried.
+        if names.len() > RECORDS_PER_REQUEST_MAX {
+            return;
+        }
         // The broker's own topics are made by the coordinators that need them, with their settings.
         if names.contains(&OFFSETS_TOPIC) && self.groups.prepare(self).is_err() {
             log::info!("did not create {OFFSETS_TOPIC}, which a client asked about");

@@ -10,7 +10,7 @@ use ottla_protocol::messages::metadata::{
 };
 use ottla_protocol::uuid::Uuid;
 
-use super::{Call, Outcome, Unanswerable};
+use super::{Call, Outcome, Unanswerable, check_count};
 use crate::node::{CLUSTER_OPERATIONS, Node, TOPIC_OPERATIONS};
 use crate::topics::is_internal;
 
@@ -18,6 +18,9 @@ use crate::topics::is_internal;
 const NULL_IS_ALL_FROM: i16 = 1;
 /// From this version on a topic may be named by its id alone.
 const IDS_FROM: i16 = 12;
+
+/// Topics of one request. A topic that is not there takes a hundred times the bytes that ask for it.
+const TOPICS_MAX: usize = 1_000_000;
 
 /// A topic as it was asked for.
 #[derive(Clone, Copy)]
@@ -29,6 +32,7 @@ enum Asked<'a> {
 pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unanswerable> {
     let request: MetadataRequest<'_> = call.body()?;
     let version = call.version();
+    check_count(request.topics.as_ref().map_or(0, Vec::len), TOPICS_MAX)?;
     let topics = request
         .topics
         .as_deref()

@@ -132,6 +132,11 @@ fn answers_many_times_as_long_as_their_request_are_not_given() {
     quick(&mut client, ApiKey::DescribeConfigs, 4, &described(16, "subscription", 10_001));
     client.send(ApiKey::DescribeConfigs, 4, &described(16, "subscription", 100_001));
     client.assert_closed("100,001 resources");
+    let topic = MetadataRequestTopic { name: Some("t"), ..Default::default() };
+    let metadata = MetadataRequest { topics: Some(vec![topic; 1_000_001]), ..Default::default() };
+    let mut client = broker.client();
+    client.send(ApiKey::Metadata, 8, &metadata);
+    client.assert_closed("1,000,001 topics");
     let create = CreateTopicsRequest {
         topics: vec![CreatableTopic { num_partitions: 0, ..Default::default() }; 100_001],
         ..Default::default()
