@@ -20,7 +20,8 @@ impl Node {
         changed.map_err(|error| self.not_written(&error))
     }
 
-    /// [`Node::change`] for a change of features, of which groups depend on one.
+    /// [`Node::change`] for a change of features, of which groups depend on one, and with which
+    /// settings of brokers may change.
     ///
     /// # Errors
     /// As [`Node::change`].
@@ -28,7 +29,8 @@ impl Node {
         &self,
         decide: impl FnOnce(&Image) -> (Records, T),
     ) -> Result<T, Refused> {
-        let changed = self.cluster.change(self.clock.now_ms(), decide, |_, after| {
+        let changed = self.cluster.change(self.clock.now_ms(), decide, |before, after| {
+            self.carry_out_configs(before, after, &[]);
             self.groups.set_config(group_config(&self.config, &self.statics, after));
         });
         changed.map_err(|error| self.not_written(&error))

@@ -387,6 +387,7 @@ fn register(node: &Node, bootstrap: &Records) -> Result<(), BrokerError> {
             // Without it the controller takes this start for one after a crash.
             previous_broker_epoch: node.logs.previous_broker_epoch().unwrap_or(-1),
         },
+        min_insync_replicas: node.static_min_insync_replicas(),
     };
     node.cluster
         .write(node.clock.now_ms(), |replay, next_offset| {

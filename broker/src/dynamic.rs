@@ -79,6 +79,12 @@ impl Node {
         });
     }
 
+    /// `min.insync.replicas` as this node's file has it, whatever was set since.
+    pub(crate) fn static_min_insync_replicas(&self) -> String {
+        let config = dynamic_config(&self.config, &self.statics, &Image::empty());
+        config.topic_defaults.min_insync_replicas.to_string()
+    }
+
     /// The dynamic settings in force. Cheap, without a lock; not to be kept for long.
     pub fn dynamic(&self) -> Guard<Arc<DynamicConfig>> {
         self.dynamic.config.load()

@@ -7,7 +7,7 @@
 //! ```text
 //! BeginTransaction "Bootstrap records"
 //! FeatureLevel metadata.version 30, and each other feature that is on
-//! Config min.insync.replicas = 1, of all brokers     only if eligible leaders are tracked
+//! Config min.insync.replicas, of all brokers         only if eligible leaders are tracked
 //! EndTransaction
 //! ```
 
@@ -56,10 +56,15 @@ pub fn read_checkpoint(bytes: &[u8]) -> Result<Records, DecodeError> {
 }
 
 /// What a controller writes into an empty log, as one batch at `base_offset`, and the image then.
+/// `min_insync_replicas` is what its own configuration says of that key.
 ///
 /// # Errors
 /// When the bootstrap records cannot be applied to an empty image.
-pub fn first_records(bootstrap: &Records, base_offset: i64) -> Result<(Records, Image), LogError> {
+pub fn first_records(
+    bootstrap: &Records,
+    min_insync_replicas: &str,
+    base_offset: i64,
+) -> Result<(Records, Image), LogError> {
     let mut levels = Replay::new(Image::empty());
     for (value, offset) in bootstrap.iter().zip(0..) {
         levels.apply_value(value, offset)?;
@@ -77,7 +82,7 @@ pub fn first_records(bootstrap: &Records, base_offset: i64) -> Result<(Records, 
             resource_type: ConfigResourceType::Broker.code(),
             resource_name: "",
             name: "min.insync.replicas",
-            value: Some("1"),
+            value: Some(min_insync_replicas),
         };
         records.push(&MetadataRecord::Config(record), 0);
     }

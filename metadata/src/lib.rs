@@ -21,7 +21,7 @@
 //! ```
 //! use ottla_metadata::{bootstrap, image::Image, replay::Replay};
 //!
-//! let (records, image) = bootstrap::first_records(&bootstrap::records(), 1)?;
+//! let (records, image) = bootstrap::first_records(&bootstrap::records(), "1", 1)?;
 //! assert_eq!(image.metadata_version(), 30);
 //!
 //! let mut replay = Replay::new(Image::empty());

@@ -49,7 +49,7 @@ fn bootstrap_checkpoint_cut_short_is_an_error() {
 fn the_log_begins_with_the_bytes_that_a_fresh_node_writes() {
     let place = |base_offset| BatchPlace { base_offset, epoch: 1, now_ms: 1_700_000_000_000 };
     let mut written = log_codec::leader_change_batch(1, &[1], place(0));
-    let (records, _) = bootstrap::first_records(&bootstrap::records(), 1).unwrap();
+    let (records, _) = bootstrap::first_records(&bootstrap::records(), "1", 1).unwrap();
     written.extend(log_codec::records_batch(&records, place(1)).unwrap());
     assert_eq!(timeless(&written), timeless(&LOG[..written.len()]));
 }
@@ -179,6 +179,7 @@ impl Walk {
                 directories: broker.directories.clone(),
                 previous_broker_epoch,
             },
+            min_insync_replicas: "1".to_owned(),
         };
         let next_offset = self.next_offset();
         let batches = start(&self.replay, &node, &bootstrap::records(), next_offset).unwrap();

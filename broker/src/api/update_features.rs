@@ -33,7 +33,9 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
         })
         .collect();
     let updated = node.change_features(|image| {
-        match controller::update_features(image, &updates, request.validate_only) {
+        let min_insync_replicas = node.static_min_insync_replicas();
+        let validate_only = request.validate_only;
+        match controller::update_features(image, &updates, validate_only, &min_insync_replicas) {
             Ok(records) => (records, Ok(())),
             Err(refused) => (Records::new(), Err(refused)),
         }

@@ -27,7 +27,8 @@ fn open(disk: &SimDisk) -> Result<(MetadataLog, Replay), MetadataLogError> {
 
 /// Writes the first records of a cluster, if they are not there, and syncs them.
 fn bootstrap(log: &MetadataLog, replay: &mut Replay) -> Result<(), MetadataLogError> {
-    let (records, _) = bootstrap::first_records(&bootstrap::records(), log.next_offset()).unwrap();
+    let (records, _) =
+        bootstrap::first_records(&bootstrap::records(), "1", log.next_offset()).unwrap();
     let base_offset = log.append(&records, NOW_MS)?;
     for (value, offset) in records.iter().zip(base_offset..) {
         replay.apply_value(value, offset).map_err(MetadataLogError::Replay)?;

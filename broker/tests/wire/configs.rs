@@ -84,6 +84,22 @@ fn brokers() {
 }
 
 #[test]
+fn a_new_cluster_begins_with_its_nodes_setting() {
+    let mut broker = TestBroker::with(&["min.insync.replicas=2"]);
+    broker.client().create_topic("t", 1, &[]);
+    for _ in 0..2 {
+        for (kind, name) in [(BROKER, ""), (TOPIC, "t")] {
+            let keys = Some(vec!["min.insync.replicas"]);
+            let answer = describe(&mut broker.client(), kind, name, keys);
+            let response: DescribeConfigsResponse<'_> = answer.message();
+            let told = &response.results[0].configs[0];
+            assert_eq!((told.value, told.config_source), (Some("2"), 3), "{kind}");
+        }
+        broker.restart();
+    }
+}
+
+#[test]
 fn what_there_is_not() {
     let broker = TestBroker::start();
     let mut client = broker.client();

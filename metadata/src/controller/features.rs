@@ -1,14 +1,16 @@
 //! Changing the finalized levels of features.
 
+use super::configs::MIN_INSYNC_REPLICAS;
 use super::{Records, Refused};
 use crate::features::{
     self, ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, KRAFT_VERSION, METADATA_VERSION,
     RecordVersions,
 };
-use crate::image::{FeatureRange, Image};
+use crate::image::{ConfigEntries, ConfigResourceType, FeatureRange, Image};
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::metadata::MetadataRecord;
 use ottla_protocol::metadata::cluster::FeatureLevelRecord;
+use ottla_protocol::metadata::config::ConfigRecord;
 
 /// Which way a level may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,9 @@ pub struct FeatureUpdate<'a> {
     pub upgrade_type: Option<UpgradeType>,
 }
 
-/// Changes the levels of features, all of them or none.
+/// Changes the levels of features, all of them or none. When eligible leaders are to be tracked all
+/// brokers come to agree on `min.insync.replicas`: what the controller's own configuration says,
+/// unless it is set for all.
 ///
 /// # Errors
 /// INVALID_REQUEST for a feature named twice; INVALID_UPDATE_VERSION for an unknown feature, for a
@@ -54,8 +58,13 @@ pub fn update_features(
     image: &Image,
     request: &[FeatureUpdate<'_>],
     validate_only: bool,
+    min_insync_replicas: &str,
 ) -> Result<Records, Refused> {
     let mut records = Records::new();
+    let is_elr = |update: &FeatureUpdate<'_>| update.name == ELIGIBLE_LEADER_REPLICAS_VERSION;
+    if request.iter().any(|update| is_elr(update) && update.level > 0) {
+        agree_on_min_insync_replicas(image, min_insync_replicas, &mut records);
+    }
     for (index, update) in request.iter().enumerate() {
         if request[..index].iter().any(|other| other.name == update.name) {
             let message = format!("Feature {} is named more than once.", update.name);
@@ -78,6 +87,27 @@ pub fn update_features(
         records = Records::new();
     }
     Ok(records)
+}
+
+fn agree_on_min_insync_replicas(image: &Image, value: &str, records: &mut Records) {
+    let mut push = |resource_name: &str, value| {
+        let record = ConfigRecord {
+            resource_type: ConfigResourceType::Broker.code(),
+            resource_name,
+            name: MIN_INSYNC_REPLICAS,
+            value,
+        };
+        records.push(&MetadataRecord::Config(record), 0);
+    };
+    let is_set = |entries: &ConfigEntries| entries.contains_key(MIN_INSYNC_REPLICAS);
+    if !image.configs().default_broker().is_some_and(is_set) {
+        push("", Some(value));
+    }
+    for id in image.brokers().keys() {
+        if image.configs().broker(*id).is_some_and(is_set) {
+            push(&id.to_string(), None);
+        }
+    }
 }
 
 fn check(image: &Image, update: &FeatureUpdate<'_>) -> Result<(), String> {

@@ -195,6 +195,9 @@ pub struct NodeStart {
     pub controller: ControllerRegistration,
     /// The broker half.
     pub broker: BrokerRegistration,
+    /// `min.insync.replicas` of the node's configuration, or its default: what a new cluster begins
+    /// with.
+    pub min_insync_replicas: String,
 }
 
 /// Why a node cannot start.
@@ -256,7 +259,8 @@ pub fn start(
         plan.batches.push(abort);
     }
     if plan.image.feature_level(METADATA_VERSION) == 0 {
-        let (records, image) = bootstrap::first_records(bootstrap, plan.next_offset)?;
+        let (records, image) =
+            bootstrap::first_records(bootstrap, &node.min_insync_replicas, plan.next_offset)?;
         plan.next_offset += records.len() as i64;
         plan.batches.push(records);
         plan.image = image;

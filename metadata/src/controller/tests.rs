@@ -111,6 +111,7 @@ fn node_start(incarnation: u8, previous_broker_epoch: i64) -> NodeStart {
             directories: vec![DIRECTORY],
             previous_broker_epoch,
         },
+        min_insync_replicas: "1".to_owned(),
     }
 }
 

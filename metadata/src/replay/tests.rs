@@ -85,7 +85,7 @@ fn what_the_log_says_of_the_quorum_goes_into_snapshots() {
         (ControlType::KraftVoters, b"voters"),
     ];
     let mut log = log_codec::control_batch(controls, place).unwrap();
-    let (records, _) = bootstrap::first_records(&bootstrap::records(), 4).unwrap();
+    let (records, _) = bootstrap::first_records(&bootstrap::records(), "1", 4).unwrap();
     let place = BatchPlace { base_offset: 4, ..place };
     log.extend(log_codec::records_batch(&records, place).unwrap());
 
