@@ -27,8 +27,14 @@ const COMPILED_BYTES_MAX: usize = 4 << 20;
 /// The highest count of a repetition.
 const REPEAT_MAX: u32 = 1000;
 
-/// A compiled pattern.
+/// A compiled pattern. It may take megabytes.
 pub(super) struct Pattern(Regex);
+
+#[cfg(test)]
+thread_local! {
+    /// How many patterns this thread has, and the most that it had.
+    pub(super) static LIVE: std::cell::Cell<(usize, usize)> = const { std::cell::Cell::new((0, 0)) };
+}
 
 /// The text is no regular expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +44,22 @@ impl Pattern {
     /// Compiles a pattern.
     pub(super) fn compile(text: &str) -> Result<Self, PatternError> {
         let translated = Translation::of(text)?;
-        // By itself first: with the parentheses around it, `a)(b` would be in order.
-        builder(&translated)?;
-        builder(&format!(r"\A(?:{translated})\z")).map(Self)
+        let compiled = builder(&format!(r"\A(?:{translated})\z"))?;
+        #[cfg(test)]
+        LIVE.set((LIVE.get().0 + 1, LIVE.get().1.max(LIVE.get().0 + 1)));
+        Ok(Self(compiled))
     }
 
     /// Whether the whole name matches.
     pub(super) fn matches(&self, name: &str) -> bool {
         self.0.is_match(name)
+    }
+}
+
+#[cfg(test)]
+impl Drop for Pattern {
+    fn drop(&mut self) {
+        LIVE.set((LIVE.get().0 - 1, LIVE.get().1));
     }
 }
 
@@ -62,16 +76,20 @@ struct Translation<'a> {
     out: String,
     /// Whether what was last read is a repetition, after which none may follow.
     repeated: bool,
+    /// How many groups are open. They are counted since the pattern is put into a group, in which
+    /// `a)(b` would be in order.
+    depth: usize,
 }
 
 impl<'a> Translation<'a> {
     fn of(text: &'a str) -> Result<String, PatternError> {
         let out = String::with_capacity(text.len());
-        let mut translation = Self { rest: text.chars().peekable(), out, repeated: false };
+        let mut translation =
+            Self { rest: text.chars().peekable(), out, repeated: false, depth: 0 };
         while let Some(next) = translation.rest.next() {
             translation.one(next)?;
         }
-        Ok(translation.out)
+        if translation.depth == 0 { Ok(translation.out) } else { Err(PatternError) }
     }
 
     fn one(&mut self, next: char) -> Result<(), PatternError> {
@@ -81,6 +99,10 @@ impl<'a> Translation<'a> {
             '\\' => self.escape()?,
             '[' => self.class()?,
             '(' => self.group()?,
+            ')' => {
+                self.depth = self.depth.checked_sub(1).ok_or(PatternError)?;
+                self.out.push(next);
+            }
             _ => self.out.push(next),
         }
         self.repeated = false;
@@ -192,6 +214,7 @@ impl<'a> Translation<'a> {
     /// The flags of a group, if it has any.
     fn group(&mut self) -> Result<(), PatternError> {
         self.out.push('(');
+        self.depth += 1;
         if self.rest.next_if_eq(&'?').is_none() {
             return Ok(());
         }
@@ -202,7 +225,11 @@ impl<'a> Translation<'a> {
         for flag in self.rest.by_ref() {
             self.out.push(flag);
             match flag {
-                ':' | ')' => return Ok(()),
+                ':' => return Ok(()),
+                ')' => {
+                    self.depth -= 1;
+                    return Ok(());
+                }
                 'i' | 'm' | 's' | 'U' | '-' => {}
                 _ => return Err(PatternError),
             }
@@ -228,6 +255,9 @@ mod tests {
             ("^a$", "a", Ok(true)),
             ("(a", "x", Err(PatternError)),
             ("a)(b", "x", Err(PatternError)),
+            ("(?i)a)(b", "x", Err(PatternError)),
+            ("(?i)(a)", "A", Ok(true)),
+            (r"\Q)\E[)]\)", ")))", Ok(true)),
             ("a**", "aa", Err(PatternError)),
             ("a+*", "a", Err(PatternError)),
             ("a??", "a", Ok(true)),

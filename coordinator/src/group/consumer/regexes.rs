@@ -139,22 +139,22 @@ impl ConsumerGroup {
     /// Matches all topics with all expressions, in their order; one that does not compile any more
     /// matches none.
     fn resolve(&self, cx: &Context<'_>) -> Vec<(Arc<str>, Resolved)> {
-        let patterns: Vec<Option<Pattern>> =
-            self.regexes.keys().map(|regex| Pattern::compile(regex).ok()).collect();
-        let mut found = vec![Vec::new(); patterns.len()];
-        cx.cluster.for_each_topic(&mut |topic, _| {
-            for (pattern, topics) in patterns.iter().zip(&mut found) {
-                if pattern.as_ref().is_some_and(|pattern| pattern.matches(topic)) {
-                    topics.push(self.names.kept(topic).map_or_else(|| topic.into(), Arc::clone));
-                }
-            }
-        });
         let (version, resolved_ms) = (version(cx.cluster), cx.now.wall_ms);
-        let resolved = found.into_iter().map(|mut topics: Vec<Arc<str>>| {
+        // One after the other: thousands of members with a pattern each would take gigabytes.
+        let resolve = |regex: &Arc<str>| {
+            let mut topics: Vec<Arc<str>> = Vec::new();
+            if let Ok(pattern) = Pattern::compile(regex) {
+                cx.cluster.for_each_topic(&mut |topic, _| {
+                    if pattern.matches(topic) {
+                        let kept = self.names.kept(topic).map(Arc::clone);
+                        topics.push(kept.unwrap_or_else(|| topic.into()));
+                    }
+                });
+            }
             topics.sort_unstable();
-            Resolved { topics: topics.into(), version, resolved_ms }
-        });
-        self.regexes.keys().map(Arc::clone).zip(resolved).collect()
+            (Arc::clone(regex), Resolved { topics: topics.into(), version, resolved_ms })
+        };
+        self.regexes.keys().map(resolve).collect()
     }
 
     /// Matches all expressions, and makes the records of what came out.

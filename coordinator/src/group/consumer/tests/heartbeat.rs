@@ -331,6 +331,24 @@ fn regular_expressions_are_matched_after_the_request() {
 }
 
 #[test]
+fn patterns_are_compiled_one_after_the_other() {
+    let mut world = world();
+    world.topics.put("foo", 1);
+    let (ids, patterns) = (["a", "b", "c"], ["fo.", "f.o", ".oo"]);
+    for (id, pattern) in ids.iter().zip(patterns) {
+        world.heartbeat(&Request {
+            subscribed_topic_names: None,
+            subscribed_topic_regex: Some(pattern),
+            ..join(id, &[])
+        });
+    }
+    world.tick();
+    assert_eq!(world.group("g").resolved.len(), patterns.len());
+    assert!(world.group("g").resolved.values().all(|one| one.topics.len() == 1));
+    assert_eq!(super::super::pattern::LIVE.get(), (0, 1));
+}
+
+#[test]
 fn a_clock_that_is_set_back_does_not_stop_the_matching() {
     let mut world = world();
     world.topics.put("foo", 1);
