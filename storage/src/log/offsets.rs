@@ -112,7 +112,7 @@ impl Marks {
         self.last_append = Some(last);
     }
 
-    /// Forgets it before its segment is sealed: in what a compaction makes of that, it is elsewhere.
+    /// Forgets it when its segment is sealed: in what a compaction makes of that, it is elsewhere.
     pub(super) fn forget_last_append(&mut self) {
         self.last_append = None;
     }
