@@ -24,6 +24,8 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
         .map(|topics| topics.iter().map(|topic| (topic.topic, topic.partitions.clone())).collect());
     let decided = match ElectionType::from_code(request.election_type) {
         Some(election_type) => elect(node, election_type, asked.as_deref()),
+        // Kafka does not look at the type when there is nothing to elect.
+        None if asked.as_ref().is_some_and(Vec::is_empty) => Ok(Vec::new()),
         None => Err(Refused::new(
             ErrorCode::INVALID_REQUEST,
             format!("Unknown election type {}", request.election_type),

@@ -88,6 +88,7 @@ fn elections() {
     let told = elect(&mut client, 2, Some(&[("a", &[0])]));
     assert_eq!(told, (bad, vec![("a".to_owned(), vec![(0, bad)])]));
     assert_eq!(elect(&mut client, -1, None), (bad, vec![]));
+    assert_eq!(elect(&mut client, -1, Some(&[])), (ErrorCode::NONE, vec![]));
 }
 
 #[test]
