@@ -51,7 +51,7 @@ pub use heartbeat::ConsumerHeartbeatAnswer;
 pub(super) use leave::ConsumerTimer;
 use member::{Member, Names};
 use partitions::TopicPartition;
-use regexes::Resolved;
+use regexes::{Matching, Resolved};
 use subscriptions::{Subscriptions, count};
 
 /// The first version of OffsetCommit that carries a member epoch.
@@ -93,6 +93,8 @@ pub(super) struct ConsumerGroup {
     topic_hashes: HashMap<Arc<str>, (TopicFacts, u64)>,
     /// The version of the topics that regular expressions were last matched with, and when.
     looked_at: Option<(i64, i64)>,
+    /// While regular expressions are matched.
+    matching: Option<Matching>,
     /// The epoch that each member must leave before its rebalance timeout.
     rebalancing: HashMap<Arc<str>, i32>,
     /// The classic group that it becomes when its records are written.
@@ -121,6 +123,7 @@ impl Default for ConsumerGroup {
             hashed_at: None,
             topic_hashes: HashMap::new(),
             looked_at: None,
+            matching: None,
             rebalancing: HashMap::new(),
             becoming: None,
         }

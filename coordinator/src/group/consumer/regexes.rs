@@ -1,7 +1,7 @@
 //! Subscriptions by regular expression: which topics match is found out here, after the heartbeat
 //! that brought the expression, and kept in records.
 //!
-//! All expressions of a group are matched at once, and again when
+//! All expressions of a group are matched, one after the other, and again when
 //!
 //! - one is new,
 //! - topics have changed,
@@ -37,6 +37,18 @@ pub(super) struct Resolved {
     pub(super) version: i64,
     /// When that was, in ms since 1970.
     pub(super) resolved_ms: i64,
+}
+
+/// The expressions of a group while they are matched, which takes a while.
+#[derive(Debug)]
+pub(super) struct Matching {
+    /// The version of the topics when it began.
+    version: i64,
+    /// When that was, in ms since 1970.
+    resolved_ms: i64,
+    /// Those that are left, the last one first.
+    left: Vec<Arc<str>>,
+    done: Vec<(Arc<str>, Resolved)>,
 }
 
 /// What a request did to its member's regular expression.
@@ -136,14 +148,19 @@ impl ConsumerGroup {
         self.resolved_ms().is_none_or(|last_ms| !is_within(cx, last_ms, refresh_ms))
     }
 
-    /// Matches all topics with all expressions, in their order; one that does not compile any more
-    /// matches none.
-    fn resolve(&self, cx: &Context<'_>) -> Vec<(Arc<str>, Resolved)> {
-        let (version, resolved_ms) = (version(cx.cluster), cx.now.wall_ms);
+    /// Matches all topics with one expression more; whether it was the last. One that does not
+    /// compile any more matches none.
+    fn match_next(&mut self, cx: &Context<'_>) -> bool {
+        let mut matching = self.matching.take().unwrap_or_else(|| {
+            let (version, resolved_ms) = (version(cx.cluster), cx.now.wall_ms);
+            self.looked_at = Some((version, resolved_ms));
+            let left = self.regexes.keys().rev().map(Arc::clone).collect();
+            Matching { version, resolved_ms, left, done: Vec::new() }
+        });
         // One after the other: thousands of members with a pattern each would take gigabytes.
-        let resolve = |regex: &Arc<str>| {
+        if let Some(regex) = matching.left.pop() {
             let mut topics: Vec<Arc<str>> = Vec::new();
-            if let Ok(pattern) = Pattern::compile(regex) {
+            if let Ok(pattern) = Pattern::compile(&regex) {
                 cx.cluster.for_each_topic(&mut |topic, _| {
                     if pattern.matches(topic) {
                         let kept = self.names.kept(topic).map(Arc::clone);
@@ -152,13 +169,16 @@ impl ConsumerGroup {
                 });
             }
             topics.sort_unstable();
-            (Arc::clone(regex), Resolved { topics: topics.into(), version, resolved_ms })
-        };
-        self.regexes.keys().map(resolve).collect()
+            let Matching { version, resolved_ms, .. } = matching;
+            matching.done.push((regex, Resolved { topics: topics.into(), version, resolved_ms }));
+        }
+        let is_done = matching.left.is_empty();
+        self.matching = Some(matching);
+        is_done
     }
 
-    /// Matches all expressions, and makes the records of what came out.
-    fn resolve_to_records(
+    /// Makes the records of what came out, when all expressions are matched.
+    fn matched_to_records(
         &mut self,
         group_id: &str,
         cx: &Context<'_>,
@@ -166,11 +186,15 @@ impl ConsumerGroup {
     ) -> Vec<Record> {
         let all_known = self.regexes.keys().all(|regex| self.resolved.contains_key(regex));
         let must_write = !all_known || self.must_refresh(cx, refresh_ms);
-        self.looked_at = Some((version(cx.cluster), cx.now.wall_ms));
         let mut records = Vec::new();
         let mut names = self.names.clone();
         let mut changed = false;
-        for (regex, resolved) in self.resolve(cx) {
+        let matched = self.matching.take().map_or_else(Vec::new, |matching| matching.done);
+        // Meanwhile members may have gone, and others come, whose turn is the next time.
+        for (regex, resolved) in matched {
+            if !self.regexes.contains_key(&regex) {
+                continue;
+            }
             let old = self.resolved.get(&regex).map(|old| &old.topics);
             let had: &[Arc<str>] = old.map_or(&[], |topics| topics);
             if had != &*resolved.topics {
@@ -213,12 +237,18 @@ impl GroupShard {
         }
     }
 
-    /// Matches the group's regular expressions.
+    /// Matches one of the group's regular expressions, and has the next one matched after whoever
+    /// waits for the shard; the last one brings the records of all.
     pub(super) fn resolve_regexes(&mut self, group_id: &str, cx: &Context<'_>) -> Effects {
         let refresh_ms = i64::from(self.config.consumer_regex_refresh_interval_ms);
         let mut effects = Effects::response(());
         if let Some(Group::Consumer(group)) = self.groups.get_mut(group_id) {
-            let records = group.resolve_to_records(group_id, cx, refresh_ms);
+            if !group.match_next(cx) {
+                let timer = ConsumerTimer::Resolve(self.group_id(group_id));
+                self.timers.set(TimerKey::Consumer(timer), cx.now.mono_ms);
+                return effects;
+            }
+            let records = group.matched_to_records(group_id, cx, refresh_ms);
             if !records.is_empty() {
                 effects.write = Some(Write { records, then: Then::Replay });
             }

@@ -2,6 +2,7 @@
 
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::consumer_group_heartbeat::ConsumerGroupHeartbeatRequest as Request;
+use ottla_protocol::uuid::Uuid;
 
 use super::super::member::MemberState;
 use super::world::*;
@@ -31,10 +32,7 @@ fn requests_that_make_no_sense_are_refused_in_kafkas_order() {
         (
             "owns",
             1,
-            Request {
-                topic_partitions: Some(topics(&[(ottla_protocol::uuid::Uuid::ONE, &[0])])),
-                ..join()
-            },
+            Request { topic_partitions: Some(topics(&[(Uuid::ONE, &[0])])), ..join() },
             invalid,
         ),
         ("no topics", 1, Request { subscribed_topic_names: None, ..join() }, invalid),
@@ -342,8 +340,15 @@ fn patterns_are_compiled_one_after_the_other() {
             ..join(id, &[])
         });
     }
+    // Whoever waits for the shard comes in between.
+    for _ in &patterns[1..] {
+        let cx = context(&world.topics, world.now_ms, Uuid::ZERO);
+        assert!(world.shard.tick(&cx).is_some_and(|effects| effects.write.is_none()));
+    }
+    // One is gone meanwhile.
+    world.heartbeat(&beat("c", -1));
     world.tick();
-    assert_eq!(world.group("g").resolved.len(), patterns.len());
+    assert_eq!(world.group("g").resolved.len(), 2);
     assert!(world.group("g").resolved.values().all(|one| one.topics.len() == 1));
     assert_eq!(super::super::pattern::LIVE.get(), (0, 1));
 }
@@ -453,7 +458,7 @@ fn a_group_is_described() {
     world.heartbeat(&join("b", &["t"]));
     world.heartbeat(&owning("a", 2, &[(topic, &[0, 1]), (gone, &[0])]));
     world.topics.drop("gone");
-    let cx = context(&world.topics, world.now_ms, ottla_protocol::uuid::Uuid::ZERO);
+    let cx = context(&world.topics, world.now_ms, Uuid::ZERO);
     let group = world.shard.describe_consumer("g", &cx);
     assert_eq!((group.error_code, group.group_id), (ErrorCode::NONE, "g"));
     assert_eq!((group.group_epoch, group.assignment_epoch), (3, 3));
@@ -482,7 +487,7 @@ fn a_broker_without_the_protocol_knows_no_such_request() {
     let mut world = World::new(GroupConfig { consumer_groups: false, ..GroupConfig::default() });
     let answer = world.heartbeat(&join("a", &["t"]));
     assert_eq!(answer.error, ErrorCode::UNSUPPORTED_VERSION);
-    let cx = context(&world.topics, world.now_ms, ottla_protocol::uuid::Uuid::ZERO);
+    let cx = context(&world.topics, world.now_ms, Uuid::ZERO);
     let group = world.shard.describe_consumer("g", &cx);
     assert_eq!(group.error_code, ErrorCode::UNSUPPORTED_VERSION);
 }
