@@ -17,7 +17,7 @@ fn source_rules() {
         (
             "a/src/b.rs",
             "//! Doc.\nunsafe { g() }\n#![forbid(unsafe_code)]\n",
-            &["a/src/b.rs:2: unsafe outside its two files"],
+            &["a/src/b.rs:2: unsafe outside its one file"],
         ),
         ("storage/src/mmap.rs", "//! Doc.\nunsafe { g() }\n", &[]),
         (
