@@ -32,7 +32,7 @@ import org.apache.kafka.common.protocol.MessageUtil;
 public final class Differential {
     static final ObjectMapper JSON = new ObjectMapper();
 
-    private static final int TIMEOUT_MS = 6_000;
+    private static final int TIMEOUT_MS = 20_000;
 
     /** What only reads is asked again when the answers differ: metadata reaches brokers late. */
     private static final List<String> READS =
@@ -160,8 +160,8 @@ public final class Differential {
         }
 
         private List<String> askOnce(Request request) throws Exception {
+            Socket socket = connection(request.connection);
             try {
-                Socket socket = connection(request.connection);
                 if (request.mode != '<') {
                     socket.getOutputStream().write(bytes(request));
                 }
