@@ -3,6 +3,8 @@
 use std::sync::LazyLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use nix::sys::time::TimeValLike;
+use nix::time::{ClockId, clock_gettime};
 use ottla_storage::retention::Moment;
 
 /// The wall clock.
@@ -22,9 +24,12 @@ impl Clock {
         i64::try_from(BEGUN.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// Both clocks at once.
+    /// The wall clock and one that nobody sets, at once. The latter goes on while the machine is
+    /// suspended, or each time that a laptop wakes up would look like a jump of the wall clock.
     pub fn moment(self) -> Moment {
-        Moment { wall_ms: self.now_ms(), monotonic_ms: self.monotonic_ms() }
+        let since_boot = clock_gettime(ClockId::CLOCK_BOOTTIME)
+            .map_or_else(|_| self.monotonic_ms(), |time| time.num_milliseconds());
+        Moment { wall_ms: self.now_ms(), monotonic_ms: since_boot }
     }
 }
 

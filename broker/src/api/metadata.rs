@@ -19,7 +19,7 @@ const NULL_IS_ALL_FROM: i16 = 1;
 /// From this version on a topic may be named by its id alone.
 const IDS_FROM: i16 = 12;
 
-/// Topics of one request. A topic that is not there takes a hundred times the bytes that ask for it.
+/// Topics of one request. One that is not there takes a hundred times the bytes that ask for it.
 const TOPICS_MAX: usize = 1_000_000;
 
 /// A topic as it was asked for.

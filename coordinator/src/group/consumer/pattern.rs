@@ -33,7 +33,8 @@ pub(super) struct Pattern(Regex);
 #[cfg(test)]
 thread_local! {
     /// How many patterns this thread has, and the most that it had.
-    pub(super) static LIVE: std::cell::Cell<(usize, usize)> = const { std::cell::Cell::new((0, 0)) };
+    pub(super) static LIVE: std::cell::Cell<(usize, usize)> =
+        const { std::cell::Cell::new((0, 0)) };
 }
 
 /// The text is no regular expression.
