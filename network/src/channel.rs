@@ -15,7 +15,8 @@ use crate::service::{Reply, Request};
 pub(crate) type Call = (Request, Reply);
 
 /// Requests that a handler takes at once, at most. They run one after the other, and should the
-/// first have to wait for the disk, the others wait with it.
+/// first have to wait for the disk, the others wait with it. Nobody waits behind one that is known
+/// to take long.
 const TAKE_MAX: usize = 4;
 
 pub(crate) struct RequestChannel {
@@ -103,9 +104,14 @@ impl RequestChannel {
         }
     }
 
-    /// Waits for calls and moves this handler's share of them into `into`. False when the handler
-    /// is to end: there are too many, or the channel is closed and empty.
-    pub(crate) fn take(&self, into: &mut VecDeque<Call>) -> bool {
+    /// Waits for calls and moves this handler's share of them into `into`, of which only the last
+    /// may not be quick. False when the handler is to end: there are too many, or the channel is
+    /// closed and empty.
+    pub(crate) fn take(
+        &self,
+        into: &mut VecDeque<Call>,
+        is_quick: impl Fn(&Request) -> bool,
+    ) -> bool {
         let mut queue = self.lock();
         loop {
             if queue.handlers < queue.running {
@@ -132,7 +138,8 @@ impl RequestChannel {
             }
         }
         let share = queue.calls.len().div_ceil(queue.handlers).min(TAKE_MAX);
-        into.extend(queue.calls.drain(..share));
+        let slow = queue.calls.iter().take(share).position(|(request, _)| !is_quick(request));
+        into.extend(queue.calls.drain(..slow.map_or(share, |slow| slow + 1)));
         let refused = std::mem::take(&mut queue.refused);
         if queue.calls.is_empty() {
             drop(queue);
@@ -178,7 +185,8 @@ impl RequestChannel {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // No code of others runs under this lock, so it is whole whatever panicked.
+        // All of others' code that runs under this lock is the question what is quick, which is
+        // asked before anything changes: it is whole whatever panicked.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -222,7 +230,7 @@ mod tests {
         assert_eq!((channel.depth(), waiting.len()), (3, 2));
         assert!(inbox.fall_asleep());
         let mut taken = VecDeque::new();
-        assert!(channel.take(&mut taken));
+        assert!(channel.take(&mut taken, |_| true));
         assert!(inbox.is_notified());
         assert_eq!(channel.counters.processor_wakeups.get(), 1);
         assert!(taken.iter().map(|(request, _)| request.frame[0]).eq(0..3));
@@ -233,9 +241,22 @@ mod tests {
         let (_poll, inbox, channel) = set_up(100, 4);
         channel.push(&mut calls(0..8), &inbox);
         let mut taken = VecDeque::new();
-        channel.take(&mut taken);
+        channel.take(&mut taken, |_| true);
         assert_eq!(taken.len(), 2);
         assert_eq!(channel.counters.handler_wakeups.get(), 0);
+    }
+
+    #[test]
+    fn nothing_waits_behind_what_takes_long() {
+        let (_poll, inbox, channel) = set_up(100, 1);
+        channel.push(&mut calls(0..8), &inbox);
+        let mut shares = Vec::new();
+        while channel.depth() > 0 {
+            let mut taken = VecDeque::new();
+            channel.take(&mut taken, |request| ![0, 2].contains(&request.frame[0]));
+            shares.push(taken.len());
+        }
+        assert_eq!(shares, [1, 2, 4, 1]);
     }
 
     #[test]
@@ -246,7 +267,7 @@ mod tests {
             for _ in 0..3 {
                 scope.spawn(|| {
                     let mut taken = VecDeque::new();
-                    while channel.take(&mut taken) {
+                    while channel.take(&mut taken, |_| true) {
                         for (request, reply) in taken.drain(..) {
                             seen.lock().unwrap()[usize::from(request.frame[0])] += 1;
                             reply.nothing();
@@ -272,7 +293,7 @@ mod tests {
         thread::scope(|scope| {
             let handler = || {
                 let mut taken = VecDeque::new();
-                while channel.take(&mut taken) {
+                while channel.take(&mut taken, |_| true) {
                     for (request, reply) in taken.drain(..) {
                         seen.lock().unwrap()[usize::from(request.frame[0])] += 1;
                         reply.nothing();

@@ -177,7 +177,7 @@ impl Core {
 /// A handler thread.
 fn handle(shared: &Shared) {
     let mut calls = VecDeque::new();
-    while shared.channel.take(&mut calls) {
+    while shared.channel.take(&mut calls, |request| shared.service.may_run_inline(request)) {
         calls.drain(..).for_each(|call| shared.serve(call));
     }
 }

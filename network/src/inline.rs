@@ -16,8 +16,6 @@ const SLOW_NS: u64 = 1_000_000;
 /// a slow service.
 const SAMPLE_NS_MAX: u64 = 6_000_000;
 /// How long everything is handed over then, ms: a disk that stalls costs the Processor's
-/// connections one of its writes a second.
-/// How long everything is handed over then, ms: a disk that stalls costs the Processor's
 /// connections two of its writes a second at most.
 const SLOW_SPELL_MS: u64 = 1000;
 

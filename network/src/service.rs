@@ -19,7 +19,9 @@ pub trait Service: Send + Sync {
     fn call(&self, request: Request, reply: Reply);
 
     /// Whether a Processor may run this request itself, should the policy allow it. Say no to what
-    /// takes long: the Processor's other connections would wait.
+    /// takes long: the Processor's other connections would wait. A handler that takes several
+    /// requests at a time runs such a one last. It is asked under a lock, so look at the first
+    /// bytes and no more.
     fn may_run_inline(&self, request: &Request) -> bool {
         let _ = request;
         true
