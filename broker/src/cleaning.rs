@@ -104,7 +104,8 @@ fn supervise(node: &Arc<Node>, stop: &Stop) {
 }
 
 /// Starts the threads that are missing, also in the place of those that a panic has ended: the log
-/// that brought it out is left alone from then on, the others are not.
+/// that brought it out is left alone from then on, the others are not. (`ottla` itself ends with a
+/// panic; a program that has the broker in it may be built otherwise.)
 fn complete(
     workers: &mut Vec<Worker>,
     wanted: usize,
