@@ -33,6 +33,8 @@ mod consumer;
 mod ledger;
 #[path = "histories/log.rs"]
 mod log;
+#[path = "histories/settled.rs"]
+mod settled;
 #[path = "histories/story.rs"]
 mod story;
 #[path = "histories/topics.rs"]

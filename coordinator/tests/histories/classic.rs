@@ -379,24 +379,4 @@ impl World {
         it.phase = Phase::Out;
         it.member_id.clear();
     }
-
-    /// Whether the client's group is at rest: all that live are members, and have everything.
-    pub(super) fn is_settled(&self, group: &str) -> bool {
-        let alive: Vec<_> =
-            self.classic.iter().filter(|it| it.is_alive && it.group == group).collect();
-        let (state, members) = self.describe(group);
-        if alive.is_empty() {
-            return ["Empty", "Dead"].contains(&state.as_str());
-        }
-        let ids: BTreeSet<_> = alive.iter().map(|it| it.member_id.clone()).collect();
-        if state != "Stable" || members != ids || ids.len() != alive.len() {
-            return false;
-        }
-        let generation = alive[0].generation;
-        let mut owned: Vec<_> = alive.iter().flat_map(|it| it.assignment().to_vec()).collect();
-        owned.sort_unstable();
-        let wanted: BTreeSet<_> = alive.iter().flat_map(|it| &it.wants).collect();
-        let all = self.topics.partitions(wanted.iter().map(|topic| topic.as_str()));
-        alive.iter().all(|it| it.is_in() && it.generation == generation) && owned == all
-    }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_coordinator::context::ClusterView as _;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::consumer_group_heartbeat::{
     ConsumerGroupHeartbeatRequest, TopicPartitions,
@@ -172,64 +171,6 @@ impl World {
             tell!(self, "  {answer:?}");
         }
         self.crash_consumer(client);
-    }
-
-    /// Whether each partition that is wanted has its owner, and everybody knows.
-    pub(super) fn is_consumer_group_settled(&self, group: &str) -> bool {
-        let alive: Vec<_> =
-            self.consumers.iter().filter(|it| it.is_alive && it.group == group).collect();
-        let (state, members) = self.describe(group);
-        if alive.is_empty() {
-            return ["Empty", "Dead"].contains(&state.as_str());
-        }
-        let ids: BTreeSet<_> = alive.iter().map(|it| it.member_id.clone()).collect();
-        if state != "Stable" || members != ids || ids.len() != alive.len() {
-            return false;
-        }
-        let mut owned: Vec<_> = alive.iter().flat_map(|it| it.owned.iter().copied()).collect();
-        owned.sort_unstable();
-        let wanted: BTreeSet<_> = alive.iter().flat_map(|it| &it.wants).collect();
-        let all = self.topics.partitions(wanted.iter().map(|topic| topic.as_str()));
-        let mut all: Vec<_> = all
-            .into_iter()
-            .map(|(topic, partition)| (self.topics.topic(&topic).unwrap().id, partition))
-            .collect();
-        all.sort_unstable();
-        alive.iter().all(|it| it.assigned.is_none() && !it.has_news) && owned == all
-    }
-}
-
-impl World {
-    /// The same of a group that may have clients of both kinds.
-    pub(super) fn is_mixed_group_settled(&self, group: &str) -> bool {
-        let classic: Vec<_> =
-            self.classic.iter().filter(|it| it.is_alive && it.group == group).collect();
-        let consumers: Vec<_> =
-            self.consumers.iter().filter(|it| it.is_alive && it.group == group).collect();
-        let (state, members) = self.describe(group);
-        let count = classic.len() + consumers.len();
-        if count == 0 {
-            return ["Empty", "Dead"].contains(&state.as_str());
-        }
-        let ids = classic.iter().map(|it| it.member_id.clone());
-        let ids: BTreeSet<_> = ids.chain(consumers.iter().map(|it| it.member_id.clone())).collect();
-        let all_know = classic.iter().all(|it| it.is_in())
-            && consumers.iter().all(|it| it.assigned.is_none() && !it.has_news);
-        if state != "Stable" || members != ids || ids.len() != count || !all_know {
-            return false;
-        }
-        let id = |topic: &str| self.topics.topic(topic).map_or(Uuid::ZERO, |facts| facts.id);
-        let of_classic = classic.iter().flat_map(|it| it.assignment());
-        let of_classic = of_classic.map(|(topic, partition)| (id(topic), *partition));
-        let of_consumers = consumers.iter().flat_map(|it| it.owned.iter().copied());
-        let mut owned: Vec<_> = of_classic.chain(of_consumers).collect();
-        owned.sort_unstable();
-        let wanted = classic.iter().flat_map(|it| &it.wants);
-        let wanted: BTreeSet<_> = wanted.chain(consumers.iter().flat_map(|it| &it.wants)).collect();
-        let all = self.topics.partitions(wanted.iter().map(|topic| topic.as_str())).into_iter();
-        let mut all: Vec<_> = all.map(|(topic, partition)| (id(&topic), partition)).collect();
-        all.sort_unstable();
-        owned == all
     }
 }
 

@@ -1,4 +1,4 @@
-//! What happens in a history, and what holds when nothing happens any more.
+//! What happens in a history.
 
 use std::collections::BTreeSet;
 
@@ -669,44 +669,5 @@ impl World {
         };
         let place = (group.to_owned(), topic, partition);
         self.ledger.pending.insert((producer_id, place), entry);
-    }
-
-    /// Nothing happens any more but that clients do their part: the groups come to rest.
-    fn settle(&mut self) {
-        tell!(self, "nothing more happens");
-        self.fail_one_in = 0;
-        for round in 0..200 {
-            // A classic group that is converted before its leader has assigned anything, by a
-            // static member that takes its own place there, has an assignment of nothing for its
-            // epoch, and keeps it until the next change. So it is in Kafka.
-            if round == 60 && self.is_mixed {
-                self.topics.names().iter().for_each(|name| self.topics.grow(name));
-            }
-            for _ in 0..4 {
-                (0..self.classic.len()).for_each(|client| self.act(client));
-                (0..self.consumers.len()).for_each(|client| self.act_consumer(client));
-            }
-            let is_settled = match self.consumers.is_empty() {
-                _ if self.is_mixed => GROUPS.iter().all(|group| self.is_mixed_group_settled(group)),
-                true => GROUPS.iter().all(|group| self.is_settled(group)),
-                false => GROUPS.iter().all(|group| self.is_consumer_group_settled(group)),
-            };
-            if is_settled {
-                return;
-            }
-            self.pass(2_000);
-        }
-        let states = GROUPS.map(|group| self.describe(group));
-        let clients: Vec<_> = self
-            .classic
-            .iter()
-            .map(|it| (&it.name, &it.group, it.is_alive, &it.member_id, it.generation, &it.phase))
-            .collect();
-        let consumers: Vec<_> = self
-            .consumers
-            .iter()
-            .map(|it| (&it.name, &it.group, it.is_alive, &it.member_id, it.epoch, &it.owned))
-            .collect();
-        panic!("the groups do not settle: {states:?} {clients:#?} {consumers:#?}");
     }
 }
