@@ -35,6 +35,14 @@ fn disk() -> (SimDisk, Arc<dyn Disk>) {
     (disk.clone(), Arc::new(disk))
 }
 
+/// Appends 40 batches, each with another value of one key: several segments, and only the last
+/// batch is to stay.
+fn put_over_and_over(log: &ottla_storage::log::PartitionLog) {
+    for n in 0..40 {
+        append(log, &[put(1, n)], plain());
+    }
+}
+
 #[test]
 fn of_each_key_the_last_record_stays_and_small_segments_are_merged() {
     let (sim, disk) = disk();
@@ -135,9 +143,7 @@ fn what_is_undecided_or_young_is_not_touched() {
     let config = LogConfig { min_compaction_lag_ms: 100, ..compacted() };
     let manager = open(&disk, &config);
     let log = create(&manager, &config);
-    for n in 0..40 {
-        append(&log, &[put(1, n)], plain());
-    }
+    put_over_and_over(&log);
     assert!(clean_all(&manager, NOW_MS + 50).is_empty());
     assert!(!clean_all(&manager, NOW_MS + 120).is_empty());
     // A transaction that is open.
@@ -149,9 +155,7 @@ fn what_is_undecided_or_young_is_not_touched() {
         ..plain()
     };
     let first = append(&log, &[put(1, 100)], producer);
-    for n in 0..40 {
-        append(&log, &[put(1, n)], plain());
-    }
+    put_over_and_over(&log);
     clean_all(&manager, NOW_MS + 1000);
     assert!(manager.cleaned_offset(&log).unwrap() <= first);
     end_txn(&log, 7, true);
@@ -165,9 +169,7 @@ fn what_is_too_old_is_cleaned_however_little_it_is() {
     let config = LogConfig { min_cleanable_dirty_ratio: 1.0, ..compacted() };
     let manager = open(&disk, &config);
     let log = create(&manager, &config);
-    for n in 0..40 {
-        append(&log, &[put(1, n)], plain());
-    }
+    put_over_and_over(&log);
     assert!(clean_all(&manager, NOW_MS + 10_000).is_empty());
     log.set_config(LogConfig { max_compaction_lag_ms: 5000, ..config });
     assert!(clean_all(&manager, NOW_MS + 5000).is_empty());
@@ -188,9 +190,7 @@ fn producers_are_remembered_by_headers_and_the_log_end_too() {
     };
     append(&log, &[put(1, 1), put(1, 2)], producer(0));
     append(&log, &[put(1, 3), put(1, 4)], producer(2));
-    for n in 0..40 {
-        append(&log, &[put(1, n)], plain());
-    }
+    put_over_and_over(&log);
     clean_all(&manager, NOW_MS);
     let region = read_at(&log, 0, 1 << 20).unwrap();
     let bytes = crate::harness::bytes_of(&region);
@@ -279,9 +279,7 @@ fn damage_is_not_copied_and_the_log_is_left_alone() {
     let config = compacted();
     let manager = open(&disk, &config);
     let log = create(&manager, &config);
-    for n in 0..40 {
-        append(&log, &[put(1, n)], plain());
-    }
+    put_over_and_over(&log);
     manager.checkpoint_recovery_points().unwrap();
     let before = sim.files();
     sim.corrupt(Path::new("data/t-0/00000000000000000000.log"), 65, &[0xff]);
@@ -312,9 +310,7 @@ fn a_cleaning_that_is_given_up_leaves_nothing() {
     let config = compacted();
     let manager = open(&disk, &config);
     let log = create(&manager, &config);
-    for n in 0..40 {
-        append(&log, &[put(1, n)], plain());
-    }
+    put_over_and_over(&log);
     let before = all(&log);
     let settings = CleanerSettings { buffer_bytes: 100, ..CleanerSettings::default() };
     for n in 1.. {
@@ -507,9 +503,7 @@ fn damage_met_when_a_log_is_chosen_is_told_once() {
     let config = LogConfig { max_compaction_lag_ms: 1000, ..compacted() };
     let manager = open(&disk, &config);
     let log = create(&manager, &config);
-    for n in 0..40 {
-        append(&log, &[put(1, n)], plain());
-    }
+    put_over_and_over(&log);
     sim.corrupt(Path::new("data/t-0/00000000000000000000.log"), 8, &[0xff; 4]);
     assert!(clean_all(&manager, NOW_MS).is_empty());
     assert_eq!(manager.uncleanable(), [log.topic_partition().clone()]);
@@ -548,9 +542,7 @@ fn a_deleted_log_is_forgotten_on_a_full_disk_too() {
     let config = compacted();
     let manager = open(&disk, &config);
     let log = create(&manager, &config);
-    for n in 0..40 {
-        append(&log, &[put(1, n)], plain());
-    }
+    put_over_and_over(&log);
     clean_all(&manager, NOW_MS);
     let full = Fault::on(OpKind::Write, 28).path("-checkpoint.tmp").sticky();
     sim.inject(full);
