@@ -40,6 +40,11 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
     /// The size and the free space of the file system that holds `dir`.
     fn space(&self, dir: &Path) -> io::Result<Space>;
+    /// Whether the same work must make the same calls in the same order each time: the log manager
+    /// then does everything in the calling thread, and logs in the order of their names.
+    fn is_repeatable(&self) -> bool {
+        false
+    }
 }
 
 /// How [`Disk::open`] opens.

@@ -1,14 +1,10 @@
 //! Stopping in order.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use super::dirs::Dir;
+use super::spread::spread;
 use super::{LogManager, for_each};
 use crate::clean_shutdown;
 use crate::error::StorageError;
-use crate::log::PartitionLog;
 
 /// Logs of a directory that are closed at a time. Closing is waiting for syncs, and syncs that wait
 /// together share a commit of the file system's journal.
@@ -23,15 +19,10 @@ impl LogManager {
     /// The first failure: its directory has no marker and will be recovered.
     pub fn close(&self, broker_epoch: i64) -> Result<(), StorageError> {
         let watermarks = self.checkpoint_high_watermarks();
-        let closed: Vec<_> = thread::scope(|scope| {
-            let online = self.dirs.iter().filter(|dir| dir.log_dir.is_online());
-            let closing: Vec<_> =
-                online.map(|dir| scope.spawn(|| self.close_dir(dir, broker_epoch))).collect();
-            closing.into_iter().map(|closing| closing.join()).collect()
-        });
-        let closed = for_each(closed, |outcome| {
-            outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
+        let online: Vec<_> = self.dirs.iter().filter(|dir| dir.log_dir.is_online()).collect();
+        let closed =
+            spread(&*self.disk, online.len(), &online, |dir| self.close_dir(dir, broker_epoch));
+        let closed = for_each(closed, |outcome| outcome);
         for dir in &self.dirs {
             dir.unlock(&*self.disk);
         }
@@ -39,7 +30,9 @@ impl LogManager {
     }
 
     fn close_dir(&self, dir: &Dir, broker_epoch: i64) -> Result<(), StorageError> {
-        let closed = close_all(&self.logs_in(&dir.log_dir));
+        let logs = self.logs_in(&dir.log_dir);
+        let closed = spread(&*self.disk, CLOSE_THREADS, &logs, |log| log.close());
+        let closed = for_each(closed, |outcome| outcome);
         let checkpointed = self.checkpoint_dir(&dir.log_dir);
         closed.and(checkpointed)?;
         dir.log_dir.check()?;
@@ -47,18 +40,4 @@ impl LogManager {
         clean_shutdown::write(&*self.disk, root, broker_epoch)
             .map_err(StorageError::io("mark as cleanly stopped", root))
     }
-}
-
-fn close_all(logs: &[Arc<PartitionLog>]) -> Result<(), StorageError> {
-    let next = AtomicUsize::new(0);
-    let close_some = || {
-        let more = std::iter::from_fn(|| logs.get(next.fetch_add(1, Ordering::Relaxed)));
-        for_each(more, |log| log.close())
-    };
-    let closed: Vec<_> = thread::scope(|scope| {
-        let threads = CLOSE_THREADS.min(logs.len());
-        let closing: Vec<_> = (0..threads).map(|_| scope.spawn(close_some)).collect();
-        closing.into_iter().map(|closing| closing.join()).collect()
-    });
-    for_each(closed, |outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }

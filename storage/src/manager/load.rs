@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread;
+use std::sync::{Arc, Mutex, RwLock};
 
 use arc_swap::ArcSwap;
 use ottla_protocol::uuid::Uuid;
 
 use super::dirs::{Dir, LockedDirs};
+use super::spread::spread;
 use super::{Changes, Deletion, LogManager, ManagerError};
 use crate::checkpoint::{
     self, LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
@@ -126,14 +125,11 @@ impl LockedDirs {
         let mut logs: HashMap<TopicPartition, Arc<PartitionLog>> = HashMap::new();
         let mut deletions = Vec::new();
         let mut broker_epochs = Vec::new();
-        let loaded: Vec<_> = thread::scope(|scope| {
-            let online = self.dirs.iter().filter(|dir| dir.log_dir.is_online());
-            let loads: Vec<_> =
-                online.map(|dir| scope.spawn(|| self.load_dir(dir, now_ms, known))).collect();
-            loads.into_iter().map(|load| load.join()).collect()
-        });
-        for outcome in loaded {
-            let dir = outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let online: Vec<_> = self.dirs.iter().filter(|dir| dir.log_dir.is_online()).collect();
+        let loaded =
+            spread(&*self.disk, online.len(), &online, |dir| self.load_dir(dir, now_ms, known));
+        for dir in loaded {
+            let dir = dir?;
             deletions.extend(dir.deletions);
             broker_epochs.push(dir.broker_epoch);
             for log in dir.logs {
@@ -189,25 +185,14 @@ impl LockedDirs {
         Ok(LoadedDir { logs, deletions, broker_epoch })
     }
 
-    /// Opens logs on the directory's threads; the results come in no order.
+    /// Opens logs on the directory's threads.
     fn open_all(
         &self,
         jobs: Vec<OpenLog>,
     ) -> Vec<(PathBuf, Result<Arc<PartitionLog>, OpenLogError>)> {
-        let threads = self.config.recovery_threads_per_dir.max(1).min(jobs.len());
-        let next = AtomicUsize::new(0);
-        let opened = Mutex::new(Vec::with_capacity(jobs.len()));
-        thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let outcome = (job.dir.clone(), PartitionLog::open(job.clone()));
-                        opened.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
-                    }
-                });
-            }
-        });
-        opened.into_inner().unwrap_or_else(PoisonError::into_inner)
+        spread(&*self.disk, self.config.recovery_threads_per_dir, &jobs, |job| {
+            (job.dir.clone(), PartitionLog::open(job.clone()))
+        })
     }
 
     /// Looks through a directory, and says which logs are to be opened and how.

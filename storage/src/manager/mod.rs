@@ -15,6 +15,7 @@ mod load;
 mod partitions;
 mod periodic;
 mod retain;
+mod spread;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -126,7 +127,11 @@ impl LogManager {
     /// All logs, in no order.
     pub fn logs(&self) -> Vec<Arc<PartitionLog>> {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
-        logs.values().map(Arc::clone).collect()
+        let mut logs: Vec<_> = logs.values().map(Arc::clone).collect();
+        if self.disk.is_repeatable() {
+            logs.sort_unstable_by(|a, b| a.topic_partition().cmp(b.topic_partition()));
+        }
+        logs
     }
 
     /// The log directories, in the order of the configuration.

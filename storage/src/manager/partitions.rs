@@ -1,15 +1,12 @@
 //! Making and deleting partitions.
 
-use std::collections::HashMap;
-use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
-use std::thread;
 
 use ottla_protocol::uuid::Uuid;
 
 use super::dirs::Dir;
+use super::spread::spread;
 use super::{Changes, Deletion, LogManager, ManagerError, for_each};
 use crate::config::LogConfig;
 use crate::disk::Disk;
@@ -78,40 +75,22 @@ impl LogManager {
         }
         let mut changes = self.changes();
         let places = self.places(&mut changes, new, now_ms);
-        let next = AtomicUsize::new(0);
-        let make_some = || {
-            let more = std::iter::from_fn(|| {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                Some((n, new.get(n)?, places.get(n)?))
-            });
-            more.filter_map(|(n, new, place)| match place {
-                Ok(Place::In(dir)) => Some((n, self.make_in(dir, new, now_ms, begin))),
-                _ => None,
-            })
-            .collect()
-        };
-        let makes = places.iter().filter(|place| matches!(place, Ok(Place::In(_)))).count();
-        let made: Vec<(usize, Outcome)> = match makes {
-            0 | 1 => make_some(),
-            _ => thread::scope(|scope| {
-                let threads = CREATE_THREADS.min(makes);
-                let making: Vec<_> = (0..threads).map(|_| scope.spawn(make_some)).collect();
-                let made = making.into_iter().map(|making| making.join());
-                made.flat_map(|made| made.unwrap_or_else(|panic| resume_unwind(panic))).collect()
-            }),
-        };
-        let mut made: HashMap<usize, Outcome> = made.into_iter().collect();
+        let jobs: Vec<_> = new.iter().zip(&places).collect();
+        let made = spread(&*self.disk, CREATE_THREADS, &jobs, |(new, place)| match place {
+            Ok(Place::In(dir)) => Some(self.make_in(dir, new, now_ms, begin)),
+            _ => None,
+        });
         let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
-        let outcome = |(n, place)| match place {
+        let outcome = |((new, place), made): ((&NewPartition, _), Option<Outcome>)| match place {
             Ok(Place::Known(log)) => Ok(log),
             Ok(Place::In(_)) => {
-                let log = made.remove(&n).expect("what has a place was tried")?;
-                logs.insert(new[n].topic_partition.clone(), Arc::clone(&log));
+                let log = made.expect("what has a place was tried")?;
+                logs.insert(new.topic_partition.clone(), Arc::clone(&log));
                 Ok(log)
             }
             Err(error) => Err(error),
         };
-        places.into_iter().enumerate().map(outcome).collect()
+        new.iter().zip(places).zip(made).map(outcome).collect()
     }
 
     /// Finds a place for each partition: those that are not there go to the directories that have

@@ -166,6 +166,10 @@ impl Disk for SimDisk {
             Ok(Space { total_bytes, usable_bytes: free_bytes.min(total_bytes) })
         })
     }
+
+    fn is_repeatable(&self) -> bool {
+        true
+    }
 }
 
 fn rename(world: &mut World, from: &Path, to: &Path) -> io::Result<()> {
