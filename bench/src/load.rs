@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -36,6 +35,11 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// A topic of a broker that was started here.
+    pub(crate) fn of(address: SocketAddr, pid: u32, topic: &str) -> Self {
+        Self { address, pid, topic: topic.to_owned(), floor: false }
+    }
+
     pub(crate) fn connect(&self) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(self.address)?;
         stream.set_nodelay(true)?;
@@ -303,51 +307,4 @@ fn last_offset(set: &[u8]) -> Option<i64> {
         rest = &rest[size..];
     }
     last
-}
-
-/// Start a broker and time its first acknowledged record.
-#[derive(Args)]
-pub(crate) struct ColdStart {
-    /// Where the broker will listen.
-    #[arg(long)]
-    address: SocketAddr,
-    /// The topic; made when missing.
-    #[arg(long, default_value = "cold")]
-    topic: String,
-    /// The command that starts it.
-    #[arg(last = true, required = true)]
-    command: Vec<String>,
-}
-
-impl ColdStart {
-    pub(crate) fn run(&self) -> io::Result<Value> {
-        let begun = Instant::now();
-        let mut child = Command::new(&self.command[0])
-            .args(&self.command[1..])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let target = Target {
-            address: self.address,
-            pid: child.id(),
-            topic: self.topic.clone(),
-            floor: false,
-        };
-        let acked = loop {
-            match target.prepare(1) {
-                Ok(()) => break Ok(begun.elapsed()),
-                Err(error) if begun.elapsed() > Duration::from_secs(60) => break Err(error),
-                Err(_) => std::thread::sleep(Duration::from_millis(1)),
-            }
-        };
-        std::thread::sleep(Duration::from_secs(1));
-        let memory = process::resident_mib(child.id());
-        nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(child.id().cast_signed()),
-            nix::sys::signal::Signal::SIGTERM,
-        )?;
-        child.wait()?;
-        let (idle, _) = memory?;
-        Ok(json!({ "first_ack_ms": acked?.as_secs_f64() * 1e3, "idle_rss_mib": idle }))
-    }
 }

@@ -9,11 +9,14 @@
 mod commits;
 mod compaction;
 mod crowd;
+mod durable;
+mod fill;
 mod floor;
 mod load;
 mod members;
 mod partitions;
 mod process;
+mod start;
 mod wire;
 
 use std::net::SocketAddr;
@@ -58,7 +61,15 @@ enum Command {
     /// Fetch a topic again and again.
     Fetch(load::Fetch),
     /// Start a broker and time its first acknowledged record.
-    ColdStart(load::ColdStart),
+    ColdStart(start::ColdStart),
+    /// Make topics and fill their partitions.
+    Fill(fill::Fill),
+    /// Produce with a sync before each answer.
+    Durable(durable::Durable),
+    /// Append and sync with no broker around it.
+    FloorSync(durable::FloorSync),
+    /// Read and sum logs with no broker around it.
+    FloorSum(start::FloorSum),
     /// Let groups rebalance: all members join, then one of each group leaves.
     Members(members::Members),
     /// Commit offsets, at a rate or as fast as answers come.
@@ -81,6 +92,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Command::Paced(paced) => println!("{}", paced.run()?),
         Command::Fetch(fetch) => println!("{}", fetch.run()?),
         Command::ColdStart(start) => println!("{}", start.run()?),
+        Command::Fill(fill) => println!("{}", fill.run()?),
+        Command::Durable(durable) => println!("{}", durable.run()?),
+        Command::FloorSync(floor) => println!("{}", floor.run()?),
+        Command::FloorSum(floor) => println!("{}", floor.run()?),
         Command::Members(members) => println!("{}", members.run()?),
         Command::Commits(commits) => println!("{}", commits.run()?),
         Command::Partitions(partitions) => println!("{}", partitions.run()?),

@@ -34,19 +34,14 @@ pub(crate) struct Partitions {
 
 impl Partitions {
     pub(crate) fn run(&self) -> io::Result<Value> {
-        let topics: Vec<_> =
-            (0..self.topics).map(|topic| format!("{}-{topic}", self.target.topic)).collect();
+        let topics = names(&self.target.topic, self.topics);
         let count = self.topics * self.partitions as usize;
         let mut stream = self.target.connect()?;
         let mut answer = Vec::new();
         let (before, _) = process::resident_mib(self.target.pid)?;
 
         let meter = Meter::start(self.target.pid)?;
-        for some in topics.chunks((PARTITIONS_A_REQUEST / self.partitions.max(1) as usize).max(1)) {
-            let create = ask::create_topics(some, self.partitions, &[]);
-            wire::call(&mut stream, &create, &mut answer)?;
-            ask::created(&answer, some.len())?;
-        }
+        ask_for(&mut stream, &topics, self.partitions)?;
         let (created_s, _) = meter.spent()?;
         let told = ask::metadata_of_all();
         until(&mut stream, &told, &mut answer, |answer| Ok(ask::led_partitions(answer)? >= count))?;
@@ -80,6 +75,29 @@ impl Partitions {
             "rss_mib": resident,
         }))
     }
+}
+
+/// So many names that begin with `topic`.
+pub(crate) fn names(topic: &str, count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{topic}-{number}")).collect()
+}
+
+/// Makes topics, and waits until all their partitions are led.
+pub(crate) fn create(stream: &mut TcpStream, topics: &[String], partitions: i32) -> io::Result<()> {
+    ask_for(stream, topics, partitions)?;
+    let count = topics.len() * partitions.unsigned_abs() as usize;
+    let is_usable = |answer: &[u8]| Ok(ask::listed_offsets(answer)? == count);
+    until(stream, &ask::list_offsets(topics, partitions), &mut Vec::new(), is_usable)
+}
+
+fn ask_for(stream: &mut TcpStream, topics: &[String], partitions: i32) -> io::Result<()> {
+    let mut answer = Vec::new();
+    for some in topics.chunks((PARTITIONS_A_REQUEST / partitions.max(1) as usize).max(1)) {
+        let create = ask::create_topics(some, partitions, &[]);
+        wire::call(stream, &create, &mut answer)?;
+        ask::created(&answer, some.len())?;
+    }
+    Ok(())
 }
 
 /// Asks again and again until the answer is as it should be.

@@ -1,5 +1,7 @@
 //! What the kernel says of a process: its processor time and its memory.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::{fs, io};
 
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -36,4 +38,30 @@ pub(crate) fn resident_mib(pid: u32) -> io::Result<(f64, f64)> {
         .zip(kib("VmHWM:"))
         .map(|(now, peak)| (now / 1024.0, peak / 1024.0))
         .ok_or_else(|| io::Error::other(format!("/proc/{pid}/status has no memory lines")))
+}
+
+/// Descriptors that a process holds.
+pub(crate) fn open_files(pid: u32) -> io::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
+
+/// Memory maps that a process holds.
+pub(crate) fn maps(pid: u32) -> io::Result<usize> {
+    Ok(fs::read_to_string(format!("/proc/{pid}/maps"))?.lines().count())
+}
+
+/// Flushes that the disk which holds `path` has completed since the system's start, whoever asked
+/// for them; `None` where the kernel does not count them for this kind of disk.
+pub(crate) fn disk_flushes(path: &Path) -> io::Result<Option<u64>> {
+    let device = fs::metadata(path)?.dev();
+    let (major, minor) = (nix::sys::stat::major(device), nix::sys::stat::minor(device));
+    let table = fs::read_to_string("/proc/diskstats")?;
+    let of_device = |line: &&str| {
+        let mut words = line.split_whitespace();
+        let mut number = || words.next().and_then(|word| word.parse::<u64>().ok());
+        (number(), number()) == (Some(major), Some(minor))
+    };
+    // Behind major, minor and name, the 16th figure (the kernel's iostats.rst).
+    let flushes = table.lines().find(of_device).and_then(|line| line.split_whitespace().nth(18));
+    Ok(flushes.and_then(|count| count.parse().ok()))
 }

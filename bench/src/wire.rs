@@ -93,8 +93,17 @@ impl<'a> Fields<'a> {
 
 /// Produces `batch` to one partition, with one ack.
 pub(crate) fn produce(topic: &str, partition: i32, batch: &[u8]) -> Frame {
+    produce_with(1, topic, partition, batch)
+}
+
+/// [`produce`] with the acks of all replicas.
+pub(crate) fn produce_all(topic: &str, partition: i32, batch: &[u8]) -> Frame {
+    produce_with(-1, topic, partition, batch)
+}
+
+fn produce_with(acks: i16, topic: &str, partition: i32, batch: &[u8]) -> Frame {
     let mut frame = Frame::new(0, 8);
-    frame.i16(-1).i16(1).i32(30_000);
+    frame.i16(-1).i16(acks).i32(30_000);
     frame.i32(1).string(topic).i32(1).i32(partition).i32(batch.len() as i32).raw(batch);
     frame.done()
 }

@@ -5,9 +5,11 @@
 //! is warmed up before it is measured. As many pages as a measurement appends are written and freed
 //! before it: a virtual machine's untouched pages cost an append more than twice as much.
 //!
-//! With `--scale` it is not records that are measured but what a broker has many of ([`scale`]).
+//! With `--scale` it is not records that are measured but what a broker has many of ([`scale`]),
+//! with `--restart` it is starts, recoveries and appends that are synced ([`restart`]).
 
 mod report;
+mod restart;
 mod scale;
 
 use std::collections::BTreeMap;
@@ -25,6 +27,7 @@ use serde_json::Value;
 use crate::gate::cargo_command;
 use crate::interop::{Kind, Need, Site, Toolbox};
 use report::Figures;
+use restart::{Piece, Restart};
 use scale::Scale;
 
 /// Measures the broker beside Apache Kafka and the floor.
@@ -48,6 +51,31 @@ pub(crate) struct Args {
     /// With `--scale`: divides every size, to try the command itself.
     #[arg(long, default_value_t = NonZeroUsize::MIN, requires = "scale")]
     shrink: NonZeroUsize,
+    #[command(flatten)]
+    restart: RestartArgs,
+}
+
+/// What belongs to `--restart`.
+#[derive(ClapArgs)]
+struct RestartArgs {
+    /// Starts, recoveries and synced appends, instead of records.
+    #[arg(long, conflicts_with = "scale")]
+    restart: bool,
+    /// With `--restart`: only this; may be given several times.
+    #[arg(long, value_enum, requires = "restart")]
+    piece: Vec<Piece>,
+    /// With `--restart`: GiB that a recovery goes through.
+    #[arg(long, default_value_t = 4, requires = "restart")]
+    recovery_gib: u64,
+    /// With `--restart`: GiB below the dirty tail.
+    #[arg(long, default_value_t = 10, requires = "restart")]
+    tail_gib: u64,
+    /// With `--restart`: seconds that a start may take.
+    #[arg(long, default_value_t = 120, requires = "restart")]
+    limit: u64,
+    /// With `--restart`: also recover what is not in the page cache, which needs root.
+    #[arg(long, requires = "restart")]
+    drop_caches: bool,
 }
 
 /// What is measured.
@@ -80,28 +108,57 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     if with_kafka {
         brokers.push((Subject::Kafka, Kind::Kafka));
     }
-    let mut kept = Vec::new();
-    for round in 1..=args.rounds {
-        println!("round {round} of {}", args.rounds);
-        if scale.is_none() {
-            bench.floor(&mut figures)?;
-        }
-        for (subject, kind) in &brokers {
-            match &scale {
-                None => bench.broker(*subject, *kind, &mut figures)?,
-                Some(scale) => kept.push(scale.broker(*subject, *kind, round, &mut figures)?),
-            }
-        }
+    if args.restart.restart {
+        restart(&bench, &args.restart).run(&brokers, args.rounds, &mut figures)?;
+    } else {
+        rounds(&bench, scale.as_ref(), &brokers, args.rounds, &mut figures)?;
     }
-    kept.into_iter().try_for_each(Site::remove)?;
     let table = figures.table();
     println!("\n{table}");
-    let name = if args.scale { "scale" } else { "result" };
+    let name = match (args.scale, args.restart.restart) {
+        (true, _) => "scale",
+        (_, true) => "restart",
+        _ => "result",
+    };
     fs::write(folder.join(name).with_extension("md"), &table)?;
     let json = serde_json::to_vec_pretty(&figures.json())?;
     fs::write(folder.join(name).with_extension("json"), json)?;
     println!("also in {}", folder.display());
     Ok(())
+}
+
+fn restart<'a>(bench: &'a Bench<'a>, args: &'a RestartArgs) -> Restart<'a> {
+    Restart {
+        bench,
+        pieces: &args.piece,
+        recovery_gib: args.recovery_gib,
+        tail_gib: args.tail_gib,
+        limit_s: args.limit,
+        drop_caches: args.drop_caches,
+    }
+}
+
+fn rounds<'a>(
+    bench: &'a Bench<'a>,
+    scale: Option<&Scale<'a>>,
+    brokers: &[(Subject, Kind)],
+    rounds: usize,
+    figures: &mut Figures,
+) -> Result<()> {
+    let mut kept = Vec::new();
+    for round in 1..=rounds {
+        println!("round {round} of {rounds}");
+        if scale.is_none() {
+            bench.floor(figures)?;
+        }
+        for (subject, kind) in brokers {
+            match scale {
+                None => bench.broker(*subject, *kind, figures)?,
+                Some(scale) => kept.push(scale.broker(*subject, *kind, round, figures)?),
+            }
+        }
+    }
+    kept.into_iter().try_for_each(Site::remove)
 }
 
 fn check_idle(force: bool) -> Result<()> {

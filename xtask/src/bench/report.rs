@@ -51,7 +51,7 @@ impl Figures {
             let [floor, ottla, kafka] = [Subject::Floor, Subject::Ottla, Subject::Kafka]
                 .map(|subject| self.of(name, subject));
             let ratio = |other: Option<&[f64]>| match (ottla, other) {
-                (Some(ottla), Some(other)) => format!("{:.2}", median(ottla) / median(other)),
+                (Some(ottla), Some(other)) if median(other).is_finite() => format!("{:.2}", median(ottla) / median(other)),
                 _ => String::new(),
             };
             // Writing to a string cannot fail.
@@ -96,7 +96,11 @@ fn told(values: Option<&[f64]>) -> String {
     format!("{} ({}..{})", short(median(values)), short(least), short(greatest))
 }
 
+/// What did not happen in time took for ever.
 fn short(value: f64) -> String {
+    if value.is_infinite() {
+        return "not in time".to_owned();
+    }
     if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
