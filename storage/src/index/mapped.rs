@@ -8,7 +8,9 @@
 //!
 //! Only the map is kept, no descriptor: thousands of partitions have two indexes each. The map of a
 //! sealed segment's index is made when it is first searched, and let go by
-//! [`MappedIndex::release`].
+//! [`MappedIndex::release`]. The index of an active segment *rests* at the length of its entries
+//! until the first of them is due: most partitions that a broker opens are not appended to soon,
+//! and one that never is costs neither a map nor a system call when it is closed again.
 
 use std::io;
 use std::path::PathBuf;
@@ -41,6 +43,15 @@ enum State {
     Closed,
     /// Not mapped, and not to be: the name may be another index's.
     Gone,
+    /// To be appended to, but not yet: the file is as long as its entries.
+    Resting {
+        /// The length that it is to have then, bytes.
+        length: u64,
+        /// The entries, where they were searched meanwhile.
+        map: Option<Arc<dyn DiskMap>>,
+        /// The file was cut to this length, which may not be durable.
+        unsynced: bool,
+    },
     /// Mapped, or of no length and therefore not mappable.
     Open {
         map: Option<Arc<dyn DiskMap>>,
@@ -61,7 +72,9 @@ impl View<'_> {
     /// The `word`th 32 bits of slot `slot`, which must be a filled one.
     pub(super) fn word(&self, slot: u32, word: usize) -> u32 {
         debug_assert!(slot < self.entries && word < self.words_per_entry);
-        let State::Open { map: Some(map), .. } = &*self.state else {
+        let (State::Open { map: Some(map), .. } | State::Resting { map: Some(map), .. }) =
+            &*self.state
+        else {
             unreachable!("a view of {} entries has a map", self.entries)
         };
         map.load_u32((slot as usize * self.words_per_entry + word) * 4)
@@ -101,19 +114,33 @@ impl MappedIndex {
     pub(super) fn view(&self) -> io::Result<View<'_>> {
         loop {
             let state = self.read_state();
-            if matches!(*state, State::Open { .. }) {
+            let is_ready = match &*state {
+                State::Open { .. } => true,
+                State::Resting { map, .. } => map.is_some() || self.entries() == 0,
+                State::Closed | State::Gone => false,
+            };
+            if is_ready {
                 let entries = self.entries.load(Ordering::Acquire);
                 let words_per_entry = self.entry_bytes as usize / 4;
                 return Ok(View { state, entries, words_per_entry });
             }
             drop(state);
             let mut state = self.write_state();
-            match *state {
+            match &mut *state {
                 State::Closed => *state = self.open_as_full()?,
                 State::Gone => return Err(io::ErrorKind::NotFound.into()),
+                State::Resting { map, .. } => {
+                    let file = self.disk.open(&self.path(), Open::ReadWrite)?;
+                    *map = map_if_any(&*file, self.used_bytes())?;
+                }
                 State::Open { .. } => {}
             }
         }
+    }
+
+    /// What the filled slots take of the file.
+    fn used_bytes(&self) -> u64 {
+        u64::from(self.entries()) * u64::from(self.entry_bytes)
     }
 
     /// Maps the file at its present length, every slot of which counts as an entry: a file that was
@@ -128,9 +155,7 @@ impl MappedIndex {
             Err(error) => return Err(error),
         };
         let length = file.len()?;
-        let entries = u32::try_from(length / u64::from(self.entry_bytes)).map_err(|_| {
-            io::Error::new(io::ErrorKind::InvalidData, "index of over 4 Gi entries")
-        })?;
+        let entries = u32::try_from(length / u64::from(self.entry_bytes)).map_err(too_long)?;
         let mapped = u64::from(entries) * u64::from(self.entry_bytes);
         let map = map_if_any(&*file, mapped)?;
         self.entries.store(entries, Ordering::Release);
@@ -140,8 +165,15 @@ impl MappedIndex {
     /// Lets the map go until the next search. For a sealed segment's only.
     pub(super) fn release(&self) {
         let mut state = self.write_state();
-        if matches!(*state, State::Open { .. }) {
+        if matches!(*state, State::Open { .. } | State::Resting { .. }) {
             *state = State::Closed;
+        }
+    }
+
+    /// Lets the map of an index that rests go until the next search.
+    pub(super) fn rest(&self) {
+        if let State::Resting { map, .. } = &mut *self.write_state() {
+            *map = None;
         }
     }
 
@@ -161,42 +193,69 @@ impl MappedIndex {
 
     /// Whether a map is held.
     pub(super) fn is_mapped(&self) -> bool {
-        matches!(*self.read_state(), State::Open { map: Some(_), .. })
+        matches!(
+            *self.read_state(),
+            State::Open { map: Some(_), .. } | State::Resting { map: Some(_), .. }
+        )
     }
 
-    /// Gives the file the length for appending, `bytes_max` rounded down to whole entries; it is
-    /// made when missing. With `emptied`, no slot counts as an entry any more. Fails when there is
-    /// no room for one entry.
+    /// Makes it the index of a segment that is appended to, with room for `bytes_max` rounded down
+    /// to whole entries; the file is made when missing. With `emptied`, no slot counts as an entry
+    /// any more. The file gets that length when the first entry is due. Fails when there is no room
+    /// for one entry.
     pub(super) fn make_active(&self, bytes_max: u32, emptied: bool) -> io::Result<()> {
         let length = u64::from(bytes_max / self.entry_bytes * self.entry_bytes);
         if length == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no room for one entry"));
         }
-        if !emptied {
-            self.view()?;
-        }
         let mut state = self.write_state();
-        let file = self.disk.open(&self.path(), Open::Create)?;
-        let present = file.len()?;
-        if emptied {
-            self.entries.store(0, Ordering::Release);
+        if let State::Resting { length: resting, .. } = &*state
+            && !emptied
+            && *resting == length
+        {
+            return Ok(());
+        }
+        // Nobody searches now, and the map must be gone before the file is cut.
+        *state = State::Closed;
+        let how = if emptied { Open::Truncate } else { Open::Create };
+        let file = self.disk.open(&self.path(), how)?;
+        let present = if emptied { 0 } else { file.len()? };
+        let entries = u32::try_from(present / u64::from(self.entry_bytes)).map_err(too_long)?;
+        self.entries.store(entries, Ordering::Release);
+        let used = self.used_bytes();
+        if present != used {
+            file.set_len(used)?;
         }
         // A smaller segment.index.bytes than before must not cut entries off.
-        let used = u64::from(self.entries.load(Ordering::Acquire)) * u64::from(self.entry_bytes);
-        let length = length.max(used);
-        *state = State::Closed;
-        if present != length {
-            file.set_len(length)?;
-        }
-        let map = map_if_any(&*file, length)?;
-        *state = State::Open { map, allocated: used };
+        let (length, unsynced) = (length.max(used), emptied || present != used);
+        *state = State::Resting { length, map: None, unsynced };
         Ok(())
     }
 
-    /// How many slots the file has room for; 0 when it is not mapped.
+    /// Lengthens the file and maps it, if that was not done yet.
+    fn wake(&self) -> io::Result<()> {
+        let mut state = self.write_state();
+        let State::Resting { length, .. } = *state else { return Ok(()) };
+        let file = self.disk.open(&self.path(), Open::ReadWrite)?;
+        file.set_len(length)?;
+        let mapped = map_if_any(&*file, length);
+        let map = match mapped {
+            Ok(map) => map,
+            Err(error) => {
+                // It rests on, and must be as long as one that rests.
+                file.set_len(self.used_bytes())?;
+                return Err(error);
+            }
+        };
+        *state = State::Open { map, allocated: self.used_bytes() };
+        Ok(())
+    }
+
+    /// How many slots the file has, or will have, room for; 0 when it is no active one's.
     pub(super) fn entries_max(&self) -> u32 {
         match &*self.read_state() {
             State::Open { map: Some(map), .. } => (map.len() / self.entry_bytes as usize) as u32,
+            State::Resting { length, .. } => (*length / u64::from(self.entry_bytes)) as u32,
             _ => 0,
         }
     }
@@ -209,6 +268,7 @@ impl MappedIndex {
     /// Has blocks allocated so that `more` pushes cannot want for space. Nothing changes on an
     /// error. Slots past the file's end are not counted: a push refuses those itself.
     pub(super) fn reserve(&self, more: u32) -> io::Result<()> {
+        self.wake()?;
         let wanted = (u64::from(self.entries()) + u64::from(more)) * u64::from(self.entry_bytes);
         let (length, allocated) = match &*self.read_state() {
             State::Open { map: Some(map), allocated } => (map.len() as u64, *allocated),
@@ -245,21 +305,27 @@ impl MappedIndex {
     }
 
     /// Forgets all slots from `entries` on. Their bytes stay until they are overwritten or trimmed.
-    pub(super) fn truncate_entries(&self, entries: u32) {
+    pub(super) fn truncate_entries(&self, entries: u32) -> io::Result<()> {
+        assert!(entries <= self.entries());
+        if entries == self.entries() {
+            return Ok(());
+        }
+        // One that rests has a file that is as long as its entries.
+        self.wake()?;
         // The write lock waits for searches that still count the slots which are about to change.
         let _state = self.write_state();
-        assert!(entries <= self.entries());
         self.entries.store(entries, Ordering::Release);
+        Ok(())
     }
 
     /// Cuts the file to its entries and lets the map go; the file is made when missing.
     pub(super) fn trim(&self) -> io::Result<()> {
         let mut state = self.write_state();
         if !matches!(*state, State::Open { .. }) {
-            // It was closed full, or never opened since the log was loaded.
+            // It was closed full, or never opened since the log was loaded, or it rests.
             return Ok(());
         }
-        let used = u64::from(self.entries()) * u64::from(self.entry_bytes);
+        let used = self.used_bytes();
         let file = self.disk.open(&self.path(), Open::Create)?;
         *state = State::Closed;
         if file.len()? != used {
@@ -272,17 +338,27 @@ impl MappedIndex {
     pub(super) fn flush(&self) -> io::Result<()> {
         let map = match &*self.read_state() {
             State::Open { map: Some(map), .. } => Some(Arc::clone(map)),
+            State::Resting { unsynced: false, .. } => return Ok(()),
             _ => None,
         };
-        match map {
-            Some(map) => map.flush(),
-            None => match self.disk.open(&self.path(), Open::ReadWrite) {
-                Ok(file) => file.sync_all(),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                Err(error) => Err(error),
-            },
+        if let Some(map) = map {
+            return map.flush();
         }
+        match self.disk.open(&self.path(), Open::ReadWrite) {
+            Ok(file) => file.sync_all()?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        // Nobody cuts an index that rests.
+        if let State::Resting { unsynced, .. } = &mut *self.write_state() {
+            *unsynced = false;
+        }
+        Ok(())
     }
+}
+
+fn too_long(_: std::num::TryFromIntError) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "index of over 4 Gi entries")
 }
 
 /// A map of nothing cannot be had.

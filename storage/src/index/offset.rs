@@ -97,8 +97,7 @@ impl OffsetIndex {
         let first = search(shape(&view), relative, Bound::Upper, |slot| key(&view, slot, 0));
         let kept = first.unwrap_or(view.entries);
         drop(view);
-        self.0.truncate_entries(kept);
-        Ok(())
+        self.0.truncate_entries(kept)
     }
 
     /// See [`MappedIndex::trim`].

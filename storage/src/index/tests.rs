@@ -156,6 +156,8 @@ fn blocks_come_ahead_of_the_entries_in_growing_steps() {
     let index = OffsetIndex::new(Arc::new(RealDisk), place);
     index.make_active(10 << 20, false).unwrap();
     let meta = || std::fs::metadata(index.path()).unwrap();
+    assert_eq!((meta().len(), meta().blocks()), (0, 0), "it rests");
+    index.reserve(0).unwrap();
     assert_eq!((meta().len(), meta().blocks()), (10 << 20, 0));
     for n in 0..5000_u64 {
         index.reserve(1).unwrap();
@@ -168,6 +170,31 @@ fn blocks_come_ahead_of_the_entries_in_growing_steps() {
     }
     index.trim().unwrap();
     assert_eq!(meta().len(), 40_000);
+}
+
+#[test]
+fn an_index_that_rests_is_searched_and_cut_as_any_other() {
+    let disk = new_disk();
+    let index = offset_index(&disk, 800);
+    index.reserve(3).unwrap();
+    for n in 0..3 {
+        index.append(OffsetPosition { offset: BASE + n, position: 70 * n as u32 });
+    }
+    index.trim().unwrap();
+    let length = || disk.open(&index.path(), Open::Read).unwrap().len().unwrap();
+    let index = offset_index(&disk, 800);
+    assert_eq!((length(), index.is_full(), index.is_mapped()), (24, false, false));
+    assert_eq!(index.lookup(BASE + 9).unwrap().position, 140);
+    assert_eq!((length(), index.is_mapped()), (24, true), "only what is there was mapped");
+    index.truncate_to(BASE + 1).unwrap();
+    assert_eq!(index.last().unwrap().unwrap().offset, BASE);
+    index.trim().unwrap();
+    assert_eq!(length(), 8);
+    let index = offset_index(&disk, 800);
+    index.reserve(1).unwrap();
+    assert_eq!(length(), 800);
+    index.append(OffsetPosition { offset: BASE + 1, position: 70 });
+    assert_eq!(index.lookup(BASE + 9).unwrap().position, 70);
 }
 
 #[test]

@@ -95,8 +95,7 @@ impl TimeIndex {
         let first = search(shape(&view), target, Bound::Upper, |slot| relative(&view, slot));
         let kept = first.unwrap_or(view.entries);
         drop(view);
-        self.0.truncate_entries(kept);
-        Ok(())
+        self.0.truncate_entries(kept)
     }
 
     /// See [`MappedIndex::trim`].
@@ -112,6 +111,11 @@ impl TimeIndex {
     /// See [`MappedIndex::release`].
     pub(crate) fn release(&self) {
         self.0.release();
+    }
+
+    /// See [`MappedIndex::rest`].
+    pub(crate) fn rest(&self) {
+        self.0.rest();
     }
 
     /// See [`MappedIndex::retire`].

@@ -1,8 +1,9 @@
 //! One segment of a partition log: a file of batches with its two indexes.
 //!
-//! The last segment of a log is *active*: appended to under the log's append lock, its file and
-//! maps always open. All others are *sealed*: their files are opened by the first read and closed
-//! again when too many are open, see [`OpenBudget`].
+//! The last segment of a log is *active*: appended to under the log's append lock, its file opened
+//! by the first append or read and its indexes by the first entry, and open from then on. All
+//! others are *sealed*: their files are opened by the first read and closed again when too many are
+//! open, see [`OpenBudget`].
 
 mod append;
 mod budget;
@@ -46,7 +47,7 @@ pub(crate) struct Segment {
     sealed: AtomicBool,
     /// Its files have other names or are another segment's: they are not to be opened any more.
     gone: AtomicBool,
-    /// `None` only while sealed.
+    /// `None` while nobody has needed it.
     file: RwLock<Option<Arc<dyn DiskFile>>>,
     offset_index: OffsetIndex,
     time_index: TimeIndex,
@@ -109,8 +110,9 @@ impl Segment {
         if files.preallocated_bytes > 0 {
             let lengthened = file.set_len(files.preallocated_bytes);
             lengthened.map_err(StorageError::io("preallocate", &path))?;
+            // Open, it is cut to its batches in the end.
+            *segment.file.write().unwrap_or_else(PoisonError::into_inner) = Some(file);
         }
-        *segment.file.write().unwrap_or_else(PoisonError::into_inner) = Some(file);
         segment.sealed.store(false, Ordering::Release);
         segment.set_max_timestamp(Some(segment.no_timestamp()));
         Ok(Arc::new(segment))
@@ -137,14 +139,15 @@ impl Segment {
         Ok(Arc::new(segment))
     }
 
-    /// Opens a sealed segment's file for appending and gives its indexes their full length.
+    /// Makes it the segment that is appended to. Its file and its indexes are opened when they are
+    /// needed.
     pub(crate) fn activate(&self, index_bytes: u32) -> Result<(), StorageError> {
-        let path = self.path();
         {
             let mut slot = self.file.write().unwrap_or_else(PoisonError::into_inner);
-            let file = self.disk.open(&path, Open::ReadWrite);
-            *slot = Some(file.map_err(StorageError::io("open", &path))?);
-            self.sealed.store(false, Ordering::Release);
+            if self.sealed.swap(false, Ordering::AcqRel) {
+                // It may be open for reading only.
+                *slot = None;
+            }
         }
         self.make_indexes_active(index_bytes, false)
     }
@@ -186,18 +189,25 @@ impl Segment {
             self.used_at.store(self.budget.now(), Ordering::Relaxed);
             return Ok(Arc::clone(file));
         }
-        let file = {
+        let (file, is_sealed) = {
             let mut slot = self.file.write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(file) = &*slot {
+                return Ok(Arc::clone(file));
+            }
             let path = self.path();
+            let is_sealed = self.sealed.load(Ordering::Acquire);
+            let how = if is_sealed { Open::Read } else { Open::ReadWrite };
             let opened = if self.is_gone() {
                 Err(io::ErrorKind::NotFound.into())
             } else {
-                self.disk.open(&path, Open::Read)
+                self.disk.open(&path, how)
             };
             let file = opened.map_err(StorageError::io("open", &path))?;
-            Arc::clone(slot.insert(file))
+            (Arc::clone(slot.insert(file)), is_sealed)
         };
-        self.budget.admit(self);
+        if is_sealed {
+            self.budget.admit(self);
+        }
         Ok(file)
     }
 
@@ -230,6 +240,8 @@ impl Segment {
         }
         let last = self.time_index.last();
         let last = last.map_err(StorageError::io_at("read", || self.time_index.path()))?;
+        // It is asked for once.
+        self.time_index.rest();
         Ok(*self.max_timestamp_slot().get_or_insert(last))
     }
 
@@ -272,6 +284,10 @@ impl Segment {
     }
 
     fn finish(self: &Arc<Self>) -> Result<(), StorageError> {
+        if !self.sealed.load(Ordering::Acquire) && !self.is_open() {
+            // Nobody has touched it since the log was loaded: all is as the load found it.
+            return Ok(());
+        }
         let path = self.path();
         let file = self.file()?;
         let size = self.size();

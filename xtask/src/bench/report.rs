@@ -51,7 +51,9 @@ impl Figures {
             let [floor, ottla, kafka] = [Subject::Floor, Subject::Ottla, Subject::Kafka]
                 .map(|subject| self.of(name, subject));
             let ratio = |other: Option<&[f64]>| match (ottla, other) {
-                (Some(ottla), Some(other)) if median(other).is_finite() => format!("{:.2}", median(ottla) / median(other)),
+                (Some(ottla), Some(other)) if median(other).is_finite() => {
+                    format!("{:.2}", median(ottla) / median(other))
+                }
                 _ => String::new(),
             };
             // Writing to a string cannot fail.

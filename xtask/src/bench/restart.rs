@@ -164,7 +164,13 @@ impl<'a> Restart<'a> {
         let toolbox = self.bench.toolbox;
         let name = "bench-restart";
         let folder = toolbox.target.join(format!("site-{name}"));
-        let dirs: Vec<_> = (0..shape.dirs).map(|dir| folder.join(format!("data-{dir}"))).collect();
+        let dirs: Vec<_> = (0..shape.dirs)
+            .map(|dir| match dir {
+                // Where the site looks whether it is formatted.
+                0 => folder.join("data"),
+                _ => folder.join(format!("data-{dir}")),
+            })
+            .collect();
         let listed: Vec<_> = dirs.iter().map(|dir| dir.display().to_string()).collect();
         let settings = format!("\nlog.dirs={}\n", listed.join(","));
         let site = Site::fresh_with(toolbox, name, &settings)?;
