@@ -35,6 +35,7 @@ use crate::dynamic::{Dynamic, configure_logs, dynamic_config, layers_of};
 use crate::fetch_session::FetchSessions;
 use crate::format::{self, Identity, Newcomer};
 use crate::groups::{Groups, group_config};
+use crate::loading;
 use crate::metadata_log::{MetadataLog, MetadataLogError, OpenMetadataLog};
 use crate::node::Node;
 use crate::noise::Noise;
@@ -134,8 +135,7 @@ impl Broker {
         let started = dynamic.clone();
         locked.set_config(|manager| configure_logs(manager, &dynamic));
         let known = |found: &FoundLog| known(&config, &statics, replay.image(), found);
-        let logs = locked
-            .load(Clock.now_ms(), &known)
+        let logs = loading::load(locked, Clock.now_ms(), &known)
             .map_err(|error| failed("cannot open the logs")(&error))?;
         let start_timer =
             |name| Timer::start(name).map_err(|error| failed("cannot start the timer")(&error));

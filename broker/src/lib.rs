@@ -30,6 +30,7 @@ pub mod delayed;
 mod errors;
 pub mod fetch_session;
 pub mod groups;
+mod loading;
 pub mod node;
 mod serving;
 pub mod topic_settings;

@@ -19,9 +19,10 @@ use ottla_protocol::record::set::BatchError;
 use ottla_protocol::uuid::Uuid;
 use ottla_storage::config::LogConfig;
 use ottla_storage::disk::Disk;
+use ottla_storage::file_name::{FileKind, FileName};
 use ottla_storage::log::{
-    AppendAsLeader, AppendError, Isolation, LogEnvironment, LogRole, OpenLog, OpenLogError,
-    PartitionLog, Read, ReadError,
+    AppendAsLeader, AppendError, Cut, Isolation, LogEnvironment, LogRole, OpenLog, OpenLogError,
+    PartitionLog, Read, ReadError, Recovery,
 };
 use ottla_storage::partition_dir::TopicPartition;
 use ottla_storage::producer_state::snapshots::Shutdown;
@@ -116,7 +117,11 @@ impl MetadataLog {
             partition_metadata::write(&*disk, &dir, Uuid::METADATA_TOPIC).map_err(io(&dir))?;
         }
         let mut replay = newest_snapshot(&*disk, &dir)?;
-        let log = PartitionLog::open(OpenLog {
+        let snapshot_end = replay.offset() + 1;
+        // What is damaged here is known to nobody else: only an append that a crash has torn may
+        // go, which nobody was answered.
+        let recovery = Recovery { cut: Cut::TornEndFrom(snapshot_end), ..Recovery::default() };
+        let open_log = OpenLog {
             environment: open.environment,
             dir: dir.clone(),
             topic_partition: TopicPartition::new("__cluster_metadata", 0),
@@ -128,9 +133,9 @@ impl MetadataLog {
             log_start_offset: 0,
             after: Shutdown::Unclean,
             now_ms: open.now_ms,
-        })
-        .map_err(MetadataLogError::Open)?;
-        let snapshot_end = replay.offset() + 1;
+        };
+        let log = PartitionLog::open_with(open_log, &recovery).map_err(MetadataLogError::Open)?;
+        remove_leftovers(&*disk, &dir)?;
         if log.offsets().log_end_offset < snapshot_end {
             log.truncate_fully_and_start_at(snapshot_end, open.now_ms)
                 .map_err(MetadataLogError::Storage)?;
@@ -234,6 +239,8 @@ impl MetadataLog {
     fn snapshot(&mut self, replay: &Replay, now_ms: i64) -> Result<(), MetadataLogError> {
         let size_bytes = self.log.size_bytes();
         if let Some((id, bytes)) = snapshot::of_replay(replay, now_ms) {
+            // A snapshot is believed to stand for what is durable.
+            self.sync()?;
             let path = self.dir.join(id.to_string());
             whole_file::replace(&*self.disk, &path, &bytes).map_err(io(&path))?;
             self.snapshot_size_bytes = size_bytes;
@@ -300,23 +307,74 @@ fn snapshots(disk: &dyn Disk, dir: &Path) -> Result<Vec<SnapshotId>, MetadataLog
 }
 
 /// What the newest snapshot holds that can be read; without one, nothing. A damaged one is passed
-/// over, since the log still has what follows the one before it.
+/// over if the log still has all that follows the one before it.
 fn newest_snapshot(disk: &dyn Disk, dir: &Path) -> Result<Replay, MetadataLogError> {
     let mut ids = snapshots(disk, dir)?;
     ids.sort_unstable();
-    let mut damaged = None;
+    let mut damaged: Option<(PathBuf, LogError)> = None;
+    let mut found = None;
     for id in ids.into_iter().rev() {
         let path = dir.join(id.to_string());
         let bytes = whole_file::read(disk, &path).map_err(io(&path))?.unwrap_or_default();
         match snapshot::read(&bytes, id) {
-            Ok(replay) => return Ok(replay),
+            Ok(replay) => {
+                found = Some(replay);
+                break;
+            }
             Err(error) => {
                 log::error!("{}: {error}; looking for an older snapshot", path.display());
-                damaged.get_or_insert(MetadataLogError::Damaged(path, error.to_string()));
+                damaged.get_or_insert((path, error));
             }
         }
     }
-    damaged.map_or_else(|| Ok(Replay::new(Image::empty())), Err)
+    let replay = found.unwrap_or_else(|| Replay::new(Image::empty()));
+    let ends_at = replay.offset() + 1;
+    let log_start = first_base_offset(disk, dir)?;
+    match (log_start, damaged) {
+        // A snapshot stands for a log that is gone, nothing for one that never was.
+        (None, None) => Ok(replay),
+        (Some(log_start), _) if log_start <= ends_at => Ok(replay),
+        (log_start, damaged) => {
+            let log = match log_start {
+                None => "there is no log".to_owned(),
+                Some(offset) => format!("the log begins with offset {offset}"),
+            };
+            let problem = match &damaged {
+                Some((_, error)) => format!(
+                    "{error}; what is older ends with offset {ends_at}, but {log}: records between \
+                     are in this snapshot alone; restore it from a copy"
+                ),
+                None => format!("no snapshot has the records from offset {ends_at} on, and {log}"),
+            };
+            let path = damaged.map_or_else(|| dir.to_owned(), |(path, _)| path);
+            Err(MetadataLogError::Damaged(path, problem))
+        }
+    }
+}
+
+/// The base offset of the log's first segment, by the files' names.
+fn first_base_offset(disk: &dyn Disk, dir: &Path) -> Result<Option<i64>, MetadataLogError> {
+    let entries = disk.list(dir).map_err(io(dir))?;
+    let bases = entries.iter().filter_map(|entry| match FileName::parse(&entry.name) {
+        Ok(FileName::Segment { base_offset, kind: FileKind::Log }) => Some(base_offset),
+        _ => None,
+    });
+    Ok(bases.min())
+}
+
+/// Removes snapshots that were never finished, and those that were to be removed.
+fn remove_leftovers(disk: &dyn Disk, dir: &Path) -> Result<(), MetadataLogError> {
+    for entry in disk.list(dir).map_err(io(dir))? {
+        let is_leftover = [".checkpoint.part", ".checkpoint.tmp", ".checkpoint.deleted"]
+            .into_iter()
+            .any(|suffix| entry.name.ends_with(suffix));
+        if is_leftover && !entry.is_dir {
+            let path = dir.join(entry.name);
+            log::info!("{}: removed, it was never finished or no longer used", path.display());
+            disk.unlink(&path).map_err(io(&path))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

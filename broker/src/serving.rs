@@ -35,7 +35,11 @@ impl Node {
     /// Tries once more to open what could not be opened, on a disk that was full perhaps.
     pub(crate) fn serve_unopened(&self) {
         let topics = self.topics.all();
-        for topic in topics.iter().filter(|topic| topic.unopened_count() > 0) {
+        let may_open = |topic: &&Arc<Topic>| {
+            let unopened = topic.unopened_count();
+            unopened > 0 && unopened > self.damaged_count(&topic.name)
+        };
+        for topic in topics.iter().filter(may_open) {
             self.cluster.hold(|image| {
                 let Some(new) = image.topics().by_id(topic.id) else { return };
                 let served = self.serve(image, new, Some(topic));
@@ -46,6 +50,13 @@ impl Node {
                 }
             });
         }
+    }
+
+    /// How many partitions of a topic are damaged, of which a start has told. They stay as they are
+    /// until somebody repairs them while no broker runs.
+    fn damaged_count(&self, name: &str) -> usize {
+        let damaged = self.logs.damaged();
+        damaged.iter().filter(|log| *log.topic_partition.topic == *name).count()
     }
 
     /// Brings what is served, of topics of these names, to what the image says.
@@ -100,6 +111,7 @@ impl Node {
                 let topic_partition = TopicPartition::new(&topic.name, *index);
                 if !partition.replicas.contains(&self.config.node_id)
                     || self.logs.get(&topic_partition).is_some()
+                    || self.logs.damaged_log(&topic_partition).is_some()
                     || self.missing_directory(partition).is_some()
                 {
                     continue;
@@ -139,6 +151,9 @@ impl Node {
                 topic_id: topic.id,
                 config: settings.log.clone(),
             };
+            if self.logs.damaged_log(&new.topic_partition).is_some() {
+                return None;
+            }
             let led = self.lead(new, partition);
             if let Err(error) = &led {
                 let said = format_args!("partition {}-{index} is not served: {error}", topic.name);

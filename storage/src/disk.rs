@@ -123,6 +123,9 @@ pub trait DiskFile: Debug + Send + Sync {
     /// Maps the first `len` bytes, `0 < len <= self.len()`, shared and writable. The map stays good
     /// when the file handle is dropped. Nobody may shrink the file below `len` while it is mapped.
     fn map(&self, len: usize) -> io::Result<Arc<dyn DiskMap>>;
+    /// Tells the operating system that the file is about to be read from one end to the other. A
+    /// hint only.
+    fn advise_sequential(&self) {}
     /// The operating system's file, for `sendfile`; `None` for a simulated one.
     fn os_file(&self) -> Option<&Arc<File>>;
 }

@@ -10,6 +10,7 @@ use ottla_protocol::messages::describe_log_dirs::{
 };
 use ottla_storage::log::PartitionLog;
 use ottla_storage::log_dir::LogDir;
+use ottla_storage::manager::DamagedLog;
 use ottla_storage::partition_dir::TopicPartition;
 
 use super::{Call, Outcome, Unanswerable};
@@ -32,9 +33,11 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
         asked
     });
     let logs = wanted_logs(node, &asked);
+    let mut damaged = node.logs.damaged();
+    damaged.retain(|log| is_wanted(&asked, &log.topic_partition));
     let dirs: Vec<(&Arc<LogDir>, String)> =
         node.logs.log_dirs().map(|dir| (dir, absolute(dir.path()))).collect();
-    let results = dirs.iter().map(|(dir, path)| describe(node, dir, path, &logs));
+    let results = dirs.iter().map(|(dir, path)| describe(node, dir, path, &logs, &damaged));
     call.answer(&DescribeLogDirsResponse { results: results.collect(), ..Default::default() })
 }
 
@@ -46,22 +49,33 @@ fn wanted_logs(node: &Node, asked: &Asked<'_>) -> Vec<Arc<PartitionLog>> {
     wanted.collect()
 }
 
+fn is_wanted(asked: &Asked<'_>, partition: &TopicPartition) -> bool {
+    asked.as_ref().is_none_or(|asked| {
+        asked.get(&*partition.topic).is_some_and(|numbers| numbers.contains(&partition.partition))
+    })
+}
+
+/// A log directory with what is in it. A damaged log is listed too, for it takes its space.
 fn describe<'a>(
     node: &Node,
     dir: &Arc<LogDir>,
     log_dir: &'a str,
     logs: &'a [Arc<PartitionLog>],
+    damaged: &'a [Arc<DamagedLog>],
 ) -> DescribeLogDirsResult<'a> {
     if !dir.is_online() {
         let error_code = ErrorCode::KAFKA_STORAGE_ERROR;
         return DescribeLogDirsResult { error_code, log_dir, ..Default::default() };
     }
     let mut topics: BTreeMap<&str, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
-    for log in logs.iter().filter(|log| Arc::ptr_eq(log.log_dir(), dir)) {
-        let place = log.topic_partition();
+    let good = logs.iter().filter(|log| Arc::ptr_eq(log.log_dir(), dir));
+    let good = good.map(|log| (log.topic_partition(), log.size_bytes()));
+    let damaged = damaged.iter().filter(|log| Arc::ptr_eq(&log.log_dir, dir));
+    let damaged = damaged.map(|log| (&log.topic_partition, log.size_bytes));
+    for (place, size_bytes) in good.chain(damaged) {
         topics.entry(&place.topic).or_default().push(DescribeLogDirsPartition {
             partition_index: place.partition,
-            partition_size: i64::try_from(log.size_bytes()).unwrap_or(i64::MAX),
+            partition_size: i64::try_from(size_bytes).unwrap_or(i64::MAX),
             offset_lag: 0,
             is_future_key: false,
         });

@@ -176,3 +176,163 @@ fn a_crash_at_any_step_loses_nothing_that_was_synced() {
         }
     }
 }
+
+fn read(disk: &SimDisk, path: &Path) -> Vec<u8> {
+    let file = disk.open(path, ottla_storage::disk::Open::Read).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    bytes
+}
+
+fn flip(disk: &SimDisk, path: &Path, position: usize) {
+    let mut bytes = read(disk, path);
+    bytes[position] ^= 1;
+    disk.open(path, ottla_storage::disk::Open::Truncate)
+        .unwrap()
+        .write_all_at(&[std::io::IoSlice::new(&bytes)], 0)
+        .unwrap();
+}
+
+fn image(disk: &SimDisk) -> Vec<(String, Vec<u8>)> {
+    let dir = Path::new(ROOT).join(DIR_NAME);
+    let mut names: Vec<_> = disk.list(&dir).unwrap().into_iter().map(|e| e.name).collect();
+    names.sort_unstable();
+    names.into_iter().map(|name| (name.clone(), read(disk, &dir.join(name)))).collect()
+}
+
+/// Three starts with records in each, and a snapshot in the middle one if wanted.
+fn three_starts(disk: &SimDisk, with_snapshots: usize) {
+    for start in 0..3 {
+        let (mut log, mut replay) = open(disk).unwrap();
+        bootstrap(&log, &mut replay).unwrap();
+        if start < with_snapshots {
+            log.snapshot(&replay, NOW_MS).unwrap();
+        }
+        log.close().unwrap();
+    }
+}
+
+/// Where batches start in the log, and where it ends.
+fn batches(disk: &SimDisk) -> Vec<usize> {
+    let bytes = read(disk, &log_path());
+    let mut starts = vec![0];
+    while *starts.last().unwrap() < bytes.len() {
+        let at = starts.last().unwrap() + 8;
+        let length = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap());
+        starts.push(at + 4 + length as usize);
+    }
+    starts
+}
+
+fn log_path() -> PathBuf {
+    Path::new(ROOT).join(DIR_NAME).join("00000000000000000000.log")
+}
+
+#[test]
+fn only_a_torn_end_is_cut_and_all_else_is_refused_by_name() {
+    let disk = SimDisk::new();
+    three_starts(&disk, 0);
+    let starts = batches(&disk);
+    let count = starts.len() - 1;
+    assert!(count >= 6, "{starts:?}");
+    for (batch, start) in starts[..count].iter().enumerate() {
+        for at in [11, 16, 30] {
+            let disk = SimDisk::new();
+            three_starts(&disk, 0);
+            flip(&disk, &log_path(), start + at);
+            let before = image(&disk);
+            match open(&disk) {
+                Ok((_, replay)) => {
+                    assert_eq!(batch, count - 1);
+                    assert!(replay.offset() > 0);
+                }
+                Err(error) => {
+                    assert!(batch < count - 1, "{error}");
+                    let text = error.to_string();
+                    let place = format!("00000.log: damaged at byte {start}");
+                    assert!(text.contains(&place) && text.contains("ottlactl verify"), "{text}");
+                    assert_eq!(image(&disk), before, "nothing is changed");
+                }
+            }
+        }
+    }
+    // A tail that was cut short, at any byte of it, is cut off.
+    for length in (starts[count - 1] + 1..starts[count]).step_by(7) {
+        let disk = SimDisk::new();
+        three_starts(&disk, 0);
+        let file = disk.open(&log_path(), ottla_storage::disk::Open::ReadWrite).unwrap();
+        file.set_len(length as u64).unwrap();
+        open(&disk).unwrap();
+    }
+}
+
+#[test]
+fn damage_below_the_last_snapshot_is_refused_even_at_the_end() {
+    let disk = SimDisk::new();
+    three_starts(&disk, 3);
+    let starts = batches(&disk);
+    flip(&disk, &log_path(), starts[starts.len() - 2] + 30);
+    let before = image(&disk);
+    let error = open(&disk).err().unwrap().to_string();
+    assert!(error.contains("no good batch follows"), "{error}");
+    assert_eq!(image(&disk), before);
+}
+
+#[test]
+fn an_older_snapshot_serves_if_the_log_reaches_back_to_it() {
+    let snapshots_of = |disk: &SimDisk| {
+        let mut ids = snapshots(disk, &Path::new(ROOT).join(DIR_NAME)).unwrap();
+        ids.sort_unstable();
+        ids
+    };
+    for (damaged, is_log_whole, opens) in
+        [(1, true, true), (2, true, true), (0, false, false), (1, false, false), (2, false, false)]
+    {
+        let disk = SimDisk::new();
+        three_starts(&disk, 2);
+        let (_, whole) = open(&disk).unwrap();
+        let dir = Path::new(ROOT).join(DIR_NAME);
+        let ids = snapshots_of(&disk);
+        assert_eq!(ids.len(), 2);
+        for id in ids.iter().rev().take(damaged) {
+            flip(&disk, &dir.join(id.to_string()), 100);
+        }
+        if !is_log_whole {
+            // As if the log began behind the newer snapshot: its first segment is gone.
+            let name = format!("{:020}.log", ids[1].end_offset + 5);
+            disk.rename(&log_path(), &dir.join(name)).unwrap();
+        }
+        let before = image(&disk);
+        match open(&disk) {
+            Ok((_, replay)) => {
+                assert!(opens, "{damaged} damaged, whole {is_log_whole}");
+                assert_eq!(replay.image().features(), whole.image().features());
+            }
+            Err(error) => {
+                assert!(!opens, "{error}");
+                let text = error.to_string();
+                assert!(text.contains("the log begins with offset"), "{text}");
+                assert_eq!(image(&disk), before);
+            }
+        }
+    }
+}
+
+#[test]
+fn unfinished_and_removed_snapshots_are_cleared_away() {
+    let disk = SimDisk::new();
+    three_starts(&disk, 1);
+    let dir = Path::new(ROOT).join(DIR_NAME);
+    let leftovers = [
+        "00000000000000000100-0000000002-8741.checkpoint.part",
+        "00000000000000000050-0000000002.checkpoint.deleted",
+        "00000000000000000100-0000000002.checkpoint.tmp",
+    ];
+    for name in leftovers {
+        disk.open(&dir.join(name), ottla_storage::disk::Open::Create).unwrap();
+    }
+    open(&disk).unwrap();
+    for name in leftovers {
+        assert!(!disk.exists(&dir.join(name)).unwrap(), "{name}");
+    }
+}

@@ -4,8 +4,13 @@
 //! After a crash, segments from the recovery point on are checked batch by batch and their indexes
 //! made anew; those below were flushed and are trusted, but for an index that an unfinished trim
 //! has left with a tail of zeros.
+//!
+//! What may have to be cut off is looked at first ([`plan`]): a log of which durable records are
+//! damaged is not opened, and stays as it is.
 
-use std::collections::BTreeSet;
+mod plan;
+mod recover;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -13,6 +18,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
+use super::damage::{LogDamage, Recovery};
 use super::flush::GroupCommit;
 use super::leftovers::{self, SegmentFiles};
 use super::offsets::{Mark, Marks, Place};
@@ -25,12 +31,12 @@ use crate::config::LogConfig;
 use crate::disk::Disk;
 use crate::error::StorageError;
 use crate::file_name::{FileKind, FileNameError, LEADER_EPOCH_CHECKPOINT};
-use crate::leader_epoch::{self, EpochEntry, LeaderEpochCache};
+use crate::leader_epoch::{self, LeaderEpochCache};
 use crate::log_dir::LogDir;
 use crate::partition_dir::TopicPartition;
 use crate::producer_state::ProducerSettings;
 use crate::producer_state::snapshots::{LogRange, Shutdown, Snapshots};
-use crate::segment::{NewFiles, OpenBudget, Recovered, Segment, SegmentWriter};
+use crate::segment::{NewFiles, OpenBudget, Segment, SegmentWriter};
 use crate::txn_index;
 use crate::whole_file::WholeFileError;
 
@@ -73,8 +79,10 @@ pub struct OpenLog {
 /// Why a log cannot be opened.
 #[derive(Debug)]
 pub enum OpenLogError {
-    /// The disk failed or holds damaged bytes: the log directory is not usable.
+    /// The disk failed: the log directory is not usable.
     Storage(StorageError),
+    /// The log is damaged where it was durable: it alone is not usable. Nothing was cut off.
+    Damaged(Box<LogDamage>),
     /// A file has the name of a segment's file but no offset: somebody else's, and not to be
     /// guessed at.
     FileName(FileNameError),
@@ -99,13 +107,17 @@ impl PartitionLog {
     /// Opens the log in an existing directory; an empty directory is an empty log, which begins at
     /// the given log start offset.
     pub fn open(open: OpenLog) -> Result<Arc<Self>, OpenLogError> {
+        Self::open_with(open, &Recovery::default())
+    }
+
+    /// As [`PartitionLog::open`], and tells how far it is.
+    pub fn open_with(open: OpenLog, recovery: &Recovery<'_>) -> Result<Arc<Self>, OpenLogError> {
         let disk = Arc::clone(&open.environment.disk);
-        let epochs = read_epochs(&*disk, &open.dir)?;
-        let epochs_before = epochs.clone();
+        let known_epochs = read_epochs(&*disk, &open.dir)?;
         let files = leftovers::clear(&*disk, &open.dir)?;
         let mut loader = Loader {
             dir: Arc::from(open.dir.as_path()),
-            epochs,
+            epochs: known_epochs.clone().unwrap_or_default(),
             snapshots: snapshots_in(&files),
             recovered_producers: None,
             segments: Vec::new(),
@@ -114,7 +126,13 @@ impl PartitionLog {
             disk,
             open: &open,
         };
-        loader.open_segments(&files)?;
+        let unindexed = loader.open_segments(&files)?;
+        let plan = loader.plan(&unindexed, recovery)?;
+        loader.clear_strays(&files)?;
+        if known_epochs.is_none() {
+            loader.read_epochs_of_batches()?;
+        }
+        loader.recover_all(&plan, recovery)?;
         let (log_end_offset, found) = loader.find_log_end()?;
         let log_start_offset = loader.log_start_offset;
         let recovery_point = match open.after {
@@ -123,16 +141,7 @@ impl PartitionLog {
         };
         let active = Arc::clone(loader.segments.last().expect("a log has a segment"));
         active.activate(open.config.segment_index_bytes)?;
-        loader.epochs.truncate_from_end(log_end_offset);
-        loader.epochs.truncate_from_start(open.log_start_offset);
-        let epochs_path = open.dir.join(LEADER_EPOCH_CHECKPOINT);
-        if loader.epochs != epochs_before {
-            let written = leader_epoch::write(&*loader.disk, &epochs_path, &loader.epochs);
-            written.map_err(StorageError::io("write", &epochs_path))?;
-        } else if !found {
-            let made = checkpoint::touch(&*loader.disk, &epochs_path);
-            made.map_err(StorageError::io("create", &epochs_path))?;
-        }
+        loader.settle_epochs(known_epochs.as_ref(), log_end_offset, found)?;
         let mut producers =
             loader.producers_at(LogRange { log_start_offset, end_offset: log_end_offset })?;
         let place = Place { segment_base_offset: active.base_offset(), position: active.size() };
@@ -168,48 +177,59 @@ impl PartitionLog {
 }
 
 impl Loader<'_> {
-    /// Opens every segment that has a `.log`, and recovers those that need it.
-    fn open_segments(&mut self, files: &SegmentFiles) -> Result<(), OpenLogError> {
-        let mut damaged = BTreeSet::new();
+    /// Drops epochs outside of the log, and writes the list if it is another than that on the disk,
+    /// or if the log is a new one.
+    fn settle_epochs(
+        &mut self,
+        on_disk: Option<&LeaderEpochCache>,
+        log_end_offset: i64,
+        found: bool,
+    ) -> Result<(), StorageError> {
+        self.epochs.truncate_from_end(log_end_offset);
+        self.epochs.truncate_from_start(self.open.log_start_offset);
+        let path = self.open.dir.join(LEADER_EPOCH_CHECKPOINT);
+        if on_disk != Some(&self.epochs) {
+            let written = leader_epoch::write(&*self.disk, &path, &self.epochs);
+            return written.map_err(StorageError::io("write", &path));
+        }
+        match found {
+            true => Ok(()),
+            false => {
+                let made = checkpoint::touch(&*self.disk, &path);
+                made.map_err(StorageError::io("create", &path))
+            }
+        }
+    }
+
+    /// Opens every segment that has a `.log`. Returns the base offsets of those whose indexes must
+    /// be made anew wherever they are. Changes nothing.
+    fn open_segments(&mut self, files: &SegmentFiles) -> Result<Vec<i64>, OpenLogError> {
+        let mut unindexed = Vec::new();
         for (&base_offset, kinds) in files {
             if !kinds.contains(&FileKind::Log) {
-                self.remove_orphans(base_offset, kinds)?;
                 continue;
             }
             let budget = Arc::clone(&self.open.environment.open_segments);
             let segment = Segment::open(Arc::clone(&self.disk), &self.dir, base_offset, budget)?;
-            if self.is_damaged(&segment, kinds)? {
-                damaged.insert(base_offset);
+            if self.is_unindexed(&segment, kinds)? {
+                unindexed.push(base_offset);
             }
             self.segments.push(segment);
         }
         if let Some(first) = self.segments.first() {
             self.log_start_offset = self.log_start_offset.max(first.base_offset());
         }
-        self.remove_stray_snapshots()?;
-        let recovery_base = match self.open.after {
-            Shutdown::Clean => i64::MAX,
-            Shutdown::Unclean => self
-                .segments
-                .iter()
-                .rev()
-                .map(|segment| segment.base_offset())
-                .find(|base_offset| *base_offset <= self.open.recovery_point)
-                .unwrap_or(0),
-        };
-        let mut n = 0;
-        while n < self.segments.len() {
-            let base_offset = self.segments[n].base_offset();
-            let checked = base_offset >= recovery_base;
-            if checked || damaged.contains(&base_offset) {
-                let recovered = self.recover(n)?;
-                if self.is_broken_off(n, recovered, checked) {
-                    self.drop_behind(n, recovered)?;
-                }
+        Ok(unindexed)
+    }
+
+    /// Removes files that belong to no segment.
+    fn clear_strays(&mut self, files: &SegmentFiles) -> Result<(), StorageError> {
+        for (&base_offset, kinds) in files {
+            if !kinds.contains(&FileKind::Log) {
+                self.remove_orphans(base_offset, kinds)?;
             }
-            n += 1;
         }
-        Ok(())
+        self.remove_stray_snapshots()
     }
 
     /// Files of a segment whose `.log` is gone or was never made.
@@ -226,7 +246,7 @@ impl Loader<'_> {
     }
 
     /// Whether a segment's indexes must be made anew even if it lies below the recovery point.
-    fn is_damaged(&self, segment: &Segment, kinds: &[FileKind]) -> Result<bool, StorageError> {
+    fn is_unindexed(&self, segment: &Segment, kinds: &[FileKind]) -> Result<bool, StorageError> {
         if !kinds.contains(&FileKind::OffsetIndex) {
             log::error!(
                 "{}: has no offset index beside it; recovering it",
@@ -259,86 +279,6 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Checks segment number `n` and rebuilds its indexes, with what else its batches tell.
-    fn recover(&mut self, n: usize) -> Result<Recovered, StorageError> {
-        let segment = Arc::clone(&self.segments[n]);
-        log::info!("{}: recovering", segment.path().display());
-        let base_offset = segment.base_offset();
-        let log_start_offset = self.log_start_offset.min(base_offset);
-        let mut producers = match self.recovered_up_to(base_offset) {
-            Some(producers) => producers,
-            None => {
-                let mut producers = self.producers();
-                producers.rebuild(
-                    &self.segments[..n],
-                    RebuildTo {
-                        range: LogRange { log_start_offset, end_offset: base_offset },
-                        after: Shutdown::Unclean,
-                        now_ms: self.open.now_ms,
-                    },
-                    &mut |_, _| Ok(()),
-                )?;
-                producers
-            }
-        };
-        let epochs = &mut self.epochs;
-        let config = &self.open.config;
-        let disk = &*self.disk;
-        txn_index::reset(disk, &segment.path_of(FileKind::TxnIndex))?;
-        let recovered = segment.recover(
-            config.segment_index_bytes,
-            config.index_interval_bytes,
-            &mut |found| {
-                if found.batch.magic < 2 {
-                    producers.state.set_map_end_offset(found.batch.last_offset + 1);
-                    return Ok(());
-                }
-                let (epoch, start_offset) = (found.batch.leader_epoch, found.batch.base_offset);
-                if epochs.latest().is_none_or(|latest| latest.epoch < epoch) && epoch >= 0 {
-                    // Neither is negative, which is all that could be wrong.
-                    let _changed = epochs.assign(EpochEntry { epoch, start_offset });
-                }
-                let bytes = found.bytes.unwrap_or_default();
-                producers.replay_batch(&segment, found.batch.view(), bytes, &mut |segment, txn| {
-                    super::txn::add(disk, segment, &[txn])
-                })
-            },
-        )?;
-        producers.take_snapshot_on_the_way()?;
-        self.snapshots = producers.snapshots.clone();
-        self.recovered_producers = Some(producers);
-        Ok(recovered)
-    }
-
-    /// Whether segments behind number `n` do not join on to it. Kafka asks only whether it was cut.
-    /// But a power loss may also take a whole number of batches off the end of a segment, or the
-    /// name of a segment, and leave a later one: unless compaction could have made the gap, the
-    /// later ones are then not what followed the record that is now last. Below the log start,
-    /// where an unfinished removal leaves gaps, nothing is anybody's loss.
-    fn is_broken_off(&self, n: usize, recovered: Recovered, checked: bool) -> bool {
-        let Some(next) = self.segments.get(n + 1) else { return false };
-        if next.base_offset() <= self.open.log_start_offset {
-            return false;
-        }
-        let gap = recovered.next_offset < next.base_offset();
-        recovered.truncated_bytes > 0 || checked && gap && !self.open.config.cleanup_compact
-    }
-
-    /// Segment `n` was cut: what follows it no longer joins on.
-    fn drop_behind(&mut self, n: usize, recovered: Recovered) -> Result<(), StorageError> {
-        let dropped = self.segments.split_off(n + 1);
-        let last_base_offset = dropped.last().map_or(0, |segment| segment.base_offset());
-        log::error!(
-            "{}: {} bytes behind offset {} were damaged and cut off; {} later segments, the last \
-             with base offset {last_base_offset}, do not join on and are removed",
-            self.segments[n].path().display(),
-            recovered.truncated_bytes,
-            recovered.next_offset,
-            dropped.len(),
-        );
-        self.remove(&dropped)
-    }
-
     fn remove(&mut self, segments: &[Arc<Segment>]) -> Result<(), StorageError> {
         let due_ms = self.open.now_ms.saturating_add(self.open.config.file_delete_delay_ms);
         for segment in segments {
@@ -352,14 +292,7 @@ impl Loader<'_> {
     fn find_log_end(&mut self) -> Result<(i64, bool), StorageError> {
         let found = !self.segments.is_empty();
         if let Some(last) = self.segments.last() {
-            let (next_offset, end) = last.read_end()?;
-            let next_offset = if end < last.size() {
-                // A torn batch at the end of a log that was said to be closed in order. What is
-                // appended behind it could never be found again.
-                self.recover(self.segments.len() - 1)?.next_offset
-            } else {
-                next_offset
-            };
+            let (next_offset, _) = last.read_end()?;
             if next_offset >= self.open.log_start_offset {
                 return Ok((next_offset, found));
             }
@@ -430,9 +363,23 @@ fn snapshots_in(files: &SegmentFiles) -> Snapshots {
         .collect()
 }
 
-fn read_epochs(disk: &dyn Disk, dir: &Path) -> Result<LeaderEpochCache, StorageError> {
+/// The list of leader epochs; `None` when it is damaged.
+fn read_epochs(disk: &dyn Disk, dir: &Path) -> Result<Option<LeaderEpochCache>, StorageError> {
     let path = dir.join(LEADER_EPOCH_CHECKPOINT);
-    leader_epoch::read(disk, &path).map_err(StorageError::from)
+    match leader_epoch::read(disk, &path) {
+        Ok(epochs) => Ok(Some(epochs)),
+        Err(WholeFileError::Content { path, error }) => {
+            log::warn!("{}: {error}; made anew from the batches", path.display());
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl OpenLogError {
+    fn damaged(damage: LogDamage) -> Self {
+        Self::Damaged(Box::new(damage))
+    }
 }
 
 impl From<StorageError> for OpenLogError {
@@ -451,6 +398,7 @@ impl fmt::Display for OpenLogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Storage(error) => error.fmt(f),
+            Self::Damaged(damage) => damage.fmt(f),
             Self::FileName(error) => error.fmt(f),
         }
     }

@@ -11,6 +11,7 @@
 
 mod append;
 mod compact;
+mod damage;
 mod flush;
 mod leftovers;
 mod load;
@@ -34,6 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 
 pub use append::{AppendAsLeader, AppendError, Appended};
+pub use damage::{Cut, GoodBatch, LogDamage, Recovery};
 pub use load::{LogEnvironment, OpenLog, OpenLogError};
 pub use offsets::{Isolation, LogStartError, Offsets, StartAboveHighWatermark};
 pub use read::{AbortedTxn, FileRegion, Read, ReadError, ReadResult};

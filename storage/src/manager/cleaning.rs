@@ -229,6 +229,9 @@ impl LogManager {
             let changed = self.change_cleaned(log_dir, false, |offsets| {
                 let before = offsets.len();
                 offsets.retain(|topic_partition, offset| {
+                    if self.damaged_log(topic_partition).is_some() {
+                        return true;
+                    }
                     let log = self.get(topic_partition);
                     let log = log.filter(|log| Arc::ptr_eq(log.log_dir(), log_dir));
                     log.is_some_and(|log| *offset <= log.offsets().log_end_offset)

@@ -13,7 +13,7 @@ const CLOSE_THREADS: usize = 8;
 impl LogManager {
     /// Closes every log, writes the checkpoints, and marks each directory whose logs were all
     /// closed without an error as cleanly stopped; then lets the locks go. `broker_epoch` goes into
-    /// the marker, -1 if not known. Directories are closed at the same time.
+    /// the marker, -1 if not known. A directory with a damaged log is not marked. Directories are closed at the same time.
     ///
     /// # Errors
     /// The first failure: its directory has no marker and will be recovered.
@@ -37,6 +37,17 @@ impl LogManager {
         closed.and(checkpointed)?;
         dir.log_dir.check()?;
         let root = dir.log_dir.path();
+        let damaged = self.damaged_in(&dir.log_dir);
+        if !damaged.is_empty() {
+            // A start that finds the mark trusts what it finds, and would serve the damage.
+            log::warn!(
+                "{}: not marked as cleanly stopped, since {} partitions in it are damaged: the \
+                 next start checks the ends of all logs",
+                root.display(),
+                damaged.len()
+            );
+            return Ok(());
+        }
         clean_shutdown::write(&*self.disk, root, broker_epoch)
             .map_err(StorageError::io("mark as cleanly stopped", root))
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::error::StorageError;
 use crate::file_name::FileNameError;
+use crate::log::LogDamage;
 use crate::partition_dir::{DirNameError, TopicPartition};
 
 /// Why the broker cannot start on its log directories, or a partition cannot be made. A directory
@@ -43,6 +44,8 @@ pub enum ManagerError {
         /// Both directories.
         dirs: [PathBuf; 2],
     },
+    /// The partition's log is damaged where it was durable.
+    Damaged(Box<LogDamage>),
     /// A `meta.properties` is damaged, or of another node or cluster. What is wrong.
     MetaProperties(String),
     /// The disk failed.
@@ -79,6 +82,7 @@ impl fmt::Display for ManagerError {
                 one.display(),
                 other.display()
             ),
+            Self::Damaged(damage) => damage.fmt(f),
             Self::MetaProperties(problem) => f.write_str(problem),
             Self::Storage(error) => error.fmt(f),
         }

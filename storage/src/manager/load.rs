@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, RwLock};
 use arc_swap::ArcSwap;
 use ottla_protocol::uuid::Uuid;
 
+use super::damaged::{Checkpointed, DamagedLog};
 use super::dirs::{Dir, LockedDirs};
+use super::progress::LoadProgress;
 use super::spread::spread;
-use super::{Changes, Deletion, LogManager, ManagerError};
+use super::{Changes, Deletion, LogManager, ManagerError, opening};
 use crate::checkpoint::{
     self, LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
 };
@@ -17,7 +19,8 @@ use crate::clean_shutdown;
 use crate::config::LogConfig;
 use crate::disk::Entry;
 use crate::error::StorageError;
-use crate::log::{OpenLog, OpenLogError, PartitionLog};
+use crate::log::{LogDamage, OpenLog, OpenLogError, PartitionLog};
+use crate::log_dir::LogDir;
 use crate::partition_dir::{DirState, PartitionDir, TopicPartition};
 use crate::partition_metadata;
 use crate::producer_state::snapshots::Shutdown;
@@ -48,24 +51,22 @@ pub enum Known {
 /// What a log directory has, besides the logs.
 struct DirContents {
     jobs: Vec<OpenLog>,
-    high_watermarks: checkpoint::Offsets,
     deletions: Vec<Deletion>,
     broker_epoch: Option<i64>,
+    /// The checkpoints name partitions that are not there.
+    is_stale: bool,
+    checkpointed: HashMap<TopicPartition, Checkpointed>,
 }
 
-/// All log directories, with their logs open.
+/// Logs by partition, of one log directory or of all.
+#[derive(Default)]
 struct Loaded {
     logs: HashMap<TopicPartition, Arc<PartitionLog>>,
-    deletions: Vec<Deletion>,
-    previous_broker_epoch: Option<i64>,
-}
-
-/// A log directory whose logs are open.
-#[derive(Default)]
-struct LoadedDir {
-    logs: Vec<Arc<PartitionLog>>,
+    damaged: HashMap<TopicPartition, Arc<DamagedLog>>,
     deletions: Vec<Deletion>,
     broker_epoch: Option<i64>,
+    /// Directories whose checkpoints name partitions that are not there.
+    stale: Vec<Arc<LogDir>>,
 }
 
 impl LockedDirs {
@@ -73,7 +74,8 @@ impl LockedDirs {
     /// After an orderly stop little is read; after a crash, logs are recovered from their recovery
     /// points.
     ///
-    /// A directory with a log that cannot be read goes offline as a whole.
+    /// A directory with a log that cannot be read goes offline as a whole. A log that is damaged
+    /// where it was durable is offline alone, see [`LogManager::damaged`].
     ///
     /// # Errors
     /// Names and duplicates that Kafka does not start on either, and when no directory is left.
@@ -82,23 +84,41 @@ impl LockedDirs {
         now_ms: i64,
         known: &(dyn Fn(&FoundLog) -> Known + Sync),
     ) -> Result<LogManager, ManagerError> {
-        let Loaded { logs, deletions, previous_broker_epoch } =
-            self.load_all(now_ms, known).inspect_err(|_| self.unlock())?;
-        let changes = Changes { deletions, ..Changes::default() };
-        let (logs, changes) = (RwLock::new(logs), Mutex::new(changes));
+        self.load_with(now_ms, known, &LoadProgress::default())
+    }
+
+    /// As [`LockedDirs::load`], and counts `progress` up meanwhile.
+    ///
+    /// # Errors
+    /// As [`LockedDirs::load`].
+    pub fn load_with(
+        self,
+        now_ms: i64,
+        known: &(dyn Fn(&FoundLog) -> Known + Sync),
+        progress: &LoadProgress,
+    ) -> Result<LogManager, ManagerError> {
+        let loaded = self.load_all(now_ms, known, progress).inspect_err(|_| self.unlock())?;
+        let changes = Changes { deletions: loaded.deletions, ..Changes::default() };
         let Self { config, disk, dirs, open_segments } = self;
-        let config = ArcSwap::from_pointee(config);
         let manager = LogManager {
             disk,
-            config,
+            config: ArcSwap::from_pointee(config),
             dirs,
             open_segments,
-            previous_broker_epoch,
-            logs,
-            changes,
+            previous_broker_epoch: loaded.broker_epoch,
+            logs: RwLock::new(loaded.logs),
+            damaged: RwLock::new(loaded.damaged),
+            changes: Mutex::new(changes),
             cleanings: Mutex::default(),
         };
         manager.forget_lost();
+        for log_dir in loaded.stale {
+            // A partition that is made later must not be thought to have been as long as an older
+            // one of the same name.
+            if let Err(error) = manager.checkpoint_dir(&log_dir) {
+                log::warn!("{error}");
+            }
+        }
         Ok(manager)
     }
 
@@ -121,24 +141,26 @@ impl LockedDirs {
         &self,
         now_ms: i64,
         known: &(dyn Fn(&FoundLog) -> Known + Sync),
+        progress: &LoadProgress,
     ) -> Result<Loaded, ManagerError> {
-        let mut logs: HashMap<TopicPartition, Arc<PartitionLog>> = HashMap::new();
-        let mut deletions = Vec::new();
+        let mut all = Loaded::default();
         let mut broker_epochs = Vec::new();
         let online: Vec<_> = self.dirs.iter().filter(|dir| dir.log_dir.is_online()).collect();
-        let loaded =
-            spread(&*self.disk, online.len(), &online, |dir| self.load_dir(dir, now_ms, known));
+        let loaded = spread(&*self.disk, online.len(), &online, |dir| {
+            self.load_dir(dir, now_ms, known, progress)
+        });
         for dir in loaded {
             let dir = dir?;
-            deletions.extend(dir.deletions);
+            all.deletions.extend(dir.deletions);
+            all.stale.extend(dir.stale);
             broker_epochs.push(dir.broker_epoch);
-            for log in dir.logs {
-                let topic_partition = log.topic_partition().clone();
-                if let Some(other) = logs.get(&topic_partition) {
-                    let dirs = [other.dir().to_owned(), log.dir().to_owned()];
-                    return Err(ManagerError::Duplicate { topic_partition, dirs });
-                }
-                logs.insert(topic_partition, log);
+            for (topic_partition, log) in dir.logs {
+                all.check_new(&topic_partition, log.dir())?;
+                all.logs.insert(topic_partition, log);
+            }
+            for (topic_partition, log) in dir.damaged {
+                all.check_new(&topic_partition, &log.dir)?;
+                all.damaged.insert(topic_partition, log);
             }
         }
         if let Some(error) = self.all_offline() {
@@ -146,8 +168,8 @@ impl LockedDirs {
         }
         let agreed = broker_epochs.len() == self.dirs.len()
             && broker_epochs.windows(2).all(|pair| pair[0] == pair[1]);
-        let previous_broker_epoch = if agreed { broker_epochs[0] } else { None };
-        Ok(Loaded { logs, deletions, previous_broker_epoch })
+        all.broker_epoch = if agreed { broker_epochs[0] } else { None };
+        Ok(all)
     }
 
     fn load_dir(
@@ -155,44 +177,65 @@ impl LockedDirs {
         dir: &Dir,
         now_ms: i64,
         known: &(dyn Fn(&FoundLog) -> Known + Sync),
-    ) -> Result<LoadedDir, ManagerError> {
+        progress: &LoadProgress,
+    ) -> Result<Loaded, ManagerError> {
         let contents = match self.read_dir(dir, now_ms, known) {
             Err(ManagerError::Storage(error)) => {
                 dir.log_dir.fail(&error);
-                return Ok(LoadedDir::default());
+                return Ok(Loaded::default());
             }
             other => other?,
         };
-        let mut logs = Vec::new();
-        for opened in self.open_all(contents.jobs) {
-            let (path, opened) = opened;
-            match opened {
+        let mut loaded = Loaded {
+            deletions: contents.deletions,
+            broker_epoch: contents.broker_epoch,
+            ..Loaded::default()
+        };
+        let jobs = opening::in_order(&*self.disk, self.threads(), contents.jobs, progress);
+        for (job, opened) in opening::open_all(&*self.disk, self.threads(), &jobs, progress) {
+            let topic_partition = job.topic_partition.clone();
+            let checkpointed = contents.checkpointed.get(&topic_partition).copied();
+            let checkpointed = checkpointed.unwrap_or_default();
+            let damage = match opened {
                 Ok(log) => {
-                    let high_watermark = contents.high_watermarks.get(log.topic_partition());
-                    log.advance_high_watermark(high_watermark.copied().unwrap_or(0));
-                    logs.push(log);
+                    log.advance_high_watermark(checkpointed.high_watermark.unwrap_or(0));
+                    loaded.logs.insert(topic_partition, log);
+                    continue;
                 }
-                Err(OpenLogError::Storage(error)) => dir.log_dir.fail(&error),
                 Err(OpenLogError::FileName(error)) => {
-                    return Err(ManagerError::FileName { dir: path, error });
+                    return Err(ManagerError::FileName { dir: job.dir.clone(), error });
                 }
-            }
+                Err(OpenLogError::Damaged(damage)) => *damage,
+                Err(OpenLogError::Storage(error)) => match LogDamage::of_error(error) {
+                    Ok(damage) => damage,
+                    Err(error) => {
+                        dir.log_dir.fail(&error);
+                        continue;
+                    }
+                },
+            };
+            log::error!("partition {topic_partition} is offline: {damage}");
+            let log = DamagedLog {
+                topic_partition: topic_partition.clone(),
+                log_dir: Arc::clone(&dir.log_dir),
+                dir: job.dir.clone(),
+                damage,
+                size_bytes: opening::size_bytes(&*self.disk, &job.dir, i64::MIN).unwrap_or(0),
+                checkpointed,
+            };
+            loaded.damaged.insert(topic_partition, Arc::new(log));
         }
         if !dir.log_dir.is_online() {
-            logs.clear();
+            loaded.logs.clear();
+            loaded.damaged.clear();
+        } else if contents.is_stale {
+            loaded.stale.push(Arc::clone(&dir.log_dir));
         }
-        let DirContents { deletions, broker_epoch, .. } = contents;
-        Ok(LoadedDir { logs, deletions, broker_epoch })
+        Ok(loaded)
     }
 
-    /// Opens logs on the directory's threads.
-    fn open_all(
-        &self,
-        jobs: Vec<OpenLog>,
-    ) -> Vec<(PathBuf, Result<Arc<PartitionLog>, OpenLogError>)> {
-        spread(&*self.disk, self.config.recovery_threads_per_dir, &jobs, |job| {
-            (job.dir.clone(), PartitionLog::open(job.clone()))
-        })
+    fn threads(&self) -> usize {
+        self.config.recovery_threads_per_dir.max(1)
     }
 
     /// Looks through a directory, and says which logs are to be opened and how.
@@ -214,9 +257,10 @@ impl LockedDirs {
         let high_watermarks = self.read_checkpoint(dir, REPLICATION_OFFSET_CHECKPOINT)?;
         let mut contents = DirContents {
             jobs: Vec::new(),
-            high_watermarks,
             deletions: Vec::new(),
             broker_epoch: marker.and_then(|marker| marker.broker_epoch),
+            is_stale: false,
+            checkpointed: HashMap::new(),
         };
         for (path, partition_dir) in found {
             let topic_partition = partition_dir.topic_partition;
@@ -241,10 +285,16 @@ impl LockedDirs {
                 continue;
             };
             let FoundLog { topic_partition, dir: path, .. } = found;
+            let checkpointed = Checkpointed {
+                recovery_point: recovery_points.get(&topic_partition).copied(),
+                log_start_offset: log_starts.get(&topic_partition).copied(),
+                high_watermark: high_watermarks.get(&topic_partition).copied(),
+            };
+            contents.checkpointed.insert(topic_partition.clone(), checkpointed);
             contents.jobs.push(OpenLog {
                 environment: self.environment(&dir.log_dir),
-                recovery_point: recovery_points.get(&topic_partition).copied().unwrap_or(0),
-                log_start_offset: log_starts.get(&topic_partition).copied().unwrap_or(0),
+                recovery_point: checkpointed.recovery_point.unwrap_or(0),
+                log_start_offset: checkpointed.log_start_offset.unwrap_or(0),
                 dir: path,
                 topic_partition,
                 config,
@@ -254,6 +304,8 @@ impl LockedDirs {
                 now_ms,
             });
         }
+        let is_gone = |partition: &TopicPartition| !contents.checkpointed.contains_key(partition);
+        contents.is_stale = recovery_points.keys().chain(log_starts.keys()).any(is_gone);
         Ok(contents)
     }
 
@@ -305,5 +357,20 @@ impl LockedDirs {
     fn read_checkpoint(&self, dir: &Dir, name: &str) -> Result<checkpoint::Offsets, StorageError> {
         let path = dir.path_of(name);
         checkpoint::read_offsets(&*self.disk, &path).map_err(StorageError::from)
+    }
+}
+
+impl Loaded {
+    /// An error when the partition is there already, in another directory.
+    fn check_new(&self, topic_partition: &TopicPartition, dir: &Path) -> Result<(), ManagerError> {
+        let log = self.logs.get(topic_partition).map(|log| log.dir());
+        let damaged = self.damaged.get(topic_partition).map(|log| &*log.dir);
+        match log.or(damaged) {
+            Some(other) => Err(ManagerError::Duplicate {
+                topic_partition: topic_partition.clone(),
+                dirs: [other.to_owned(), dir.to_owned()],
+            }),
+            None => Ok(()),
+        }
     }
 }

@@ -9,24 +9,29 @@
 
 mod cleaning;
 mod close;
+mod damaged;
 mod dirs;
 mod error;
 mod load;
+mod opening;
 mod partitions;
 mod periodic;
+mod progress;
 mod retain;
 mod spread;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use arc_swap::ArcSwap;
 
+pub use damaged::{Checkpointed, DamagedLog};
 pub use dirs::{DirIdentity, LockedDirs};
 pub use error::ManagerError;
 pub use load::{FoundLog, Known};
 pub use partitions::{Begin, NewPartition};
+pub use progress::{LoadProgress, Loaded};
 pub use retain::RetentionReport;
 
 use crate::config::LogConfig;
@@ -66,6 +71,7 @@ pub struct LogManager {
     open_segments: Arc<OpenBudget>,
     previous_broker_epoch: Option<i64>,
     logs: RwLock<HashMap<TopicPartition, Arc<PartitionLog>>>,
+    damaged: RwLock<HashMap<TopicPartition, Arc<DamagedLog>>>,
     /// Held while a log is made or deleted, so that two calls for the same one take turns.
     changes: Mutex<Changes>,
     cleanings: Mutex<Cleanings>,
@@ -76,6 +82,8 @@ pub struct LogManager {
 struct Changes {
     /// Directories renamed `-delete`, to be removed.
     deletions: Vec<Deletion>,
+    /// Log directories whose checkpoints may still name deleted partitions.
+    stale: HashSet<PathBuf>,
     clock: ClockWatch,
     /// Retention passes that spared segments because the clock was not believed.
     spared_passes: u64,

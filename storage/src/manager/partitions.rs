@@ -108,10 +108,18 @@ impl LogManager {
             if let Some(log) = self.get(&new.topic_partition) {
                 return Ok(Place::Known(log));
             }
+            if let Some(log) = self.damaged_log(&new.topic_partition) {
+                return Err(ManagerError::Damaged(Box::new(log.damage.clone())));
+            }
             let Some((count, dir)) = counts.iter_mut().min_by_key(|(count, _)| *count) else {
                 return Err(self.all_offline());
             };
             let path = dir.path_of(&new.topic_partition.to_string());
+            if changes.stale.contains(dir.log_dir.path()) {
+                // It may say that the partition of that name which was deleted was longer.
+                self.checkpoint_dir(&dir.log_dir)?;
+                changes.stale.remove(dir.log_dir.path());
+            }
             let made = self.clear_place(changes, dir, new, now_ms).and_then(|()| {
                 self.disk.create_dir_all(&path).map_err(StorageError::io("create", &path))
             });
@@ -180,6 +188,7 @@ impl LogManager {
             Err(OpenLogError::Storage(error)) => {
                 dir.log_dir.watch(Err(error)).map_err(ManagerError::Storage)
             }
+            Err(OpenLogError::Damaged(damage)) => Err(ManagerError::Damaged(damage)),
             Err(OpenLogError::FileName(error)) => {
                 let dir = dir.path_of(&new.topic_partition.to_string());
                 Err(ManagerError::FileName { dir, error })
@@ -243,43 +252,53 @@ impl LogManager {
         now_ms: i64,
     ) -> Result<(), StorageError> {
         let mut changes = self.changes();
-        let mut deleted = Vec::new();
+        let mut deleted: Vec<(Arc<LogDir>, &TopicPartition)> = Vec::new();
         let renamed = for_each(gone, |(topic_partition, unique)| {
-            let Some(log) = self.get(topic_partition) else { return Ok(()) };
-            log.log_dir().check()?;
-            let renamed = self.rename_deleted(&mut changes, &log, *unique, now_ms);
-            let renamed = log.log_dir().watch(renamed);
-            deleted.push(log);
+            let log_dir = match (self.get(topic_partition), self.damaged_log(topic_partition)) {
+                (Some(log), _) => Arc::clone(log.log_dir()),
+                (None, Some(log)) => Arc::clone(&log.log_dir),
+                (None, None) => return Ok(()),
+            };
+            log_dir.check()?;
+            self.forget(topic_partition);
+            let renamed = self.put_away(&mut changes, &log_dir, topic_partition, *unique, now_ms);
+            let renamed = log_dir.watch(renamed);
+            deleted.push((log_dir, topic_partition));
             renamed
         });
-        let is_in = |log: &PartitionLog, dir: &Dir| Arc::ptr_eq(log.log_dir(), &dir.log_dir);
-        let has_any = |dir: &&Dir| deleted.iter().any(|log| is_in(log, dir));
+        let has_any =
+            |dir: &&Dir| deleted.iter().any(|(log_dir, _)| Arc::ptr_eq(log_dir, &dir.log_dir));
         let dirs: Vec<_> = self.dirs.iter().filter(has_any).collect();
         let synced = for_each(&dirs, |dir| {
             let root = dir.log_dir.path();
+            changes.stale.insert(root.to_owned());
             dir.log_dir.watch(self.disk.sync_dir(root).map_err(StorageError::sync(root)))
         });
         drop(changes);
         let told = for_each(dirs, |dir| {
             dir.log_dir.check()?;
-            let logs = deleted.iter().filter(|log| is_in(log, dir));
-            let forgotten =
-                self.forget_cleaned(&dir.log_dir, logs.map(|log| log.topic_partition()));
-            self.checkpoint_dir(&dir.log_dir).and(forgotten)
+            let is_in = |(log_dir, _): &&(Arc<LogDir>, _)| Arc::ptr_eq(log_dir, &dir.log_dir);
+            let logs = deleted.iter().filter(is_in).map(|(_, topic_partition)| *topic_partition);
+            let forgotten = self.forget_cleaned(&dir.log_dir, logs);
+            let checkpointed = self.checkpoint_dir(&dir.log_dir);
+            let root = dir.log_dir.path();
+            match checkpointed {
+                Ok(()) => self.changes().stale.remove(root),
+                Err(_) => self.changes().stale.insert(root.to_owned()),
+            };
+            checkpointed.and(forgotten)
         });
         renamed.and(synced).and(told)
     }
 
-    fn rename_deleted(
-        &self,
-        changes: &mut Changes,
-        log: &Arc<PartitionLog>,
-        unique: u128,
-        now_ms: i64,
-    ) -> Result<(), StorageError> {
-        log.abandon();
-        self.logs.write().unwrap_or_else(PoisonError::into_inner).remove(log.topic_partition());
-        self.put_away(changes, log.log_dir(), log.topic_partition(), unique, now_ms)
+    /// Takes a log, good or damaged, out of the tables, so that nobody uses it any more.
+    fn forget(&self, topic_partition: &TopicPartition) {
+        if let Some(log) = self.get(topic_partition) {
+            log.abandon();
+            let mut logs = self.logs.write().unwrap_or_else(PoisonError::into_inner);
+            logs.remove(topic_partition);
+        }
+        self.forget_damaged(topic_partition);
     }
 
     /// Renames a partition's directory to one that is to be removed.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::damaged::Checkpointed;
 use super::{LogManager, for_each};
 use crate::checkpoint::{
     self, LOG_START_OFFSET_CHECKPOINT, Offsets, RECOVERY_POINT_CHECKPOINT,
@@ -34,7 +35,9 @@ impl LogManager {
         &self,
         log_dir: &Arc<LogDir>,
     ) -> Result<(), StorageError> {
-        self.write_checkpoint(log_dir, RECOVERY_POINT_CHECKPOINT, |log| Some(log.recovery_point()))
+        let kept = |kept: Checkpointed| kept.recovery_point;
+        let current = |log: &PartitionLog| Some(log.recovery_point());
+        self.write_checkpoint(log_dir, RECOVERY_POINT_CHECKPOINT, kept, current)
     }
 
     /// `log.flush.start.offset.checkpoint.interval.ms`: writes log start offsets, of logs that
@@ -50,7 +53,8 @@ impl LogManager {
         &self,
         log_dir: &Arc<LogDir>,
     ) -> Result<(), StorageError> {
-        self.write_checkpoint(log_dir, LOG_START_OFFSET_CHECKPOINT, |log| {
+        let kept = |kept: Checkpointed| kept.log_start_offset;
+        self.write_checkpoint(log_dir, LOG_START_OFFSET_CHECKPOINT, kept, |log| {
             let log_start_offset = log.offsets().log_start_offset;
             (log_start_offset > log.first_segment_base_offset()).then_some(log_start_offset)
         })
@@ -62,7 +66,8 @@ impl LogManager {
     /// The first failure.
     pub fn checkpoint_high_watermarks(&self) -> Result<(), StorageError> {
         self.for_each_online(|log_dir| {
-            self.write_checkpoint(log_dir, REPLICATION_OFFSET_CHECKPOINT, |log| {
+            let kept = |kept: Checkpointed| kept.high_watermark;
+            self.write_checkpoint(log_dir, REPLICATION_OFFSET_CHECKPOINT, kept, |log| {
                 Some(log.offsets().high_watermark)
             })
         })
@@ -86,10 +91,12 @@ impl LogManager {
         for_each(self.log_dirs().filter(|log_dir| log_dir.is_online()), work)
     }
 
+    /// Writes what `offset` says of each log, and what was there of those that are damaged.
     fn write_checkpoint(
         &self,
         log_dir: &Arc<LogDir>,
         name: &str,
+        kept: impl Fn(Checkpointed) -> Option<i64>,
         offset: impl Fn(&PartitionLog) -> Option<i64>,
     ) -> Result<(), StorageError> {
         let path = log_dir.path().join(name);
@@ -99,6 +106,11 @@ impl LogManager {
         for log in self.logs_in(log_dir) {
             if let Some(offset) = offset(&log) {
                 offsets.insert(log.topic_partition().clone(), offset);
+            }
+        }
+        for log in self.damaged_in(log_dir) {
+            if let Some(offset) = kept(log.checkpointed) {
+                offsets.insert(log.topic_partition.clone(), offset);
             }
         }
         let written = checkpoint::write_offsets(&*self.disk, &path, &offsets);

@@ -69,7 +69,7 @@ impl Segment {
 
     /// Blocks for index entries are had before the batches are written: a full disk then fails the
     /// append before it began. One time index entry more is kept for the segment's end.
-    pub(super) fn reserve_index_entries(
+    fn reserve_index_entries(
         &self,
         writer: &SegmentWriter,
         index_interval_bytes: u32,
@@ -92,7 +92,7 @@ impl Segment {
         reserved.map_err(StorageError::io_at("allocate", || self.time_index.path()))
     }
 
-    pub(super) fn note_appended(
+    fn note_appended(
         &self,
         writer: &mut SegmentWriter,
         index_interval_bytes: u32,
@@ -120,6 +120,14 @@ impl Segment {
         }
         self.set_max_timestamp(Some(max));
         Ok(())
+    }
+
+    /// Has blocks for an entry in both indexes, and for the time index's last one.
+    pub(super) fn reserve_entry(&self) -> Result<(), StorageError> {
+        let reserved = self.offset_index.reserve(1);
+        reserved.map_err(StorageError::io_at("allocate", || self.offset_index.path()))?;
+        let reserved = self.time_index.reserve(2);
+        reserved.map_err(StorageError::io_at("allocate", || self.time_index.path()))
     }
 
     /// Adds an entry to both indexes. One append of many batches may fill an index; it then goes

@@ -7,6 +7,7 @@
 
 mod append;
 mod budget;
+mod check;
 mod cleaned;
 mod place;
 mod read;
@@ -25,7 +26,7 @@ pub use budget::OpenBudget;
 pub(crate) use cleaned::{CLEANED, CleanedSegment, NewCleaned, SWAP};
 pub(crate) use place::Place;
 pub(crate) use read::{FirstBatch, SegmentRead};
-pub(crate) use recover::Recovered;
+pub(crate) use recover::{RecoverSegment, Recovered, Sound};
 pub(crate) use scan::{BatchAt, BatchScanner};
 
 use crate::config::LogConfig;

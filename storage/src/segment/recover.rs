@@ -1,152 +1,165 @@
 //! Making a segment good again after an unclean stop.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ottla_protocol::record::batch::CRC_COVERS_FROM;
-
-use super::{BatchAt, BatchFacts, BatchScanner, Segment, SegmentWriter};
+use super::check::{BatchChecker, Checked};
+use super::{BatchAt, Segment};
 use crate::disk::{DiskFile, Open};
 use crate::error::StorageError;
-
-/// Read at a time when a batch's sum is checked.
-const BUFFER_BYTES: usize = 64 << 10;
+use crate::index::TimestampOffset;
 
 /// What a recovery found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Recovered {
     /// Bytes cut off the end.
     pub(crate) truncated_bytes: u64,
     /// The offset behind the last good batch; the base offset without one.
     pub(crate) next_offset: i64,
+    /// What stood behind the last good batch, if anything.
+    pub(crate) problem: Option<String>,
+    /// The offset behind the last batch, as headers tell, of what was cut off.
+    pub(crate) lost_to: Option<i64>,
+}
+
+/// How far a segment is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sound {
+    /// Where the last good batch that was looked at ends.
+    pub(crate) position: u64,
+    /// The offset behind it; the base offset without one.
+    pub(crate) next_offset: i64,
+    /// What is wrong there, if the check did not get as far as it was to.
+    pub(crate) problem: Option<String>,
+    /// The first good batch behind what is wrong: its base offset, and where it starts.
+    pub(crate) next_good: Option<(i64, u64)>,
 }
 
 /// A good batch met by a recovery.
 pub(crate) struct RecoveredBatch<'a> {
     pub(crate) batch: &'a BatchAt,
-    /// The whole batch, unless it is longer than 64 KiB.
-    pub(crate) bytes: Option<&'a [u8]>,
+    /// All of a control batch.
+    pub(crate) control: Option<&'a [u8]>,
+}
+
+/// How to recover a segment.
+pub(crate) struct RecoverSegment<'a> {
+    /// `segment.index.bytes`.
+    pub(crate) index_bytes: u32,
+    /// `index.interval.bytes`.
+    pub(crate) index_interval_bytes: u32,
+    /// Batches that end at this byte or before were summed already.
+    pub(crate) summed_to: u64,
+    /// Told how many bytes more were checked.
+    pub(crate) on_bytes: &'a dyn Fn(u64),
 }
 
 impl Segment {
+    /// Checks batches up to the one that holds `offset`, and changes nothing.
+    pub(crate) fn check_up_to(
+        &self,
+        offset: i64,
+        on_bytes: &dyn Fn(u64),
+    ) -> Result<Sound, StorageError> {
+        let path = self.path();
+        let file = self.disk.open(&path, Open::Read).map_err(StorageError::io("open", &path))?;
+        file.advise_sequential();
+        let mut checker = BatchChecker::new(&*file, &path, self.base_offset(), self.size());
+        let mut problem = None;
+        while checker.next_offset() < offset {
+            match checker.next()? {
+                Checked::Good { .. } => on_bytes(checker.take_bytes_read()),
+                Checked::End => break,
+                Checked::Bad(why) => {
+                    problem = Some(why);
+                    break;
+                }
+            }
+        }
+        let (position, next_offset) = (checker.position(), checker.next_offset());
+        let next_good = match problem {
+            Some(_) => checker.find_good()?.map(|batch| (batch.base_offset, batch.position)),
+            None => None,
+        };
+        Ok(Sound { position, next_offset, problem, next_good })
+    }
+
     /// Checks every batch, cuts the file before the first bad one, and builds both indexes anew.
     /// Good batches are shown to `on_batch` in order. The segment is sealed afterwards.
-    ///
-    /// Beyond Kafka's checks, a batch whose offsets do not lie behind those before it is bad.
     pub(crate) fn recover(
         self: &Arc<Self>,
-        index_bytes: u32,
-        index_interval_bytes: u32,
+        how: &RecoverSegment<'_>,
         on_batch: &mut dyn FnMut(RecoveredBatch<'_>) -> Result<(), StorageError>,
     ) -> Result<Recovered, StorageError> {
         let path = self.path();
         let opened = self.disk.open(&path, Open::ReadWrite);
         let file = opened.map_err(StorageError::io("open", &path))?;
         let length = file.len().map_err(StorageError::io("stat", &path))?;
-        self.make_indexes_active(index_bytes, true)?;
-        self.set_max_timestamp(Some(self.no_timestamp()));
+        file.advise_sequential();
+        self.make_indexes_active(how.index_bytes, true)?;
         self.size.store(0, Ordering::Release);
 
-        let mut writer = SegmentWriter::default();
-        let mut buffer = vec![0; BUFFER_BYTES];
-        let mut next_offset = self.base_offset();
-        let mut scanner = BatchScanner::new(&*file, &path, 0, length);
-        loop {
-            let batch = match scanner.next() {
-                Ok(Some(batch)) => batch,
-                Ok(None) => break,
-                Err(error @ StorageError::Corrupt { .. }) => {
-                    log::warn!("recovery stops: {error}");
-                    break;
-                }
-                Err(error) => return Err(error),
+        let mut max = self.no_timestamp();
+        let mut since_entry = 0;
+        let mut checker = BatchChecker::new(&*file, &path, self.base_offset(), length);
+        checker.trust(how.summed_to);
+        let problem = loop {
+            let (batch, control) = match checker.next()? {
+                Checked::Good { batch, control } => (batch, control),
+                Checked::End => break None,
+                Checked::Bad(problem) => break Some(problem),
             };
-            if let Some(problem) = self.problem(&*file, &path, &batch, next_offset, &mut buffer)? {
-                log::warn!(
-                    "{}: recovery stops at byte {}: {problem}",
-                    path.display(),
-                    batch.position
-                );
-                break;
+            on_batch(RecoveredBatch { batch: &batch, control })?;
+            if batch.max_timestamp_ms > max.timestamp_ms {
+                let (timestamp_ms, offset) = (batch.max_timestamp_ms, batch.last_offset);
+                max = TimestampOffset { timestamp_ms, offset };
             }
-            let whole = (batch.size as usize) <= buffer.len();
-            let bytes = whole.then(|| &buffer[..batch.size as usize]);
-            on_batch(RecoveredBatch { batch: &batch, bytes })?;
-            next_offset = batch.last_offset + 1;
-            let facts = [BatchFacts {
-                size: batch.size,
-                last_offset: batch.last_offset,
-                max_timestamp_ms: batch.max_timestamp_ms,
-            }];
-            let total = u64::from(batch.size);
-            self.reserve_index_entries(&writer, index_interval_bytes, &facts, total)?;
-            self.note_appended(&mut writer, index_interval_bytes, &facts)?;
-            self.size.store(batch.end(), Ordering::Release);
-        }
-        let truncated_bytes = length - self.size();
-        if truncated_bytes > 0 {
-            let cut = file.set_len(self.size());
-            cut.map_err(StorageError::io("truncate", &path))?;
+            if since_entry > u64::from(how.index_interval_bytes) {
+                self.reserve_entry()?;
+                self.add_index_entries(batch.last_offset, batch.position, max)?;
+                since_entry = 0;
+            }
+            since_entry += u64::from(batch.size);
+            let bytes = checker.take_bytes_read();
+            if batch.position >= how.summed_to {
+                (how.on_bytes)(bytes);
+            }
+        };
+        let (size, next_offset) = (checker.position(), checker.next_offset());
+        let lost_to = if problem.is_some() { headers_end(&*file, size, length) } else { None };
+        self.set_max_timestamp(Some(max));
+        self.size.store(size, Ordering::Release);
+        if size < length {
+            file.set_len(size).map_err(StorageError::io("truncate", &path))?;
         }
         drop(file);
         self.finish()?;
         self.sealed.store(true, Ordering::Release);
         self.budget.admit(self);
-        Ok(Recovered { truncated_bytes, next_offset })
-    }
-
-    /// What is wrong with a batch, if anything. A batch that fits is left whole in `buffer`.
-    fn problem(
-        &self,
-        file: &dyn DiskFile,
-        path: &Path,
-        batch: &BatchAt,
-        next_offset: i64,
-        buffer: &mut [u8],
-    ) -> Result<Option<String>, StorageError> {
-        let (crc_covers_from, stored) = match batch.magic {
-            0 | 1 => (16, u32::from_be_bytes(batch.header[12..16].try_into().expect("4 bytes"))),
-            2 => (CRC_COVERS_FROM as u64, batch.view().crc()),
-            magic => return Ok(Some(format!("magic {magic}, at most 2 expected"))),
-        };
-        if batch.last_offset < batch.base_offset || batch.last_offset < next_offset {
-            return Ok(Some(format!(
-                "last offset {}, {next_offset} or more expected",
-                batch.last_offset
-            )));
-        }
-        if batch.last_offset - self.base_offset() > i64::from(i32::MAX) {
-            return Ok(Some(format!("offset {} out of the segment's reach", batch.last_offset)));
-        }
-        let computed = checksum(file, batch, crc_covers_from, buffer);
-        let computed = computed.map_err(StorageError::io("read", path))?;
-        Ok((computed != stored)
-            .then(|| format!("crc is {stored:#010x}, expected {computed:#010x}")))
+        Ok(Recovered { truncated_bytes: length - size, next_offset, problem, lost_to })
     }
 }
 
-/// The CRC-32C, of old messages the CRC-32, of a batch from byte `covers_from` of it.
-fn checksum(
-    file: &dyn DiskFile,
-    batch: &BatchAt,
-    covers_from: u64,
-    buffer: &mut [u8],
-) -> std::io::Result<u32> {
-    let mut legacy = crc32fast::Hasher::new();
-    let mut modern = 0;
-    let mut position = batch.position;
-    let mut skip = covers_from as usize;
-    while position < batch.end() {
-        let n = buffer.len().min((batch.end() - position) as usize);
-        file.read_exact_at(&mut buffer[..n], position)?;
-        if batch.magic < 2 {
-            legacy.update(&buffer[skip..n]);
-        } else {
-            modern = crc32c::crc32c_append(modern, &buffer[skip..n]);
+/// The offset behind the last batch from `position` to `end`, by headers alone, which a batch has
+/// that was cut short or whose records are damaged.
+fn headers_end(file: &dyn DiskFile, position: u64, end: u64) -> Option<i64> {
+    use ottla_protocol::record::batch::{BATCH_HEADER_BYTES, BatchHeader, LOG_OVERHEAD_BYTES};
+    let mut position = position;
+    let mut last = None;
+    while position + BATCH_HEADER_BYTES as u64 <= end {
+        let mut header = [0; BATCH_HEADER_BYTES];
+        file.read_exact_at(&mut header, position).ok()?;
+        let view = BatchHeader::new(&header)?;
+        let fits = view.magic() == 2
+            && view.batch_length() as usize >= BATCH_HEADER_BYTES - LOG_OVERHEAD_BYTES
+            && view.base_offset() >= 0
+            && view.last_offset_delta() >= 0
+            && last.is_none_or(|last| view.base_offset() >= last);
+        if !fits {
+            break;
         }
-        skip = 0;
-        position += n as u64;
+        last = Some(view.last_offset().saturating_add(1));
+        position += view.batch_length() as u64 + LOG_OVERHEAD_BYTES as u64;
     }
-    Ok(if batch.magic < 2 { legacy.finalize() } else { modern })
+    last
 }

@@ -10,7 +10,7 @@ use crate::disk::DiskFile;
 use crate::error::StorageError;
 
 /// Bytes through the magic: what every format has at the same place.
-const HEADER_UP_TO_MAGIC_BYTES: u64 = 17;
+pub(super) const HEADER_UP_TO_MAGIC_BYTES: u64 = 17;
 /// The smallest batch length: that of a magic 0 message without key and value.
 const BATCH_LENGTH_MIN: i32 = 14;
 /// Read at a time. Small batches come many to a chunk, and one index interval takes one read.
@@ -89,38 +89,14 @@ impl<'a> BatchScanner<'a> {
         let mut header = [0; BATCH_HEADER_BYTES];
         let wanted = left.min(BATCH_HEADER_BYTES as u64) as usize;
         self.read(&mut header[..wanted])?;
-        let view = BatchHeader::new(&header).expect("the array has a header's length");
-        let length = view.batch_length();
-        if length < BATCH_LENGTH_MIN {
-            return Err(self.corrupt(format!("batch length {length}, at least 14 expected")));
-        }
-        let size = length as u64 + LOG_OVERHEAD_BYTES as u64;
-        if size > left {
-            return Ok(None);
-        }
-        let size = u32::try_from(size)
-            .map_err(|_| self.corrupt(format!("batch of {size} bytes, at most 2 GiB expected")))?;
-        let batch = match view.magic() {
-            2.. if (size as usize) < BATCH_HEADER_BYTES => {
-                return Err(self.corrupt(format!("batch of {size} bytes, at least 61 expected")));
+        match parse(header, self.position, left) {
+            Ok(Some(batch)) => {
+                self.position = batch.end();
+                Ok(Some(batch))
             }
-            2.. => BatchAt {
-                position: self.position,
-                size,
-                base_offset: view.base_offset(),
-                last_offset: view.last_offset(),
-                max_timestamp_ms: view.max_timestamp(),
-                leader_epoch: view.partition_leader_epoch(),
-                magic: view.magic(),
-                header,
-            },
-            magic => {
-                header[(size as usize).min(BATCH_HEADER_BYTES)..].fill(0);
-                legacy(header, self.position, size, magic)
-            }
-        };
-        self.position += u64::from(size);
-        Ok(Some(batch))
+            Ok(None) => Ok(None),
+            Err(problem) => Err(self.corrupt(problem)),
+        }
     }
 
     /// Skips to the first batch that ends at `offset` or behind it.
@@ -154,6 +130,46 @@ impl<'a> BatchScanner<'a> {
     fn corrupt(&self, problem: String) -> StorageError {
         StorageError::Corrupt { path: self.path.to_path(), position: self.position, problem }
     }
+}
+
+/// The batch whose header, as far as the file has it, stands at `position`, with `left` bytes from
+/// there to the end. `None` when it reaches beyond the end; else what is wrong with it.
+pub(super) fn parse(
+    mut header: [u8; BATCH_HEADER_BYTES],
+    position: u64,
+    left: u64,
+) -> Result<Option<BatchAt>, String> {
+    let view = BatchHeader::new(&header).expect("the array has a header's length");
+    let length = view.batch_length();
+    if length < BATCH_LENGTH_MIN {
+        return Err(format!("batch length {length}, at least 14 expected"));
+    }
+    let size = length as u64 + LOG_OVERHEAD_BYTES as u64;
+    if size > left {
+        return Ok(None);
+    }
+    let Ok(size) = u32::try_from(size) else {
+        return Err(format!("batch of {size} bytes, at most 2 GiB expected"));
+    };
+    Ok(Some(match view.magic() {
+        2.. if (size as usize) < BATCH_HEADER_BYTES => {
+            return Err(format!("batch of {size} bytes, at least 61 expected"));
+        }
+        2.. => BatchAt {
+            position,
+            size,
+            base_offset: view.base_offset(),
+            last_offset: view.last_offset(),
+            max_timestamp_ms: view.max_timestamp(),
+            leader_epoch: view.partition_leader_epoch(),
+            magic: view.magic(),
+            header,
+        },
+        magic => {
+            header[(size as usize).min(BATCH_HEADER_BYTES)..].fill(0);
+            legacy(header, position, size, magic)
+        }
+    }))
 }
 
 /// A magic 0 or 1 message or wrapper: its offset is its last record's, and magic 1 has a timestamp

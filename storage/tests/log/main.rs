@@ -5,6 +5,7 @@
 mod append;
 mod compaction;
 mod crash;
+mod damage;
 mod faults;
 mod fetch;
 mod golden;

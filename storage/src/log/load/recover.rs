@@ -1,0 +1,159 @@
+//! Recovering the segments of a plan, and telling what was lost.
+
+use std::sync::Arc;
+
+use super::plan::Plan;
+use super::{Loader, RebuildTo};
+use crate::error::StorageError;
+use crate::file_name::FileKind;
+use crate::leader_epoch::{EpochEntry, LeaderEpochCache};
+use crate::log::damage::Recovery;
+use crate::producer_state::snapshots::{LogRange, Shutdown};
+use crate::segment::{BatchAt, BatchScanner, RecoverSegment, Recovered, Segment};
+use crate::txn_index;
+
+impl Loader<'_> {
+    /// Recovers the segments of the plan, in their order.
+    pub(super) fn recover_all(
+        &mut self,
+        plan: &Plan,
+        recovery: &Recovery<'_>,
+    ) -> Result<(), StorageError> {
+        let recovery_base = self.recovery_base();
+        let mut n = 0;
+        while let Some(segment) = self.segments.get(n) {
+            let base_offset = segment.base_offset();
+            if let Some(&summed_to) = plan.get(&base_offset) {
+                let recovered = self.recover(n, summed_to, recovery)?;
+                if self.is_broken_off(n, &recovered, base_offset >= recovery_base) {
+                    self.drop_behind(n, &recovered)?;
+                } else if recovered.truncated_bytes > 0 {
+                    self.tell_cut(n, &recovered, &[]);
+                }
+            }
+            n += 1;
+        }
+        Ok(())
+    }
+
+    /// The leader epochs as the batches tell them, for a log whose list of them is damaged.
+    pub(super) fn read_epochs_of_batches(&mut self) -> Result<(), StorageError> {
+        for segment in &self.segments {
+            let (file, path) = (segment.file()?, segment.path());
+            let mut scanner = BatchScanner::new(&*file, &path, 0, segment.size());
+            // Damage ends the segment here; the plan has decided about it.
+            while let Ok(Some(batch)) = scanner.next() {
+                note_epoch(&mut self.epochs, &batch);
+            }
+            segment.release();
+        }
+        Ok(())
+    }
+
+    /// Checks segment number `n` and rebuilds its indexes, with what else its batches tell.
+    fn recover(
+        &mut self,
+        n: usize,
+        summed_to: u64,
+        recovery: &Recovery<'_>,
+    ) -> Result<Recovered, StorageError> {
+        let segment = Arc::clone(&self.segments[n]);
+        log::debug!("{}: recovering", segment.path().display());
+        let base_offset = segment.base_offset();
+        let log_start_offset = self.log_start_offset.min(base_offset);
+        let mut producers = match self.recovered_up_to(base_offset) {
+            Some(producers) => producers,
+            None => {
+                let mut producers = self.producers();
+                producers.rebuild(
+                    &self.segments[..n],
+                    RebuildTo {
+                        range: LogRange { log_start_offset, end_offset: base_offset },
+                        after: Shutdown::Unclean,
+                        now_ms: self.open.now_ms,
+                    },
+                    &mut |_, _| Ok(()),
+                )?;
+                producers
+            }
+        };
+        let (epochs, disk) = (&mut self.epochs, &*self.disk);
+        txn_index::reset(disk, &segment.path_of(FileKind::TxnIndex))?;
+        let how = RecoverSegment {
+            index_bytes: self.open.config.segment_index_bytes,
+            index_interval_bytes: self.open.config.index_interval_bytes,
+            summed_to,
+            on_bytes: recovery.on_bytes,
+        };
+        let recovered = segment.recover(&how, &mut |found| {
+            if found.batch.magic < 2 {
+                producers.state.set_map_end_offset(found.batch.last_offset + 1);
+                return Ok(());
+            }
+            note_epoch(epochs, found.batch);
+            let control = found.control.unwrap_or_default();
+            producers.replay_batch(&segment, found.batch.view(), control, &mut |segment, txn| {
+                crate::log::txn::add(disk, segment, &[txn])
+            })
+        })?;
+        producers.take_snapshot_on_the_way()?;
+        self.snapshots = producers.snapshots.clone();
+        self.recovered_producers = Some(producers);
+        Ok(recovered)
+    }
+
+    /// Whether segments behind number `n` do not join on to it. Kafka asks only whether it was cut.
+    /// But a power loss may also take a whole number of batches off the end of a segment, or the
+    /// name of a segment, and leave a later one: unless compaction could have made the gap, the
+    /// later ones are then not what followed the record that is now last. Below the log start,
+    /// where an unfinished removal leaves gaps, nothing is anybody's loss; below the recovery
+    /// point, where all was durable, no loss of power made it.
+    fn is_broken_off(&self, n: usize, recovered: &Recovered, checked: bool) -> bool {
+        let Some(next) = self.segments.get(n + 1) else { return false };
+        if next.base_offset() <= self.open.log_start_offset {
+            return false;
+        }
+        let gap = recovered.next_offset < next.base_offset()
+            && next.base_offset() > self.open.recovery_point;
+        recovered.truncated_bytes > 0 || checked && gap && !self.open.config.cleanup_compact
+    }
+
+    /// Segment `n` was cut: what follows it no longer joins on.
+    fn drop_behind(&mut self, n: usize, recovered: &Recovered) -> Result<(), StorageError> {
+        let dropped = self.segments.split_off(n + 1);
+        self.tell_cut(n, recovered, &dropped);
+        self.remove(&dropped)
+    }
+
+    /// Says exactly what is gone.
+    fn tell_cut(&self, n: usize, recovered: &Recovered, dropped: &[Arc<Segment>]) {
+        let Recovered { truncated_bytes, next_offset, ref problem, lost_to } = *recovered;
+        let lost_to = match dropped.last() {
+            Some(last) => last.read_end().ok().map(|(end_offset, _)| end_offset),
+            None => lost_to,
+        };
+        let bytes = dropped.iter().map(|segment| segment.size()).sum::<u64>() + truncated_bytes;
+        let offsets = match lost_to.map(|end| end - 1) {
+            Some(last) if last > next_offset => format!("offsets {next_offset} to {last}"),
+            Some(_) => format!("offset {next_offset}"),
+            None => format!("no whole batch, from offset {next_offset} on"),
+        };
+        let path = self.segments[n].path();
+        let at = self.segments[n].size();
+        let why = problem.as_deref().unwrap_or("the next segment does not join on");
+        log::warn!(
+            "{}: cut off at byte {at}: {why}; {offsets}, {bytes} bytes in {} files, had not been \
+             flushed, and are lost",
+            path.display(),
+            dropped.len() + usize::from(truncated_bytes > 0),
+        );
+    }
+}
+
+fn note_epoch(epochs: &mut LeaderEpochCache, batch: &BatchAt) {
+    let (epoch, start_offset) = (batch.leader_epoch, batch.base_offset);
+    if epoch >= 0 && epochs.latest().is_none_or(|latest| latest.epoch < epoch) {
+        // Neither is negative, which is all that could be wrong.
+        let _changed = epochs.assign(EpochEntry { epoch, start_offset });
+    }
+}
