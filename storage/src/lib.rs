@@ -76,8 +76,10 @@ pub mod manager;
 pub mod cleaner;
 pub mod log;
 pub mod log_dir;
+pub mod repair;
 pub mod retention;
 pub mod validate;
+pub mod verify;
 
 mod index;
 mod segment;

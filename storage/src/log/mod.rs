@@ -54,6 +54,7 @@ use crate::segment::SegmentWriter;
 use flush::GroupCommit;
 use offsets::Marks;
 use producers::Producers;
+pub(crate) use producers::producer_batch;
 use segments::Segments;
 pub(crate) use structure::Cleaning;
 use structure::Structure;

@@ -239,7 +239,7 @@ impl Producers {
 
 /// What producer state needs to know of a batch, if it has a producer. A control batch must be
 /// had whole.
-pub(super) fn producer_batch<'a>(
+pub(crate) fn producer_batch<'a>(
     header: BatchHeader<'_>,
     whole: impl FnOnce() -> Option<Batch<'a>>,
 ) -> Option<ProducerBatch> {
