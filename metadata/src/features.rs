@@ -1,6 +1,8 @@
 //! The features of a cluster: their names, the levels that this build knows, and what the level of
 //! metadata.version says about record versions.
 
+use std::fmt;
+
 /// The feature that governs the metadata log itself; its level names a Kafka release.
 pub const METADATA_VERSION: &str = "metadata.version";
 /// The feature of tracking eligible leader replicas (KIP-966).
@@ -44,6 +46,47 @@ pub const FEATURES: [Feature; 7] = [
     feature(TRANSACTION_VERSION, 0, 2, 2),
     feature(KRAFT_VERSION, 0, 1, 0),
 ];
+
+/// A finalized level that this build cannot work with: the log may then hold what it would not
+/// understand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownLevel {
+    /// The feature.
+    pub name: String,
+    /// Its level.
+    pub level: i16,
+    /// The declaration; `None` when the feature itself is unknown.
+    pub known: Option<Feature>,
+}
+
+/// Says what is known instead.
+impl fmt::Display for UnknownLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let UnknownLevel { name, level, known } = self;
+        match known {
+            None => write!(f, "feature {name}, of level {level}, is not known"),
+            Some(Feature { min, max, .. }) => {
+                write!(f, "feature {name} is at level {level}, known are {min} to {max}")
+            }
+        }
+    }
+}
+
+/// Checks one level. Level 0 of any feature is that of its absence.
+fn unknown_level(name: &str, level: i16) -> Option<UnknownLevel> {
+    let known = FEATURES.into_iter().find(|feature| feature.name == name);
+    let is_known = known.is_some_and(|known| (known.min..=known.max).contains(&level));
+    (level != 0 && !is_known).then(|| UnknownLevel { name: name.to_owned(), level, known })
+}
+
+/// The levels of an image, and that of the quorum, that this build cannot work with.
+pub fn unknown_levels(image: &crate::image::Image, kraft_version: i16) -> Vec<UnknownLevel> {
+    let levels = image.features().iter().map(|(name, level)| (&**name, *level));
+    levels
+        .chain([(KRAFT_VERSION, kraft_version)])
+        .filter_map(|(name, level)| unknown_level(name, level))
+        .collect()
+}
 
 /// The level of metadata.version for 4.3-IV0.
 pub const METADATA_VERSION_4_3: i16 = 30;
@@ -135,5 +178,46 @@ impl RecordVersions {
     /// Those of the levels that an image has.
     pub fn of(image: &crate::image::Image) -> Self {
         RecordVersions::new(image.metadata_version(), image.is_elr_enabled())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Image;
+    use ottla_protocol::metadata::cluster::FeatureLevelRecord;
+
+    fn found(levels: &[(&str, i16)], kraft_version: i16) -> Vec<String> {
+        let mut image = Image::empty();
+        for ((name, feature_level), offset) in levels.iter().zip(0..) {
+            let record = FeatureLevelRecord { name, feature_level: *feature_level };
+            image.apply(&record.into(), offset).unwrap();
+        }
+        unknown_levels(&image, kraft_version).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn levels_of_kafka_4_3_and_before_are_known() {
+        for feature in FEATURES.iter().filter(|feature| feature.name != KRAFT_VERSION) {
+            for level in feature.min.max(1)..=feature.max {
+                assert!(found(&[(feature.name, level)], 0).is_empty(), "{feature:?}");
+            }
+        }
+        assert!(found(&[], 1).is_empty());
+    }
+
+    #[test]
+    fn levels_beyond_them_are_told_by_name() {
+        for (levels, kraft_version, expected) in [
+            (&[("metadata.version", 31)][..], 0, "feature metadata.version is at level 31, known"),
+            (&[("metadata.version", 6)], 0, "feature metadata.version is at level 6, known are 7"),
+            (&[("group.version", 2)], 0, "feature group.version is at level 2, known are 0 to 1"),
+            (&[("transaction.version", 3)], 0, "feature transaction.version is at level 3"),
+            (&[("tea.version", 1)], 0, "feature tea.version, of level 1, is not known"),
+            (&[], 2, "feature kraft.version is at level 2, known are 0 to 1"),
+        ] {
+            let found = found(levels, kraft_version);
+            assert!(found.len() == 1 && found[0].starts_with(expected), "{found:?}");
+        }
     }
 }

@@ -41,6 +41,7 @@ pub mod controller;
 pub mod features;
 pub mod image;
 pub mod log_codec;
+pub mod quorum;
 pub mod quorum_state;
 pub mod replay;
 pub mod snapshot;

@@ -120,6 +120,15 @@ impl Replay {
     /// # Errors
     /// When it cannot follow the records before it; nothing has changed then.
     pub fn apply(&mut self, record: &MetadataRecord<'_>, offset: i64) -> Result<(), ReplayError> {
+        self.apply_read(record, None, offset)
+    }
+
+    fn apply_read(
+        &mut self,
+        record: &MetadataRecord<'_>,
+        value: Option<&[u8]>,
+        offset: i64,
+    ) -> Result<(), ReplayError> {
         match record {
             MetadataRecord::BeginTransaction(_) => {
                 if let Some(open) = &self.open {
@@ -145,7 +154,7 @@ impl Replay {
                 }
                 Ok(())
             }
-            _ => self.latest.apply(record, offset),
+            _ => self.latest.apply_read(record, value, offset),
         }
     }
 
@@ -163,7 +172,8 @@ impl Replay {
     pub fn apply_value(&mut self, value: &[u8], offset: i64) -> Result<(), LogError> {
         let read = MetadataRecord::read(value);
         let (record, _) = read.map_err(|error| LogError::Frame { offset, error })?;
-        self.apply(&record, offset).map_err(|error| LogError::Record { offset, error })
+        let applied = self.apply_read(&record, Some(value), offset);
+        applied.map_err(|error| LogError::Record { offset, error })
     }
 
     /// Applies all whole batches in `bytes`, which begin at a batch of the log, and tells how many

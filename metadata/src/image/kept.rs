@@ -2,11 +2,13 @@
 //!
 //! Ottla does not yet authorize or issue tokens, but a directory taken over from Kafka may hold
 //! records for both, and must hold them still when it is handed back. Each is kept as
-//! the bytes of its value under the key that a later record replaces or removes it by.
+//! the bytes of its value under the key that a later record replaces or removes it by: the very
+//! bytes that were read, with tagged fields that are not known here.
 
 use super::{ReplayError, SharedMap};
 use ottla_protocol::metadata::MetadataRecord;
 use ottla_protocol::uuid::Uuid;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// By what a kept record is replaced or removed.
@@ -50,7 +52,25 @@ impl Kept {
         self.unknown_count
     }
 
-    pub(super) fn replay(&mut self, record: &MetadataRecord<'_>) -> Result<(), ReplayError> {
+    /// The kinds, by number, of the kept records whose kind is not known.
+    pub fn unknown_kinds(&self) -> BTreeSet<i16> {
+        let unknown = self.iter().filter(|(key, _)| matches!(key, KeptKey::Unknown(_)));
+        let kinds = unknown.filter_map(|(_, value)| MetadataRecord::read(value).ok());
+        kinds.map(|(record, _)| record.api_key()).collect()
+    }
+
+    /// How many kept records have such a key.
+    pub fn count(&self, wanted: impl Fn(&KeptKey) -> bool) -> usize {
+        self.iter().filter(|(key, _)| wanted(key)).count()
+    }
+
+    /// Applies a record of a kind that is kept. `value` is the record as it was read; without it,
+    /// it is written anew.
+    pub(super) fn replay(
+        &mut self,
+        record: &MetadataRecord<'_>,
+        value: Option<&[u8]>,
+    ) -> Result<(), ReplayError> {
         let (key, removes) = match record {
             MetadataRecord::AccessControlEntry(acl) => (KeptKey::AccessControlEntry(acl.id), false),
             MetadataRecord::RemoveAccessControlEntry(acl) => {
@@ -76,10 +96,15 @@ impl Kept {
             self.values.remove(&key);
         } else {
             // All of these kinds have version 0 alone; an unknown one keeps its own.
-            let value = record
-                .to_bytes(0)
-                .map_err(|_| ReplayError::NotEncodable { api_key: record.api_key() })?;
-            self.values.insert(key, value.into());
+            let value: Arc<[u8]> = match value {
+                Some(value) => value.into(),
+                None => {
+                    let api_key = record.api_key();
+                    let written = record.to_bytes(0);
+                    written.map_err(|_| ReplayError::NotEncodable { api_key })?.into()
+                }
+            };
+            self.values.insert(key, value);
         }
         Ok(())
     }

@@ -160,15 +160,30 @@ impl Image {
     /// Markers of a metadata transaction are refused here, since an image alone cannot undo what
     /// an aborted one did; see [`crate::replay::Replay`].
     pub fn apply(&mut self, record: &MetadataRecord<'_>, offset: i64) -> Result<(), ReplayError> {
+        self.apply_read(record, None, offset)
+    }
+
+    /// [`Image::apply`] of a record that was read from `value`, which is kept as it is if the
+    /// record is one that is only carried along.
+    pub(crate) fn apply_read(
+        &mut self,
+        record: &MetadataRecord<'_>,
+        value: Option<&[u8]>,
+        offset: i64,
+    ) -> Result<(), ReplayError> {
         if offset <= self.offset {
             return Err(ReplayError::OffsetNotAbove { last: self.offset, got: offset });
         }
-        self.change(record)?;
+        self.change(record, value)?;
         self.offset = offset;
         Ok(())
     }
 
-    fn change(&mut self, record: &MetadataRecord<'_>) -> Result<(), ReplayError> {
+    fn change(
+        &mut self,
+        record: &MetadataRecord<'_>,
+        value: Option<&[u8]>,
+    ) -> Result<(), ReplayError> {
         use MetadataRecord as R;
         match record {
             R::NoOp(_) => Ok(()),
@@ -217,7 +232,7 @@ impl Image {
             | R::DelegationToken(_)
             | R::RemoveDelegationToken(_)
             | R::ZkMigrationState(_)
-            | R::Unknown(_) => self.kept.replay(record),
+            | R::Unknown(_) => self.kept.replay(record, value),
             // Kinds that the record table has and this list lacks: neither drop nor guess.
             _ => Err(ReplayError::NotEncodable { api_key: record.api_key() }),
         }
