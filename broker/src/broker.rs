@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use ottla_storage::log_dir::LogDir;
 use ottla_storage::manager::{FoundLog, Known, LockedDirs, ManagerConfig, ManagerError};
 use ottla_storage::producer_state::ProducerSettings;
 
+use crate::adopt;
 use crate::api::Apis;
 use crate::cleaning::Cleaning;
 use crate::cli::Start;
@@ -119,16 +121,23 @@ impl Broker {
     pub fn start_on(disk: Arc<dyn Disk>, start: Start) -> Result<Self, BrokerError> {
         let Start { config, statics, stop } = start;
         let (mut server_config, endpoints) = addresses(&config, &statics)?;
+        let missing: Vec<&PathBuf> =
+            config.log_dirs.iter().filter(|dir| !disk.exists(dir).unwrap_or(true)).collect();
         let mut locked = LockedDirs::lock(manager_config(&config), Arc::clone(&disk))
             .map_err(|error| unusable(&error))?;
-        let Metadata { identity, bootstrap, log, replay } =
-            match Metadata::open(&config, &*disk, &locked) {
-                Ok(metadata) => metadata,
-                Err(error) => {
-                    locked.release();
-                    return Err(error);
-                }
-            };
+        let opened = match adopt::refusal(&*disk, &config, &statics) {
+            Some(refusal) => Err(BrokerError(refusal)),
+            None => Metadata::open(&config, &*disk, &locked),
+        };
+        let Metadata { identity, bootstrap, log, replay } = match opened {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                locked.release();
+                // Made a moment ago and still empty, or else this does nothing.
+                missing.iter().for_each(|dir| drop(disk.remove_dir(dir)));
+                return Err(error);
+            }
+        };
         // What was set while a broker ran holds from here on, before a log or a connection is.
         let dynamic = dynamic_config(&config, &statics, replay.image());
         config::set_dynamic(&mut server_config, &dynamic);
@@ -170,6 +179,7 @@ impl Broker {
         node.groups.set_config(group_config(&node.config, &node.statics, &image));
         node.serve_all(&image);
         node.groups.follow(&node);
+        adopt::tell_open_transactions(&node);
         node.note_directories(image.topics().iter().map(|topic| &*topic.name));
         let server = Server::start(server_config, Arc::new(Apis::new(Arc::clone(&node))))
             .map_err(|error| failed("cannot listen")(&error))?;

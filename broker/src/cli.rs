@@ -4,16 +4,20 @@
 //! |---|---|
 //! | 0 | stopped by SIGTERM or SIGINT; `--help` and `--version` |
 //! | 1 | bad arguments or settings, or the broker failed; one message says why |
+//! | 1 | `ottla check` found a reason not to start; without one it is 0 |
 //! | 130, 143 | a second SIGINT or SIGTERM ended the stop |
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use log::LevelFilter;
+use ottla_storage::disk::RealDisk;
 
+use crate::adopt;
 use crate::config::{self, BrokerConfig, ConfigError, Problem, StaticConfig};
 use crate::logging;
 use crate::stop::Stop;
@@ -27,14 +31,36 @@ Examples:
   ottla --data /var/lib/ottla                  data elsewhere
   ottla server.properties                      as an Apache Kafka 4 broker's file says
   ottla server.properties --override num.partitions=3
+  ottla check server.properties                whether it would start on Kafka's data, and why not
 
 The settings are in docs/CONFIG.md. OTTLA_LOG takes a level, or levels by module:
 OTTLA_LOG=warn,ottla::config=debug";
 
 /// A message broker that speaks Apache Kafka's protocol and keeps Apache Kafka's files.
 #[derive(Debug, Parser)]
-#[command(name = "ottla", version, after_help = EXAMPLES)]
+#[command(name = "ottla", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    settings: Settings,
+
+    /// Log up to: error, warn, info, debug, trace, or off [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<LevelFilter>,
+}
+
+/// What is done instead of serving.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tell what would be served and what speaks against it; changes nothing
+    Check(Settings),
+}
+
+/// Where settings come from.
+#[derive(Debug, Args)]
+struct Settings {
     /// A Kafka configuration file; without one, ottla needs none
     #[arg(value_name = "server.properties")]
     file: Option<PathBuf>,
@@ -47,9 +73,9 @@ struct Arguments {
     #[arg(long = "override", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
 
-    /// Log up to: error, warn, info, debug, trace, or off [default: info]
-    #[arg(long, value_name = "LEVEL")]
-    log_level: Option<LevelFilter>,
+    /// Start in spite of reasons that ottla check names: acls, tiered-storage
+    #[arg(long, value_name = "REASONS")]
+    accept: Vec<String>,
 }
 
 /// What the broker is started with.
@@ -91,9 +117,12 @@ where
             return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
+    if let Some(Command::Check(settings)) = &arguments.command {
+        return check(settings);
+    }
     let variable = std::env::var(logging::VARIABLE).ok();
     logging::start(arguments.log_level, variable.as_deref());
-    match begin(&arguments).and_then(serve) {
+    match begin(&arguments.settings).and_then(serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ottla: {error}");
@@ -102,11 +131,29 @@ where
     }
 }
 
-fn begin(arguments: &Arguments) -> Result<Start, Box<dyn Error>> {
+/// Prints what speaks against a start.
+fn check(settings: &Settings) -> ExitCode {
+    let statics = match statics(settings) {
+        Ok(statics) => statics,
+        Err(error) => {
+            eprintln!("ottla: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let check = adopt::check(&RealDisk, &statics, &hostname());
+    // The exit code says it too, should nobody read on.
+    let _ = std::io::stdout().write_all(check.text.as_bytes());
+    if check.is_ready() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn begin(arguments: &Settings) -> Result<Start, Box<dyn Error>> {
     let (config, statics) = settings(arguments, &hostname())?;
     for notice in config::notices(&statics).map_err(ConfigError::from)? {
         let level = if notice.is_warning() { log::Level::Warn } else { log::Level::Info };
         log::log!(level, "{notice}");
+    }
+    for accepted in statics.accepted().iter() {
+        log::warn!("accepted: {}: {}", accepted.name(), accepted.meaning());
     }
     let stop = Stop::new();
     stop.on_signals().map_err(|error| format!("cannot handle signals: {error}"))?;
@@ -114,9 +161,15 @@ fn begin(arguments: &Arguments) -> Result<Start, Box<dyn Error>> {
 }
 
 fn settings(
-    arguments: &Arguments,
+    arguments: &Settings,
     hostname: &str,
 ) -> Result<(BrokerConfig, StaticConfig), ConfigError> {
+    let statics = statics(arguments)?;
+    Ok((BrokerConfig::new(&statics, hostname)?, statics))
+}
+
+/// The settings as they are written, not yet checked.
+fn statics(arguments: &Settings) -> Result<StaticConfig, ConfigError> {
     let mut statics = match &arguments.file {
         Some(path) => StaticConfig::read(path)?,
         None => StaticConfig::standalone(data_dir(arguments.data.as_deref())?),
@@ -124,7 +177,10 @@ fn settings(
     for setting in &arguments.overrides {
         statics.set_override(setting)?;
     }
-    Ok((BrokerConfig::new(&statics, hostname)?, statics))
+    for names in &arguments.accept {
+        statics.accept(names)?;
+    }
+    Ok(statics)
 }
 
 /// The directory as a value of `log.dirs`, which is a list separated by commas.

@@ -45,6 +45,7 @@ mod format;
 pub mod metadata_log;
 
 // The settings, the start and the stop:
+pub mod adopt;
 pub mod broker;
 mod cleaning;
 pub mod cli;

@@ -8,7 +8,7 @@ fn parse(arguments: &[&str]) -> Result<Arguments, String> {
 }
 
 fn start(arguments: &[&str]) -> Result<(BrokerConfig, StaticConfig), String> {
-    settings(&parse(arguments)?, "host7").map_err(|error| error.to_string())
+    settings(&parse(arguments)?.settings, "host7").map_err(|error| error.to_string())
 }
 
 fn file(text: &str) -> tempfile::NamedTempFile {
@@ -52,6 +52,7 @@ fn bad_arguments_are_refused() {
         (&["--override", "=v"], "--override: \"=v\"\n  wrong: is not key=value"),
         (&["--data", "a,b"], "cannot be a data directory"),
         (&["--nope"], "unexpected argument '--nope'"),
+        (&["--accept", "acl"], "--accept: \"acl\"\n  wrong: is nothing that can be accepted"),
         (
             &["/nowhere/server.properties"],
             "the file\n  wrong: cannot be read: No such file or directory",
@@ -64,6 +65,20 @@ fn bad_arguments_are_refused() {
         let error = start(arguments).unwrap_err();
         assert!(error.contains(expected), "{arguments:?}: {error}");
     }
+}
+
+#[test]
+fn a_check_takes_what_a_start_takes() {
+    let file = file("node.id=4\nlisteners=PLAINTEXT://:9192\nauthorizer.class.name=a.B\n");
+    let path = file.path().to_str().unwrap();
+    let arguments = parse(&["check", path, "--accept", "acls", "--override", "node.id=5"]).unwrap();
+    let Some(Command::Check(check)) = arguments.command else { panic!("no check") };
+    let (config, statics) = settings(&check, "host7").unwrap();
+    assert_eq!(config.node_id, 5);
+    assert!(statics.accepts(config::Acceptable::Acls));
+    let refused = start(&[path]).unwrap_err();
+    assert!(refused.contains("--accept acls"), "{refused}");
+    assert!(start(&[path, "--accept", "acls"]).is_ok());
 }
 
 #[test]

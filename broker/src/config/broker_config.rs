@@ -102,15 +102,23 @@ pub struct BrokerConfig {
     pub offsets: OffsetSettings,
 }
 
-impl BrokerConfig {
-    /// Reads and checks all of `config`. `hostname` is this machine's name, which is advertised
-    /// for a listener without a host.
+/// Whose data it is and where it lies: enough to look at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataDirs {
+    /// `node.id`, else `broker.id`, else 1.
+    pub node_id: i32,
+    /// `log.dirs`, else `log.dir`; at least one.
+    pub log_dirs: Vec<PathBuf>,
+    /// `metadata.log.dir`, else the first of `log_dirs`.
+    pub metadata_log_dir: PathBuf,
+}
+
+impl DataDirs {
+    /// Those of a configuration that may be wrong elsewhere.
     ///
     /// # Errors
-    /// All values that are not valid; or else the first two settings that do not go together.
-    pub fn new(config: &StaticConfig, hostname: &str) -> Result<Self, ConfigError> {
-        check::values(config)?;
-        check::together(config)?;
+    /// One of the settings that they come from is not valid.
+    pub fn of(config: &StaticConfig) -> Result<Self, ConfigError> {
         let log_dirs: Vec<PathBuf> = match config.known("log.dirs")? {
             Some(Value::List(dirs)) => dirs.into_iter().map(PathBuf::from).collect(),
             _ => {
@@ -121,9 +129,23 @@ impl BrokerConfig {
             Some(Value::Text(dir)) if !dir.is_empty() => PathBuf::from(dir),
             _ => log_dirs[0].clone(),
         };
+        Ok(Self { node_id: check::node_id(config)?, log_dirs, metadata_log_dir })
+    }
+}
+
+impl BrokerConfig {
+    /// Reads and checks all of `config`. `hostname` is this machine's name, which is advertised
+    /// for a listener without a host.
+    ///
+    /// # Errors
+    /// All values that are not valid; or else the first two settings that do not go together.
+    pub fn new(config: &StaticConfig, hostname: &str) -> Result<Self, ConfigError> {
+        check::values(config)?;
+        check::together(config)?;
+        let DataDirs { node_id, log_dirs, metadata_log_dir } = DataDirs::of(config)?;
         let value = |name| config.known(name);
         Ok(Self {
-            node_id: check::node_id(config)?,
+            node_id,
             rack: Field::of(config.known("broker.rack")?),
             listeners: Listeners::read(config, hostname)?,
             log_dirs,

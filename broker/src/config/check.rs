@@ -1,5 +1,6 @@
 //! What must hold before the broker starts: each value valid, and all of them together.
 
+use super::accept::Acceptable;
 use super::error::{ConfigError, Problem};
 use super::statics::{Origin, Setting, StaticConfig};
 use super::value::Value;
@@ -88,24 +89,30 @@ fn roles(config: &StaticConfig) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Settings that keep people out are not passed over.
+/// Settings that keep people out are not passed over, unless somebody says so.
 fn security(config: &StaticConfig) -> Result<(), Problem> {
     if let Some(Value::Text(class)) = config.known("authorizer.class.name")?
         && !class.is_empty()
+        && !config.accepts(Acceptable::Acls)
     {
         let mut problem =
             config.problem("authorizer.class.name", "asks for ACLs, which are not built yet");
         "empty: every client may do everything".clone_into(&mut problem.valid);
-        "remove the line if that is acceptable on this network".clone_into(&mut problem.next);
+        "remove the line, or start with --accept acls, if that is acceptable on this network; \
+         the ACLs are kept for Kafka"
+            .clone_into(&mut problem.next);
         return Err(problem);
     }
-    if config.known("remote.log.storage.system.enable")? == Some(Value::Bool(true)) {
+    if config.known("remote.log.storage.system.enable")? == Some(Value::Bool(true))
+        && !config.accepts(Acceptable::TieredStorage)
+    {
         let mut problem = config.problem(
             "remote.log.storage.system.enable",
             "asks for tiered storage, which is not built yet",
         );
         "false".clone_into(&mut problem.valid);
-        "remove the line; topics that were tiered cannot be read without it"
+        "remove the line, or start with --accept tiered-storage; what was moved to remote storage \
+         cannot be read without it"
             .clone_into(&mut problem.next);
         return Err(problem);
     }

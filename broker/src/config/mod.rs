@@ -21,6 +21,7 @@
 //! # Ok::<(), ottla::config::ConfigError>(())
 //! ```
 
+mod accept;
 mod broker_config;
 mod check;
 pub mod client_metrics;
@@ -48,9 +49,10 @@ mod topic_config;
 pub mod topic_keys;
 mod value;
 
+pub use accept::{Acceptable, Accepted};
 pub use broker_config::{
-    BrokerConfig, GroupSettings, LogSettings, NetworkSettings, OffsetSettings, RequestSettings,
-    TopicSettings,
+    BrokerConfig, DataDirs, GroupSettings, LogSettings, NetworkSettings, OffsetSettings,
+    RequestSettings, TopicSettings,
 };
 pub use client_metrics::{CLIENT_METRICS_KEYS, InvalidSubscription, check_client_metrics};
 pub use def::{ConfigDef, ConfigType, Default, Dynamic, Effect, Valid};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ottla_storage::properties;
 
+use super::accept::{Acceptable, Accepted};
 use super::def::ConfigDef;
 use super::error::{ConfigError, Problem};
 use super::keys;
@@ -54,6 +55,7 @@ pub struct Setting {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StaticConfig {
     settings: BTreeMap<String, Setting>,
+    accepted: Accepted,
 }
 
 impl StaticConfig {
@@ -131,6 +133,29 @@ impl StaticConfig {
             }
             .into()),
         }
+    }
+
+    /// Takes what `--accept` was given: names of reasons in spite of which to start.
+    ///
+    /// # Errors
+    /// A name is not known.
+    pub fn accept(&mut self, names: &str) -> Result<(), ConfigError> {
+        self.accepted.add(names)
+    }
+
+    /// The same settings with everything accepted that can be.
+    pub fn with_all_accepted(&self) -> Self {
+        Self { accepted: Accepted::all(), ..self.clone() }
+    }
+
+    /// What was accepted.
+    pub fn accepted(&self) -> &Accepted {
+        &self.accepted
+    }
+
+    /// Whether this was accepted.
+    pub fn accepts(&self, one: Acceptable) -> bool {
+        self.accepted.contains(one)
     }
 
     /// Sets `key`, whatever it was before.

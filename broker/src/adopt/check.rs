@@ -1,0 +1,106 @@
+//! `ottla check`: a survey and the reasons not to start, without a change to any file.
+
+use std::path::PathBuf;
+
+use ottla_storage::disk::Disk;
+
+use super::reason::{Looked, Reason, look};
+use super::report;
+use super::survey::{SurveyedDir, survey};
+use crate::config::{BrokerConfig, ConfigError, DataDirs, StaticConfig};
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The report, for people.
+    pub text: String,
+    /// Every reason not to start that was not accepted.
+    pub reasons: Vec<Reason>,
+}
+
+impl Check {
+    /// Whether a start with the same arguments would serve the directories.
+    pub fn is_ready(&self) -> bool {
+        self.reasons.is_empty()
+    }
+}
+
+/// What the report is made of.
+pub(super) struct Findings<'a> {
+    pub(super) statics: &'a StaticConfig,
+    /// Whose data it would be; `None` when the settings do not say.
+    pub(super) dirs: Option<DataDirs>,
+    pub(super) looked: Option<Looked>,
+    pub(super) surveyed: Vec<SurveyedDir>,
+    /// Not accepted, with those of the settings.
+    pub(super) reasons: Vec<Reason>,
+}
+
+/// Looks at the settings and at the directories that they name. `hostname` is this machine's name.
+pub fn check(disk: &dyn Disk, statics: &StaticConfig, hostname: &str) -> Check {
+    let mut reasons = of_settings(statics, hostname);
+    let mut findings = Findings {
+        statics,
+        dirs: DataDirs::of(statics).ok(),
+        looked: None,
+        surveyed: Vec::new(),
+        reasons: Vec::new(),
+    };
+    if let Some(dirs) = &findings.dirs {
+        let mut looked = look(disk, dirs);
+        reasons.append(&mut looked.reasons);
+        findings.looked = Some(looked);
+        let paths: Vec<PathBuf> =
+            dirs.log_dirs.iter().filter(|dir| disk.exists(dir).unwrap_or(true)).cloned().collect();
+        findings.surveyed = paths.iter().map(|path| survey(disk, path)).collect();
+        reasons.extend(findings.surveyed.iter().flat_map(of_dir));
+    }
+    reasons.retain(|reason| !reason.is_accepted(statics));
+    findings.reasons = reasons;
+    let text = report::report(&findings);
+    Check { text, reasons: findings.reasons }
+}
+
+/// What is wrong with the settings: what keeps them from being read, and, were everything accepted
+/// that can be, what else.
+fn of_settings(statics: &StaticConfig, hostname: &str) -> Vec<Reason> {
+    let mut reasons: Vec<Reason> = Vec::new();
+    for statics in [statics, &statics.with_all_accepted()] {
+        let Err(ConfigError { problems }) = BrokerConfig::new(statics, hostname) else { continue };
+        for problem in problems {
+            let reason = Reason {
+                what: format!("{}: {}", problem.subject, problem.wrong),
+                place: problem.place,
+                next: problem.next,
+                accept: None,
+            };
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+    }
+    reasons
+}
+
+fn of_dir(dir: &SurveyedDir) -> Vec<Reason> {
+    let place = dir.path.display().to_string();
+    let mut reasons = Vec::new();
+    if dir.is_in_use {
+        reasons.push(Reason {
+            what: "a running broker has this directory".to_owned(),
+            place: place.clone(),
+            next: "stop that broker; until then the figures may change while they are read"
+                .to_owned(),
+            accept: None,
+        });
+    }
+    for stranger in &dir.strangers {
+        reasons.push(Reason {
+            what: format!("the directory {stranger:?} is no partition's"),
+            place: place.clone(),
+            next: "move it elsewhere; Kafka does not start beside it either".to_owned(),
+            accept: None,
+        });
+    }
+    reasons
+}

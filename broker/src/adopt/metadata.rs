@@ -1,0 +1,146 @@
+//! The metadata log, read without being opened: no file is made, cut or locked.
+
+use std::path::{Path, PathBuf};
+
+use ottla_metadata::image::Image;
+use ottla_metadata::replay::{LogError, Replay};
+use ottla_metadata::snapshot::{self, SnapshotId};
+use ottla_protocol::wire::ReadErrorKind;
+use ottla_storage::disk::{Disk, Open};
+use ottla_storage::file_name::{FileKind, FileName};
+use ottla_storage::whole_file;
+
+use super::reason::Reason;
+use crate::metadata_log::DIR_NAME;
+
+/// Bytes read at a time; a batch that is larger makes them more.
+const READ_BYTES: usize = 8 << 20;
+
+/// What the metadata log says.
+pub(super) struct FoundMetadata {
+    /// The directory `__cluster_metadata-0`.
+    pub(super) dir: PathBuf,
+    /// The replay at the log's end.
+    pub(super) replay: Replay,
+    /// The snapshot that it began with.
+    pub(super) snapshot: Option<SnapshotId>,
+    /// Why the log was not read to its end: damage, which the start deals with.
+    pub(super) stopped: Option<String>,
+}
+
+/// Reads the metadata log below the log directory `root`; `None` when it has none.
+///
+/// # Errors
+/// A file cannot be read, or holds what this build does not understand.
+pub(super) fn read(disk: &dyn Disk, root: &Path) -> Result<Option<FoundMetadata>, Reason> {
+    let dir = root.join(DIR_NAME);
+    if !disk.exists(&dir).map_err(|error| Reason::unreadable(&dir, &error))? {
+        return Ok(None);
+    }
+    let entries = disk.list(&dir).map_err(|error| Reason::unreadable(&dir, &error))?;
+    let names = || entries.iter().filter(|entry| !entry.is_dir).map(|entry| &*entry.name);
+    let (replay, snapshot) = newest_snapshot(disk, &dir, names())?;
+    let mut found = FoundMetadata { dir, replay, snapshot, stopped: None };
+    let mut bases: Vec<i64> = names().filter_map(segment_base).collect();
+    bases.sort_unstable();
+    // All below the snapshot's end is in the snapshot.
+    let end = found.replay.offset() + 1;
+    let first = bases.iter().rposition(|base| *base <= end).unwrap_or(0);
+    for base in &bases[first..] {
+        if found.stopped.is_none() {
+            found.read_segment(disk, *base)?;
+        }
+    }
+    Ok(Some(found))
+}
+
+fn segment_base(name: &str) -> Option<i64> {
+    match FileName::parse(name) {
+        Ok(FileName::Segment { base_offset, kind: FileKind::Log }) => Some(base_offset),
+        _ => None,
+    }
+}
+
+/// The newest snapshot that is whole. A damaged one is passed over, as at a start; one that this
+/// build does not understand is not.
+fn newest_snapshot<'a>(
+    disk: &dyn Disk,
+    dir: &Path,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(Replay, Option<SnapshotId>), Reason> {
+    let mut ids: Vec<SnapshotId> = names.filter_map(SnapshotId::from_file_name).collect();
+    ids.sort_unstable();
+    for id in ids.into_iter().rev() {
+        let path = dir.join(id.to_string());
+        let bytes = whole_file::read(disk, &path);
+        let bytes = bytes.map_err(|error| Reason::unreadable(&path, &error))?.unwrap_or_default();
+        match snapshot::read(&bytes, id) {
+            Ok(replay) => return Ok((replay, Some(id))),
+            Err(LogError::Decode(_)) => {}
+            Err(error) => return Err(not_understood(&path, &error)),
+        }
+    }
+    Ok((Replay::new(Image::empty()), None))
+}
+
+impl FoundMetadata {
+    fn read_segment(&mut self, disk: &dyn Disk, base_offset: i64) -> Result<(), Reason> {
+        let path = self.dir.join(format!("{base_offset:020}.log"));
+        let unreadable = |error: std::io::Error| Reason::unreadable(&path, &error);
+        let next = self.replay.offset() + 1;
+        if next < base_offset {
+            return Err(hole(&path, next, base_offset));
+        }
+        let file = disk.open(&path, Open::Read).map_err(unreadable)?;
+        let len = file.len().map_err(unreadable)?;
+        let (mut position, mut window) = (0_u64, READ_BYTES);
+        while position < len {
+            let rest = usize::try_from(len - position).unwrap_or(usize::MAX);
+            let mut bytes = vec![0; rest.min(window)];
+            file.read_exact_at(&mut bytes, position).map_err(unreadable)?;
+            match self.replay.apply_batches(&bytes) {
+                Ok(0) if bytes.len() == rest => {
+                    self.stopped =
+                        Some(format!("{}: no whole batch at byte {position}", path.display()));
+                    return Ok(());
+                }
+                Ok(0) => window *= 2,
+                Ok(consumed) => position += consumed as u64,
+                Err(LogError::Decode(error)) => {
+                    self.stopped = Some(format!("{}: {error}", path.display()));
+                    return Ok(());
+                }
+                Err(error) => return Err(not_understood(&path, &error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn hole(path: &Path, next: i64, base_offset: i64) -> Reason {
+    Reason {
+        what: format!("the metadata log lacks the offsets {next} to {}", base_offset - 1),
+        place: path.display().to_string(),
+        next: "restore the missing segment or a newer snapshot from a backup".to_owned(),
+        accept: None,
+    }
+}
+
+/// A record that is whole but says nothing to this build.
+fn not_understood(path: &Path, error: &LogError) -> Reason {
+    let is_newer = matches!(error, LogError::Frame { error, .. }
+        if matches!(error.kind, ReadErrorKind::UnsupportedVersion | ReadErrorKind::UnsupportedFrame));
+    Reason {
+        what: match is_newer {
+            true => format!("{error}: a version newer than those of Kafka 4.3"),
+            false => error.to_string(),
+        },
+        place: path.display().to_string(),
+        next: match is_newer {
+            true => "go on with the Kafka that wrote it, or with an Ottla that knows it",
+            false => "look at it with kafka-dump-log; start Kafka on it to see whether it does",
+        }
+        .to_owned(),
+        accept: None,
+    }
+}
