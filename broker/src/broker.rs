@@ -31,6 +31,7 @@ use crate::cleaning::Cleaning;
 use crate::cli::Start;
 use crate::clock::{Clock, Entropy};
 use crate::cluster::Cluster;
+use crate::commits::Commits;
 use crate::config::{self, BrokerConfig, Endpoint, Overrides, StaticConfig, TopicConfig};
 use crate::delayed::Timer;
 use crate::dynamic::{Dynamic, configure_logs, dynamic_config, layers_of};
@@ -162,6 +163,7 @@ impl Broker {
             directories: identity.directories,
             timer,
             group_timer,
+            commits: Commits::default(),
             clock: Clock,
             entropy: Entropy,
             refused: Noise::default(),
@@ -233,6 +235,7 @@ impl Broker {
         if server.stop(DRAIN) != Stopped::Drained {
             log::warn!("some connections were cut");
         }
+        node.commits.stop();
         cleaning.stop();
         scheduler.stop();
         let node_id = node.config.node_id;

@@ -26,6 +26,7 @@
 mod administration;
 pub mod altering;
 pub mod api;
+mod commits;
 pub mod delayed;
 mod errors;
 pub mod fetch_session;

@@ -17,6 +17,7 @@ use ottla_storage::manager::LogManager;
 use crate::api::{FetchKey, Unanswerable};
 use crate::clock::{Clock, Entropy};
 use crate::cluster::Cluster;
+use crate::commits::Commits;
 use crate::config::{BrokerConfig, Endpoint, Layers, Overrides, StaticConfig};
 use crate::config_rules::Rules;
 use crate::delayed::Timer;
@@ -77,6 +78,8 @@ pub struct Node {
     pub timer: Timer,
     /// Deadlines of groups. Those wait for the locks of groups, which no request's deadline shall.
     pub group_timer: Timer,
+    /// Appends that wait for a sync.
+    pub(crate) commits: Commits,
     /// The wall clock.
     pub clock: Clock,
     /// Random bytes.

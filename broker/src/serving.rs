@@ -9,6 +9,7 @@ use ottla_storage::log::PartitionLog;
 use ottla_storage::manager::NewPartition;
 use ottla_storage::partition_dir::TopicPartition;
 
+use crate::commits::CommitQueue;
 use crate::config::{Overrides, TopicConfig};
 use crate::delayed::{Event, WaitList};
 use crate::groups::OFFSETS_TOPIC;
@@ -166,6 +167,7 @@ impl Node {
                 isr_count: partition.isr.len(),
                 settings: Arc::clone(&shared),
                 fetches: WaitList::default(),
+                commits: CommitQueue::default(),
             };
             Some(Arc::new(partition))
         };

@@ -12,6 +12,7 @@ use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::uuid::Uuid;
 use ottla_storage::log::PartitionLog;
 
+use crate::commits::CommitQueue;
 use crate::delayed::WaitList;
 use crate::topic_settings::TopicSettings;
 
@@ -82,6 +83,8 @@ pub struct Partition {
     pub settings: Arc<ArcSwap<TopicSettings>>,
     /// Fetches that wait for records.
     pub fetches: WaitList,
+    /// Appends that wait for a sync.
+    pub(crate) commits: CommitQueue,
 }
 
 impl Partition {

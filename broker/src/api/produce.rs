@@ -1,4 +1,7 @@
-//! Produce: each partition's batch is checked, appended, and answered for.
+//! Produce: each partition's batch is checked, appended, and answered for. An append that must be
+//! on the disk before it is acknowledged waits outside of the handler ([`park`]).
+
+mod park;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,7 +14,8 @@ use ottla_protocol::messages::produce::{
 };
 use ottla_protocol::record::batch::BatchHeader;
 use ottla_protocol::uuid::Uuid;
-use ottla_storage::log::{AppendAsLeader, Appended};
+use ottla_storage::error::StorageError;
+use ottla_storage::log::{AppendAsLeader, AppendError, Appended};
 use ottla_storage::producer_state::{Origin, VerificationGuard};
 use ottla_storage::validate::{InvalidBatch, ValidateRules, validate};
 
@@ -20,6 +24,7 @@ use crate::delayed::Event;
 use crate::errors;
 use crate::node::Node;
 use crate::topics::{Partition, Topic};
+use park::{ParkedProduce, TopicResults};
 
 /// The client id that Kafka lets write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
@@ -45,6 +50,19 @@ impl Failure {
 
 type Produced = Result<Appended, Failure>;
 
+/// An append that is to be synced before it is acknowledged.
+struct Unsynced {
+    /// The place of its topic in the answer.
+    topic: usize,
+    /// The place of its partition in the topic.
+    partition: usize,
+    of: Arc<Partition>,
+    /// The offset behind it.
+    end_offset: i64,
+    /// Bytes that consumers see then; none if it was sent before.
+    bytes: usize,
+}
+
 /// What holds for the whole request.
 struct Context<'a> {
     node: &'a Node,
@@ -67,10 +85,27 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
         may_write_internal: call.header.client_id == Some(ADMIN_CLIENT_ID),
     };
     let mut produced: Vec<(&TopicProduceData<'_>, Vec<(i32, Produced)>)> = Vec::new();
+    let mut unsynced = Vec::new();
     for (topic, partitions) in merged(&request.topic_data) {
         let found = context.find(topic);
-        let results = partitions.iter().map(|data| (data.index, context.produce(&found, data)));
-        produced.push((topic, results.collect()));
+        let mut results = Vec::with_capacity(partitions.len());
+        for data in partitions {
+            let place = (produced.len(), results.len());
+            results.push((data.index, context.produce(&found, data, place, &mut unsynced)));
+        }
+        produced.push((topic, results));
+    }
+    if !unsynced.is_empty() {
+        let owned = |(topic, partitions): (&TopicProduceData<'_>, _)| TopicResults {
+            name: topic.name.into(),
+            topic_id: topic.topic_id,
+            partitions,
+        };
+        let topics = produced.into_iter().map(owned).collect();
+        let (node, how) = (Arc::clone(node), (call.envelope(), request.acks));
+        return Ok(Outcome::Later(Box::new(move |reply| {
+            ParkedProduce::park(node, how, topics, unsynced, reply);
+        })));
     }
     if request.acks == ACKS_NONE {
         // The one way to tell such a producer of a failure.
@@ -146,6 +181,8 @@ impl Context<'_> {
         &self,
         topic: &Result<Arc<Topic>, ErrorCode>,
         data: &PartitionProduceData<'_>,
+        place: (usize, usize),
+        unsynced: &mut Vec<Unsynced>,
     ) -> Produced {
         let topic = topic.as_ref().map_err(|code| Failure::early(*code))?;
         let partition = topic.partition(data.index).map_err(Failure::early)?;
@@ -158,10 +195,16 @@ impl Context<'_> {
         if topic.is_internal() && !self.may_write_internal {
             return Err(Failure::early(ErrorCode::INVALID_TOPIC_EXCEPTION));
         }
-        self.append(partition, records)
+        self.append(partition, records, place, unsynced)
     }
 
-    fn append(&self, partition: &Partition, records: &[u8]) -> Produced {
+    fn append(
+        &self,
+        partition: &Arc<Partition>,
+        records: &[u8],
+        (topic, place): (usize, usize),
+        unsynced: &mut Vec<Unsynced>,
+    ) -> Produced {
         let settings = partition.settings.load();
         if self.acks == ACKS_ALL && !partition.is_in_sync(&settings) {
             return Err(Failure::early(ErrorCode::NOT_ENOUGH_REPLICAS));
@@ -175,18 +218,40 @@ impl Context<'_> {
             origin: Origin::Client,
             guard: VerificationGuard::NONE,
         };
-        let appended = partition.log.append_as_leader(&validated, how).map_err(|error| {
-            let code = errors::of_append(&error);
-            if code == ErrorCode::KAFKA_STORAGE_ERROR {
-                self.node.failures.say(log::Level::Error, format_args!("append: {error}"));
-            }
-            Failure { log_start_offset: log_start_offset(partition), ..Failure::early(code) }
+        let failure = |code| Failure {
+            log_start_offset: log_start_offset(partition),
+            ..Failure::early(code)
+        };
+        let appended = partition.log.append_unsettled(&validated, how).map_err(|error| {
+            failure(match &error {
+                AppendError::Storage(error) => storage_failure(self.node, error),
+                other => errors::of_append(other),
+            })
         })?;
-        if !appended.duplicate {
-            partition.fetches.signal(Event::Appended(validated.size_bytes()));
+        // Of a duplicate too: the append that it repeats may still wait for its sync.
+        let end_offset = appended.last_offset + 1;
+        let bytes = if appended.duplicate { 0 } else { validated.size_bytes() };
+        if partition.log.needs_sync(end_offset) {
+            let of = Arc::clone(partition);
+            unsynced.push(Unsynced { topic, partition: place, of, end_offset, bytes });
+            return Ok(appended);
+        }
+        let settled = partition.log.settle(end_offset);
+        settled.map_err(|error| failure(storage_failure(self.node, &error)))?;
+        if bytes > 0 {
+            partition.fetches.signal(Event::Appended(bytes));
         }
         Ok(appended)
     }
+}
+
+/// What the client is told of a failed disk, which the operator is told too.
+fn storage_failure(node: &Node, error: &StorageError) -> ErrorCode {
+    let code = errors::of_storage(error);
+    if code == ErrorCode::KAFKA_STORAGE_ERROR {
+        node.failures.say(log::Level::Error, format_args!("append: {error}"));
+    }
+    code
 }
 
 fn log_start_offset(partition: &Partition) -> i64 {

@@ -27,6 +27,7 @@ mod quotas;
 mod refused_batches;
 mod restart;
 mod scram;
+mod slow_disk;
 mod start_failures;
 mod versions;
 mod versions_of_administration;

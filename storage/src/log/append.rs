@@ -93,13 +93,27 @@ impl PartitionLog {
         batch: &Validated<'_>,
         how: AppendAsLeader,
     ) -> Result<Appended, AppendError> {
-        let appended = {
-            let mut appender = self.appender();
-            self.append_in_lock(&mut appender, batch, how)?
-        };
+        let appended = self.append_unsettled(batch, how)?;
         // A duplicate too: the append that it repeats may still wait for its sync.
         self.settle(appended.last_offset + 1)?;
         Ok(appended)
+    }
+
+    /// As [`PartitionLog::append_as_leader`], but [`PartitionLog::settle`] is left to the caller,
+    /// who tells nobody of the records before.
+    pub fn append_unsettled(
+        &self,
+        batch: &Validated<'_>,
+        how: AppendAsLeader,
+    ) -> Result<Appended, AppendError> {
+        let mut appender = self.appender();
+        self.append_in_lock(&mut appender, batch, how)
+    }
+
+    /// Whether [`PartitionLog::settle`] would wait for a sync.
+    pub fn needs_sync(&self, end_offset: i64) -> bool {
+        let flush_messages = self.config.load().flush_messages;
+        end_offset - self.commit.recovery_point() >= flush_messages
     }
 
     fn append_in_lock(
@@ -271,12 +285,15 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// After an append and without the lock: makes durable what must be, then moves the high
-    /// watermark if that is this log's to do. In this order: what consumers may see is no less
-    /// durable than what producers are told.
-    fn settle(&self, end_offset: i64) -> Result<(), StorageError> {
-        let flush_messages = self.config.load().flush_messages;
-        if end_offset - self.commit.recovery_point() >= flush_messages {
+    /// After appends up to `end_offset`: makes durable what `flush.messages` wants to be, then
+    /// moves the high watermark if that is this log's to do. In this order: what consumers may see
+    /// is no less durable than what producers are told.
+    ///
+    /// # Errors
+    /// A failed sync, or one that failed before: then nothing is to be acknowledged, and nothing is
+    /// tried again.
+    pub fn settle(&self, end_offset: i64) -> Result<(), StorageError> {
+        if self.needs_sync(end_offset) {
             self.flush_to(end_offset)?;
         }
         if self.role == LogRole::SoleReplica {
