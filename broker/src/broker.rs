@@ -289,6 +289,7 @@ impl Metadata {
         let (log, replay) = MetadataLog::open(OpenMetadataLog {
             environment: locked.environment(home),
             node_id: config.node_id,
+            settings: config.metadata.clone(),
             now_ms: Clock.now_ms(),
         })
         .map_err(|error| failed("cannot open the metadata log")(&error))?;

@@ -4,6 +4,8 @@
 //! node is the quorum's only voter, so that each start begins a new epoch and what is synced is
 //! committed.
 
+mod retention;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,13 +13,13 @@ use std::sync::Arc;
 use ottla_metadata::controller::Records;
 use ottla_metadata::image::Image;
 use ottla_metadata::log_codec::{self, BatchPlace};
+use ottla_metadata::quorum::Quorum;
 use ottla_metadata::quorum_state::{self, QuorumState};
 use ottla_metadata::replay::{LogError, Replay};
 use ottla_metadata::snapshot::{self, SnapshotId};
 use ottla_protocol::record::builder::BuildError;
 use ottla_protocol::record::set::BatchError;
 use ottla_protocol::uuid::Uuid;
-use ottla_storage::config::LogConfig;
 use ottla_storage::disk::Disk;
 use ottla_storage::file_name::{FileKind, FileName};
 use ottla_storage::log::{
@@ -30,14 +32,12 @@ use ottla_storage::producer_state::{Origin, ProducerSettings, VerificationGuard}
 use ottla_storage::validate::Validated;
 use ottla_storage::{partition_metadata, whole_file};
 
+use crate::config::MetadataSettings;
+use retention::{Due, log_config};
+
 /// The directory's name, which no topic can have.
 pub const DIR_NAME: &str = "__cluster_metadata-0";
 
-/// The log grows by so much before the next snapshot
-/// (`metadata.log.max.record.bytes.between.snapshots`).
-const SNAPSHOT_EVERY_BYTES: u64 = 20 << 20;
-/// A snapshot that was just written, and the one before it, should the new one turn out damaged.
-const SNAPSHOTS_KEPT: usize = 2;
 /// How much of the log is read at a time when it is replayed.
 const READ_BYTES: u32 = 8 << 20;
 
@@ -88,8 +88,8 @@ pub struct MetadataLog {
     dir: PathBuf,
     log: Arc<PartitionLog>,
     epoch: i32,
-    /// The log's size when the last snapshot was written.
-    snapshot_size_bytes: u64,
+    settings: MetadataSettings,
+    due: Due,
 }
 
 /// What the log is opened with.
@@ -98,6 +98,8 @@ pub struct OpenMetadataLog {
     pub environment: LogEnvironment,
     /// `node.id`.
     pub node_id: i32,
+    /// How the log and its snapshots are kept.
+    pub settings: MetadataSettings,
     /// The time, ms.
     pub now_ms: i64,
 }
@@ -125,7 +127,7 @@ impl MetadataLog {
             environment: open.environment,
             dir: dir.clone(),
             topic_partition: TopicPartition::new("__cluster_metadata", 0),
-            config: LogConfig::default(),
+            config: log_config(&open.settings),
             role: LogRole::SoleReplica,
             producer_settings: ProducerSettings::default(),
             // Every change is synced before it counts, but how far was not noted: all is checked.
@@ -140,9 +142,10 @@ impl MetadataLog {
             log.truncate_fully_and_start_at(snapshot_end, open.now_ms)
                 .map_err(MetadataLogError::Storage)?;
         }
-        let epoch = next_epoch(&*disk, &dir, open.node_id, log.latest_epoch().unwrap_or(0))?;
-        let this = Self { disk, dir, log, epoch, snapshot_size_bytes: 0 };
+        let due = Due { since_ms: open.now_ms, end_offset: snapshot_end, ..Due::default() };
+        let mut this = Self { disk, dir, log, epoch: 0, settings: open.settings, due };
         this.replay(&mut replay)?;
+        this.epoch = this.next_epoch(open.node_id, &replay)?;
         let place = this.place(open.now_ms);
         let batch = log_codec::leader_change_batch(open.node_id, &[open.node_id], place);
         this.append_batch(batch, open.now_ms)?;
@@ -169,12 +172,13 @@ impl MetadataLog {
     ///
     /// # Errors
     /// When the batch was not written.
-    pub fn append(&self, records: &Records, now_ms: i64) -> Result<i64, MetadataLogError> {
+    pub fn append(&mut self, records: &Records, now_ms: i64) -> Result<i64, MetadataLogError> {
         let batch = log_codec::records_batch(records, self.place(now_ms));
         self.append_batch(batch.map_err(MetadataLogError::Build)?, now_ms)
     }
 
-    fn append_batch(&self, batch: Vec<u8>, now_ms: i64) -> Result<i64, MetadataLogError> {
+    fn append_batch(&mut self, batch: Vec<u8>, now_ms: i64) -> Result<i64, MetadataLogError> {
+        let validated_bytes = batch.len() as u64;
         let validated = Validated::from_built(batch).map_err(MetadataLogError::Batch)?;
         let how = AppendAsLeader {
             leader_epoch: self.epoch,
@@ -182,6 +186,7 @@ impl MetadataLog {
             origin: Origin::RaftLeader,
             guard: VerificationGuard::NONE,
         };
+        self.due.bytes += validated_bytes;
         let appended =
             self.log.append_as_leader(&validated, how).map_err(MetadataLogError::Append)?;
         Ok(appended.base_offset)
@@ -196,7 +201,7 @@ impl MetadataLog {
     }
 
     /// Applies what is in the log and not yet in the replay.
-    fn replay(&self, replay: &mut Replay) -> Result<(), MetadataLogError> {
+    fn replay(&mut self, replay: &mut Replay) -> Result<(), MetadataLogError> {
         let mut next_offset = (replay.offset() + 1).max(self.log.offsets().log_start_offset);
         loop {
             let read = self
@@ -212,6 +217,7 @@ impl MetadataLog {
             let mut bytes = vec![0; region.length as usize];
             region.file.read_exact_at(&mut bytes, region.position).map_err(io(&self.dir))?;
             replay.apply_batches(&bytes).map_err(MetadataLogError::Replay)?;
+            self.due.bytes += u64::from(region.length);
             if replay.offset() < next_offset {
                 let problem = format!("no whole batch at offset {next_offset}");
                 return Err(MetadataLogError::Damaged(self.dir.clone(), problem));
@@ -220,44 +226,31 @@ impl MetadataLog {
         }
     }
 
-    /// Writes a snapshot when the log has grown by some 20 MiB since the last one.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn snapshot_if_due(
-        &mut self,
-        replay: &Replay,
-        now_ms: i64,
-    ) -> Result<(), MetadataLogError> {
-        let size_bytes = self.log.size_bytes();
-        if size_bytes < self.snapshot_size_bytes + SNAPSHOT_EVERY_BYTES {
-            return Ok(());
-        }
-        self.snapshot(replay, now_ms)
-    }
-
-    fn snapshot(&mut self, replay: &Replay, now_ms: i64) -> Result<(), MetadataLogError> {
-        let size_bytes = self.log.size_bytes();
-        if let Some((id, bytes)) = snapshot::of_replay(replay, now_ms) {
-            // A snapshot is believed to stand for what is durable.
-            self.sync()?;
-            let path = self.dir.join(id.to_string());
-            whole_file::replace(&*self.disk, &path, &bytes).map_err(io(&path))?;
-            self.snapshot_size_bytes = size_bytes;
-            self.remove_old_snapshots()?;
-        }
-        Ok(())
-    }
-
-    /// Keeps the newest snapshots and removes the rest: each holds all that those before it did.
-    fn remove_old_snapshots(&self) -> Result<(), MetadataLogError> {
-        let mut ids = snapshots(&*self.disk, &self.dir)?;
-        ids.sort_unstable();
-        for id in ids.iter().rev().skip(SNAPSHOTS_KEPT) {
-            let path = self.dir.join(id.to_string());
-            self.disk.unlink(&path).map_err(io(&path))?;
-        }
-        Ok(())
+    /// The epoch after the last one, written down before anything is done in it. Should the file be
+    /// gone, the log knows the last one too, and whether its voters are in it (KIP-853).
+    fn next_epoch(&self, node_id: i32, replay: &Replay) -> Result<i32, MetadataLogError> {
+        let path = self.dir.join(quorum_state::FILE_NAME);
+        let damaged = |problem: String| MetadataLogError::Damaged(path.clone(), problem);
+        let mut state = match whole_file::read(&*self.disk, &path).map_err(io(&path))? {
+            None => {
+                let quorum = Quorum::of(&replay.progress().quorum);
+                match quorum.map_err(|error| damaged(error.to_string()))?.kraft_version {
+                    0 => QuorumState::sole_voter(node_id, 0),
+                    _ => QuorumState::sole_dynamic_voter(node_id, 0),
+                }
+            }
+            Some(bytes) => {
+                let text = String::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
+                QuorumState::parse(&text).map_err(|error| damaged(error.to_string()))?
+            }
+        };
+        let last = state.leader_epoch.max(self.log.latest_epoch().unwrap_or(0));
+        state.leader_epoch =
+            last.checked_add(1).ok_or_else(|| damaged("the epochs are used up".to_owned()))?;
+        state.leader_id = node_id;
+        state.voted_id = -1;
+        whole_file::replace(&*self.disk, &path, state.to_json().as_bytes()).map_err(io(&path))?;
+        Ok(state.leader_epoch)
     }
 
     /// Closes the log.
@@ -272,32 +265,6 @@ impl MetadataLog {
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> MetadataLogError {
     let path = path.to_owned();
     |error| MetadataLogError::Io(path, error)
-}
-
-/// The epoch after the last one, written down before anything is done in it. `in_log` is the last
-/// one that the log knows, should the file be gone.
-fn next_epoch(
-    disk: &dyn Disk,
-    dir: &Path,
-    node_id: i32,
-    in_log: i32,
-) -> Result<i32, MetadataLogError> {
-    let path = dir.join(quorum_state::FILE_NAME);
-    let damaged = |problem: String| MetadataLogError::Damaged(path.clone(), problem);
-    let mut state = match whole_file::read(disk, &path).map_err(io(&path))? {
-        None => QuorumState::sole_voter(node_id, 0),
-        Some(bytes) => {
-            let text = String::from_utf8(bytes).map_err(|error| damaged(error.to_string()))?;
-            QuorumState::parse(&text).map_err(|error| damaged(error.to_string()))?
-        }
-    };
-    let last = state.leader_epoch.max(in_log);
-    state.leader_epoch =
-        last.checked_add(1).ok_or_else(|| damaged("the epochs are used up".to_owned()))?;
-    state.leader_id = node_id;
-    state.voted_id = -1;
-    whole_file::replace(disk, &path, state.to_json().as_bytes()).map_err(io(&path))?;
-    Ok(state.leader_epoch)
 }
 
 /// The snapshots in the directory, in no order.

@@ -86,6 +86,12 @@ impl QuorumState {
         QuorumState { leader_id: id, leader_epoch, voted_id: -1, version }
     }
 
+    /// [`QuorumState::sole_voter`] in a directory whose voters are in the log.
+    pub fn sole_dynamic_voter(id: i32, leader_epoch: i32) -> Self {
+        let version = QuorumStateVersion::DynamicVoters { voted_directory_id: Uuid::ZERO };
+        QuorumState { leader_id: id, leader_epoch, voted_id: -1, version }
+    }
+
     /// Reads the file's content. Fields that it does not know are ignored, as Kafka does.
     ///
     /// # Errors
@@ -186,6 +192,8 @@ mod tests {
     #[test]
     fn kafkas_files_are_read_and_written_byte_for_byte() {
         assert_eq!(QuorumState::sole_voter(1, 3).to_json(), STATIC);
+        let sole = QuorumState { leader_id: 3, ..QuorumState::sole_dynamic_voter(1, 4) };
+        assert_eq!(sole.to_json(), DYNAMIC);
         for text in [STATIC, DYNAMIC, NO_VOTERS] {
             assert_eq!(QuorumState::parse(text).unwrap().to_json(), text);
         }

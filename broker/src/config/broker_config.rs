@@ -48,6 +48,17 @@ settings! {
             "replica.high.watermark.checkpoint.interval.ms";
         producer_id_expiration_check_interval_ms: i64 = "producer.id.expiration.check.interval.ms";
     }
+    /// The metadata log and its snapshots. A field is named after its key.
+    MetadataSettings {
+        metadata_log_segment_bytes: u32 = "metadata.log.segment.bytes";
+        metadata_log_segment_ms: i64 = "metadata.log.segment.ms";
+        metadata_log_max_record_bytes_between_snapshots: u64 =
+            "metadata.log.max.record.bytes.between.snapshots";
+        metadata_log_max_snapshot_interval_ms: i64 = "metadata.log.max.snapshot.interval.ms";
+        metadata_max_retention_bytes: i64 = "metadata.max.retention.bytes";
+        metadata_max_retention_ms: i64 = "metadata.max.retention.ms";
+        internal_metadata_delete_delay_millis: i64 = "internal.metadata.delete.delay.millis";
+    }
     /// Classic and consumer groups. A field is named after its key.
     GroupSettings {
         group_coordinator_rebalance_protocols: Vec<String> =
@@ -96,6 +107,8 @@ pub struct BrokerConfig {
     pub topics: TopicSettings,
     /// How logs are loaded and kept.
     pub logs: LogSettings,
+    /// The metadata log and its snapshots.
+    pub metadata: MetadataSettings,
     /// Classic and consumer groups; what one group has of its own is in [`super::GroupConfig`].
     pub groups: GroupSettings,
     /// Committed offsets and their topic.
@@ -154,6 +167,7 @@ impl BrokerConfig {
             requests: RequestSettings::read(value)?,
             topics: TopicSettings::read(value)?,
             logs: LogSettings::read(value)?,
+            metadata: MetadataSettings::read(value)?,
             groups: GroupSettings::read(value)?,
             offsets: OffsetSettings::read(value)?,
         })

@@ -51,8 +51,8 @@ mod value;
 
 pub use accept::{Acceptable, Accepted};
 pub use broker_config::{
-    BrokerConfig, DataDirs, GroupSettings, LogSettings, NetworkSettings, OffsetSettings,
-    RequestSettings, TopicSettings,
+    BrokerConfig, DataDirs, GroupSettings, LogSettings, MetadataSettings, NetworkSettings,
+    OffsetSettings, RequestSettings, TopicSettings,
 };
 pub use client_metrics::{CLIENT_METRICS_KEYS, InvalidSubscription, check_client_metrics};
 pub use def::{ConfigDef, ConfigType, Default, Dynamic, Effect, Valid};

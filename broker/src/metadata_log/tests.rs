@@ -8,9 +8,25 @@ use ottla_storage::sim::{CrashStyle, SimDisk, Stop};
 use super::*;
 
 const ROOT: &str = "/data";
-const NOW_MS: i64 = 1_700_000_000_000;
+pub(super) const NOW_MS: i64 = 1_700_000_000_000;
+pub(super) const SETTINGS: MetadataSettings = MetadataSettings {
+    metadata_log_segment_bytes: 1 << 30,
+    metadata_log_segment_ms: 604_800_000,
+    metadata_log_max_record_bytes_between_snapshots: 20 << 20,
+    metadata_log_max_snapshot_interval_ms: 3_600_000,
+    metadata_max_retention_bytes: 100 << 20,
+    metadata_max_retention_ms: 604_800_000,
+    internal_metadata_delete_delay_millis: 60_000,
+};
 
 fn open(disk: &SimDisk) -> Result<(MetadataLog, Replay), MetadataLogError> {
+    open_with(disk, SETTINGS)
+}
+
+pub(super) fn open_with(
+    disk: &SimDisk,
+    settings: MetadataSettings,
+) -> Result<(MetadataLog, Replay), MetadataLogError> {
     let root = Path::new(ROOT);
     disk.create_dir_all(root).map_err(io(root))?;
     disk.sync_dir(Path::new("/")).map_err(io(root))?;
@@ -21,12 +37,16 @@ fn open(disk: &SimDisk) -> Result<(MetadataLog, Replay), MetadataLogError> {
             open_segments: OpenBudget::new(4),
         },
         node_id: 1,
+        settings,
         now_ms: NOW_MS,
     })
 }
 
 /// Writes the first records of a cluster, if they are not there, and syncs them.
-fn bootstrap(log: &MetadataLog, replay: &mut Replay) -> Result<(), MetadataLogError> {
+pub(super) fn bootstrap(
+    log: &mut MetadataLog,
+    replay: &mut Replay,
+) -> Result<(), MetadataLogError> {
     let (records, _) =
         bootstrap::first_records(&bootstrap::records(), "1", log.next_offset()).unwrap();
     let base_offset = log.append(&records, NOW_MS)?;
@@ -39,9 +59,9 @@ fn bootstrap(log: &MetadataLog, replay: &mut Replay) -> Result<(), MetadataLogEr
 #[test]
 fn each_start_is_an_epoch_and_keeps_what_was_written() {
     let disk = SimDisk::new();
-    let (log, mut replay) = open(&disk).unwrap();
+    let (mut log, mut replay) = open(&disk).unwrap();
     assert_eq!((log.epoch, replay.offset()), (1, 0), "a leader change comes first");
-    bootstrap(&log, &mut replay).unwrap();
+    bootstrap(&mut log, &mut replay).unwrap();
     let image = replay.image().clone();
     assert_eq!(image.metadata_version(), 30);
     log.close().unwrap();
@@ -69,7 +89,7 @@ fn an_epoch_is_never_used_again_even_without_its_file() {
 fn a_snapshot_stands_for_the_log_before_it() {
     let disk = SimDisk::new();
     let (mut log, mut replay) = open(&disk).unwrap();
-    bootstrap(&log, &mut replay).unwrap();
+    bootstrap(&mut log, &mut replay).unwrap();
     log.snapshot(&replay, NOW_MS).unwrap();
     let features = replay.image().features().clone();
     log.close().unwrap();
@@ -86,10 +106,10 @@ fn a_snapshot_stands_for_the_log_before_it() {
 }
 
 #[test]
-fn only_the_last_two_snapshots_are_kept() {
+fn a_snapshot_that_rots_is_passed_over() {
     let disk = SimDisk::new();
     let (mut log, mut replay) = open(&disk).unwrap();
-    bootstrap(&log, &mut replay).unwrap();
+    bootstrap(&mut log, &mut replay).unwrap();
     for _ in 0..4 {
         log.snapshot(&replay, NOW_MS).unwrap();
         let batch = log_codec::leader_change_batch(1, &[1], log.place(NOW_MS));
@@ -98,23 +118,36 @@ fn only_the_last_two_snapshots_are_kept() {
     }
     let mut kept = snapshots(&disk, &log.dir).unwrap();
     kept.sort_unstable();
-    assert_eq!(kept.len(), SNAPSHOTS_KEPT);
-    assert_eq!(kept[1].end_offset, replay.offset());
+    assert_eq!(kept.len(), 4);
+    assert_eq!(kept[3].end_offset, replay.offset());
 
     // The newest one rots: the one before it and the log are enough.
-    let path = log.dir.join(kept[1].to_string());
+    let path = log.dir.join(kept[3].to_string());
     whole_file::replace(&disk, &path, b"rot").unwrap();
     log.close().unwrap();
     assert_eq!(open(&disk).unwrap().1.image().features(), replay.image().features());
 }
 
 #[test]
-fn small_growth_is_no_reason_for_a_snapshot() {
+fn without_its_file_the_quorum_is_what_the_log_says() {
     let disk = SimDisk::new();
+    let dir = Path::new(ROOT).join(DIR_NAME);
+    disk.create_dir_all(&dir).unwrap();
+    let standalone = include_bytes!("../adopt/golden/standalone.checkpoint.bin");
+    let path = dir.join("00000000000000000000-0000000000.checkpoint");
+    whole_file::replace(&disk, &path, standalone).unwrap();
     let (mut log, mut replay) = open(&disk).unwrap();
-    bootstrap(&log, &mut replay).unwrap();
-    log.snapshot_if_due(&replay, NOW_MS).unwrap();
-    assert!(snapshots(&disk, &log.dir).unwrap().is_empty());
+    bootstrap(&mut log, &mut replay).unwrap();
+    let state = whole_file::read(&disk, &dir.join(quorum_state::FILE_NAME)).unwrap().unwrap();
+    let expected = QuorumState { leader_epoch: 1, ..QuorumState::sole_dynamic_voter(1, 1) };
+    assert_eq!(String::from_utf8(state).unwrap(), expected.to_json());
+    // A snapshot repeats the voters.
+    log.snapshot(&replay, NOW_MS).unwrap();
+    let quorum = replay.progress().quorum.clone();
+    assert!(quorum.voters.is_some());
+    disk.unlink(&path).unwrap();
+    log.close().unwrap();
+    assert_eq!(open(&disk).unwrap().1.progress().quorum, quorum);
 }
 
 #[test]
@@ -140,7 +173,7 @@ fn work(disk: &SimDisk) -> Run {
     for _ in 0..2 {
         let Ok((mut log, mut replay)) = open(disk) else { return run };
         run.epoch = log.epoch;
-        if replay.image().metadata_version() == 0 && bootstrap(&log, &mut replay).is_err() {
+        if replay.image().metadata_version() == 0 && bootstrap(&mut log, &mut replay).is_err() {
             return run;
         }
         run.is_bootstrapped = true;
@@ -204,7 +237,7 @@ fn image(disk: &SimDisk) -> Vec<(String, Vec<u8>)> {
 fn three_starts(disk: &SimDisk, with_snapshots: usize) {
     for start in 0..3 {
         let (mut log, mut replay) = open(disk).unwrap();
-        bootstrap(&log, &mut replay).unwrap();
+        bootstrap(&mut log, &mut replay).unwrap();
         if start < with_snapshots {
             log.snapshot(&replay, NOW_MS).unwrap();
         }
