@@ -15,6 +15,7 @@ mod groups;
 mod handover;
 mod kill;
 mod matrix;
+mod old_formats;
 mod process;
 mod toolbox;
 
@@ -83,10 +84,12 @@ enum Lane {
     Tools,
     /// Requests of every kind, valid and not, to Kafka and to the broker; answers are compared.
     Differential,
+    /// Messages of the formats before Kafka 0.11 are found by today's clients.
+    OldFormats,
 }
 
 /// What runs when no lane is named: all of them.
-const LANES: [Lane; 10] = [
+const LANES: [Lane; 11] = [
     Lane::Clients,
     Lane::Reconnect,
     Lane::Cross,
@@ -97,6 +100,7 @@ const LANES: [Lane; 10] = [
     Lane::Groups,
     Lane::Tools,
     Lane::Differential,
+    Lane::OldFormats,
 ];
 
 /// The lanes' shared state.
@@ -136,6 +140,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     }
     if shop.wants(Lane::Tools) {
         outcome.add(lane("tools", || compare::tools(&shop)));
+    }
+    if shop.wants(Lane::OldFormats) {
+        outcome.add(lane("old-formats", || old_formats::run(&shop)));
     }
     if shop.wants(Lane::Differential) {
         outcome.add(lane("differential", || compare::differential(&shop)));
