@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ottla_protocol::record::compression::{Codec, DecompressLimits, decompress};
+use ottla_protocol::record::legacy::LegacyEntry;
 use ottla_protocol::record::set::Batch;
 
 use super::PartitionLog;
@@ -155,10 +156,7 @@ fn first_wanted(
     };
     let leader_epoch = Some(batch.leader_epoch).filter(|epoch| *epoch >= 0);
     let Some(whole) = Batch::new(bytes) else {
-        // An old message; of a compressed wrapper only the last offset is told.
-        let (timestamp_ms, offset) = (batch.max_timestamp_ms, batch.last_offset);
-        let found = TimestampAndOffset { timestamp_ms, offset, leader_epoch };
-        return Ok(fits(timestamp_ms, offset).then_some(found));
+        return first_of_old(bytes, fits);
     };
     let payload = payload(&whole)?;
     for record in whole.records_in(&payload).map_err(|error| error.to_string())? {
@@ -166,6 +164,24 @@ fn first_wanted(
         if fits(record.timestamp, record.offset) {
             let (timestamp_ms, offset) = (record.timestamp, record.offset);
             return Ok(Some(TimestampAndOffset { timestamp_ms, offset, leader_epoch }));
+        }
+    }
+    Ok(None)
+}
+
+/// The first record that fits of a message of magic 0 or 1, which may hold others, compressed.
+fn first_of_old(
+    bytes: &[u8],
+    fits: impl Fn(i64, i64) -> bool,
+) -> Result<Option<TimestampAndOffset>, String> {
+    let entry = LegacyEntry::new(bytes).map_err(|error| error.to_string())?;
+    let limits = DecompressLimits::of_bytes(DECOMPRESSED_BYTES_MAX);
+    let records = entry.records(limits).map_err(|error| error.to_string())?;
+    for record in records.iter() {
+        let record = record.map_err(|error| error.to_string())?;
+        if fits(record.timestamp, record.offset) {
+            let (timestamp_ms, offset) = (record.timestamp, record.offset);
+            return Ok(Some(TimestampAndOffset { timestamp_ms, offset, leader_epoch: None }));
         }
     }
     Ok(None)

@@ -75,7 +75,8 @@ impl Segment {
                     if first.last_offset >= offset {
                         return Ok(Some(first));
                     }
-                    return scanner.find_offset(offset);
+                    let found = scanner.find_offset(offset)?;
+                    return self.found_or_end(found, &scanner, end);
                 }
                 // A read that failed says nothing about the index.
                 Err(error @ StorageError::Io { .. }) => return Err(error),
@@ -88,7 +89,26 @@ impl Segment {
                 _ => {}
             }
         }
-        BatchScanner::new(&*file, &self.place, 0, end).find_offset(offset)
+        let mut scanner = BatchScanner::new(&*file, &self.place, 0, end);
+        let found = scanner.find_offset(offset)?;
+        self.found_or_end(found, &scanner, end)
+    }
+
+    /// What was found; nothing only if batches fill the segment to its end. Where they do not, a
+    /// damaged length hides what follows, and to go on with the next segment would leave out
+    /// records without a word.
+    fn found_or_end(
+        &self,
+        found: Option<BatchAt>,
+        scanner: &BatchScanner<'_>,
+        end: u64,
+    ) -> Result<Option<BatchAt>, StorageError> {
+        let position = scanner.position();
+        if found.is_some() || position >= end {
+            return Ok(found);
+        }
+        let problem = format!("a batch that reaches beyond byte {end}, the end");
+        Err(StorageError::Corrupt { path: self.path(), position, problem })
     }
 
     /// The offset behind the last batch and where that batch ends, found by scanning from the last
