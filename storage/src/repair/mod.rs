@@ -168,6 +168,7 @@ pub fn plan(disk: &dyn Disk, report: &DirReport, options: &RepairOptions<'_>) ->
             }
         }
         plan_partition(partition, cut, options, &mut plan);
+        plan_aside(disk, partition, &mut plan)?;
     }
     checkpoints::plan(disk, report, &cuts, &mut plan)?;
     let is_left =
@@ -250,6 +251,17 @@ fn plan_partition(
     }
 }
 
+/// Files that belong to nothing.
+fn plan_aside(disk: &dyn Disk, report: &PartitionReport, plan: &mut Plan) -> io::Result<()> {
+    let aside = namer(disk, &report.dir)?;
+    for finding in report.findings.iter().filter(|f| f.remedy == Remedy::SetAside) {
+        let Some(name) = finding.path.file_name() else { continue };
+        let to = aside(&name.to_string_lossy());
+        add(plan, finding.path.clone(), Change::SetAside { to });
+    }
+    Ok(())
+}
+
 fn topic_id_action(
     report: &PartitionReport,
     options: &RepairOptions<'_>,
@@ -293,12 +305,15 @@ fn plan_cut(
 ) -> io::Result<()> {
     let dir = &report.dir;
     let CutAt { base_offset, position, end_offset } = cut;
-    let number = free_number(disk, dir)?;
-    let aside = |name: &str| dir.join(format!("saved-{number}.{name}.ottla"));
+    let aside = namer(disk, dir)?;
     let facts = &report.facts;
     let later = facts.segment_bases.iter().rev().copied().filter(|&base| base > base_offset);
     for base in later {
-        for kind in FileKind::ALL.into_iter().filter(|&kind| kind != FileKind::ProducerSnapshot) {
+        // The log goes last: while it is there, its indexes can be made anew.
+        for kind in FileKind::ALL.into_iter().rev() {
+            if kind == FileKind::ProducerSnapshot {
+                continue;
+            }
             let name = segment_file_name(base, kind);
             if disk.exists(&dir.join(&name))? {
                 add(plan, dir.join(&name), Change::SetAside { to: aside(&name) });
@@ -335,6 +350,12 @@ fn plan_cut(
         }
     }
     Ok(())
+}
+
+/// Gives names to files that are set aside together.
+fn namer<'a>(disk: &dyn Disk, dir: &'a Path) -> io::Result<impl Fn(&str) -> PathBuf + use<'a>> {
+    let number = free_number(disk, dir)?;
+    Ok(move |name: &str| dir.join(format!("saved-{number}.{name}.ottla")))
 }
 
 /// The smallest number that no saved file has.

@@ -314,7 +314,10 @@ fn found(
 
 /// What a header with a good sum cannot say.
 fn header_problem(batch: &Found<'_>) -> Option<String> {
-    if batch.base_offset < 0 || batch.last_offset < batch.base_offset {
+    if batch.base_offset < 0
+        || batch.last_offset < batch.base_offset
+        || batch.last_offset == i64::MAX
+    {
         let Found { base_offset, last_offset, .. } = batch;
         return Some(format!("offsets {base_offset} to {last_offset}"));
     }

@@ -53,7 +53,8 @@ impl Checkpoints {
                     checkpoint::Offsets::new()
                 }
             };
-            if disk.exists(&path).is_ok_and(|exists| !exists) {
+            // The cleaner makes its own when it first needs it.
+            if name != CLEANER_OFFSET_CHECKPOINT && disk.exists(&path).is_ok_and(|there| !there) {
                 missing.push(name);
             }
             offsets.insert(name, read);

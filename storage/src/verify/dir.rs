@@ -87,7 +87,7 @@ pub fn verify_partition_dir(
         compacted,
     };
     options.progress.add_total(log_bytes(disk, dir)?);
-    let report = verify_place(disk, &place, options);
+    let report = partition::verify(disk, &place, options);
     let is_metadata = place.topic_partition.as_ref().is_some_and(is_metadata_log);
     let mut partitions = vec![report];
     if is_metadata {
@@ -293,14 +293,6 @@ fn ask(disk: &dyn Disk, mut place: PartitionPlace, options: &VerifyOptions<'_>) 
     (place, findings, topic_id)
 }
 
-fn verify_place(
-    disk: &dyn Disk,
-    place: &PartitionPlace,
-    options: &VerifyOptions<'_>,
-) -> PartitionReport {
-    partition::verify(disk, place, options)
-}
-
 /// Verifies partitions with several threads, the largest first. The reports are in the order of
 /// the places.
 fn verify_all(
@@ -313,17 +305,19 @@ fn verify_all(
     queue.sort_by_key(|&n| bytes[n]);
     let queue = Mutex::new(queue);
     let reports = Mutex::new(BTreeMap::new());
-    thread::scope(|scope| {
-        for _ in 0..options.threads.clamp(1, places.len().max(1)) {
-            scope.spawn(|| {
-                loop {
-                    let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                    let Some(n) = next else { return };
-                    let report = verify_place(disk, &places[n].0, options);
-                    reports.lock().unwrap_or_else(PoisonError::into_inner).insert(n, report);
-                }
-            });
+    let work = || {
+        loop {
+            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let Some(n) = next else { return };
+            let report = partition::verify(disk, &places[n].0, options);
+            reports.lock().unwrap_or_else(PoisonError::into_inner).insert(n, report);
         }
+    };
+    thread::scope(|scope| {
+        for _ in 1..options.threads.min(places.len()) {
+            scope.spawn(work);
+        }
+        work();
     });
     reports.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }

@@ -12,6 +12,8 @@ pub(super) struct EpochCheck {
     derived: LeaderEpochCache,
     /// Batches of an old format, or epochs that fall: nothing can be derived.
     underivable: bool,
+    /// The epochs of batches from here on must be stored.
+    covered_from: i64,
     last_mismatch: Option<(i32, Option<i32>)>,
 }
 
@@ -25,9 +27,11 @@ pub(super) struct Mismatch {
 }
 
 impl EpochCheck {
-    /// `stored` is `None` where the file is missing or damaged.
-    pub(super) fn new(stored: Option<LeaderEpochCache>) -> Self {
+    /// `stored` is `None` where the file is damaged. After an orderly stop it covers the log from
+    /// `covered_from` on; a crash may leave it a later beginning than the log.
+    pub(super) fn new(stored: Option<LeaderEpochCache>, covered_from: i64) -> Self {
         Self {
+            covered_from,
             stored,
             derived: LeaderEpochCache::default(),
             underivable: false,
@@ -38,18 +42,19 @@ impl EpochCheck {
     /// The next batch of the log. Of batches with the same mismatch one behind the other only the
     /// first is told.
     pub(super) fn see(&mut self, batch: &Found<'_>) -> Option<Mismatch> {
-        if batch.magic < MAGIC_V2 || batch.leader_epoch < 0 {
+        if batch.magic < MAGIC_V2 {
             self.underivable |= self.derived.latest().is_some();
             return None;
         }
         let entry = EpochEntry { epoch: batch.leader_epoch, start_offset: batch.base_offset };
         match self.derived.latest() {
             Some(latest) if entry.epoch < latest.epoch => self.underivable = true,
+            _ if entry.epoch < 0 => self.underivable = true,
             _ => self.underivable |= self.derived.assign(entry).is_err(),
         }
         let stored = self.stored.as_ref()?;
         let first = stored.earliest()?;
-        if batch.base_offset < first.start_offset {
+        if batch.base_offset < first.start_offset.min(self.covered_from) {
             return None;
         }
         let stored_epoch = stored.epoch_for_offset(batch.base_offset);

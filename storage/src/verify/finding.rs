@@ -155,6 +155,8 @@ pub enum Remedy {
     RewriteCheckpoint,
     /// `partition.metadata` is written with the id that the metadata log knows.
     WriteTopicId,
+    /// The file gets a name that no broker looks at.
+    SetAside,
     /// The log is cut before the first damaged batch. What is cut off is kept in files that no
     /// broker reads. Only when it is asked for by name.
     Cut {
@@ -184,6 +186,7 @@ impl fmt::Display for Remedy {
             Self::RebuildEpochs => write!(f, "rebuild the leader epochs from the batches"),
             Self::RewriteCheckpoint => write!(f, "keep the lines that are right"),
             Self::WriteTopicId => write!(f, "write the topic id that the metadata log knows"),
+            Self::SetAside => write!(f, "give the file a name that no broker looks at"),
             Self::Cut { position, end_offset, .. } => write!(
                 f,
                 "with --truncate-damaged: cut the log at byte {position}, to end at offset \

@@ -135,7 +135,7 @@ impl<'a> OffsetIndexCheck<'a> {
             self.check(relative, position, batch);
             self.entries.pass();
         }
-        let since = batch.end() - self.previous.1.max(0) as u64;
+        let since = batch.end().saturating_sub(self.previous.1.max(0) as u64);
         self.stretch_bytes = self.stretch_bytes.max(since);
         Ok(())
     }
@@ -153,11 +153,12 @@ impl<'a> OffsetIndexCheck<'a> {
 
     fn check(&mut self, relative: i64, position: i64, batch: &Found<'_>) {
         let at = self.entries.position;
-        let offset = self.base_offset + relative;
+        let offset = self.base_offset.wrapping_add(relative);
         if relative == 0 && position == 0 {
             self.verdict = Some(Verdict::Zeros { position: at });
         } else if relative <= self.previous.0 || position <= self.previous.1 {
-            let (last, last_position) = (self.base_offset + self.previous.0, self.previous.1);
+            let (last, last_position) =
+                (self.base_offset.wrapping_add(self.previous.0), self.previous.1);
             self.wrong(
                 at,
                 format!("offset {offset} at {position} does not follow {last} at {last_position}"),
@@ -198,7 +199,7 @@ impl<'a> OffsetIndexCheck<'a> {
             self.verdict = Some(if relative == 0 && position == 0 {
                 Verdict::Zeros { position: at }
             } else {
-                let offset = self.base_offset + relative;
+                let offset = self.base_offset.wrapping_add(relative);
                 let problem = format!("offset {offset} at {position}, behind the last batch");
                 Verdict::Wrong { position: at, problem }
             });
@@ -257,7 +258,7 @@ impl<'a> TimeIndexCheck<'a> {
     fn decode(&self, entry: &[u8; TIME_ENTRY_BYTES]) -> (i64, i64) {
         let mut timestamp = [0; 8];
         timestamp.copy_from_slice(&entry[..8]);
-        (i64::from_be_bytes(timestamp), self.base_offset + int(&entry[8..]))
+        (i64::from_be_bytes(timestamp), self.base_offset.wrapping_add(int(&entry[8..])))
     }
 
     fn check(&mut self, timestamp: i64, offset: i64, batch: &Found<'_>) {
@@ -271,7 +272,8 @@ impl<'a> TimeIndexCheck<'a> {
             self.verdict = Some(if zeros {
                 Verdict::Zeros { position: at }
             } else {
-                let (max, first) = (self.max_ms.max(batch.max_timestamp_ms), self.seen_to + 1);
+                let (max, first) =
+                    (self.max_ms.max(batch.max_timestamp_ms), self.seen_to.saturating_add(1));
                 let last = batch.last_offset;
                 let problem = format!(
                     "timestamp {timestamp} at offset {offset}; the largest up to the batch at \

@@ -96,7 +96,10 @@ pub(super) fn verify(
         disk,
         place,
         options,
-        epochs: EpochCheck::new(read_epochs(disk, &place.dir, &mut report.findings)),
+        epochs: EpochCheck::new(
+            read_epochs(disk, &place.dir, &mut report.findings),
+            place.recovered_from.map_or(place.log_start_offset, |_| i64::MAX),
+        ),
         findings: std::mem::take(&mut report.findings),
         gaps: Vec::new(),
         suspicions: Vec::new(),
@@ -136,11 +139,12 @@ impl Walk<'_> {
             let path = self.place.dir.join(segment_file_name(base_offset, kind));
             let problem = "there is no .log beside it".to_owned();
             // A crash may leave it behind; an orderly stop does not.
-            let severity = match self.place.recovered_from {
-                Some(_) => Severity::Note,
-                None => Severity::Warning,
+            let (severity, remedy) = match self.place.recovered_from {
+                Some(_) => (Severity::Note, Remedy::AtStart),
+                None => (Severity::Warning, Remedy::SetAside),
             };
-            self.findings.push(Finding::new(severity, path, Code::NoLog, problem));
+            let finding = Finding::new(severity, path, Code::NoLog, problem);
+            self.findings.push(finding.mended_by(remedy));
         }
     }
 

@@ -428,7 +428,9 @@ impl TxnIndexCheck {
                     "producer {producer_id}: no abort marker of it is at offset {last_offset}"
                 );
                 self.suspect(position, problem, false);
-            } else if first_offset > last_offset || last_stable_offset > last_offset + 1 {
+            } else if first_offset > last_offset
+                || last_stable_offset > last_offset.saturating_add(1)
+            {
                 let problem = format!(
                     "producer {producer_id}: (first, last, last stable) offsets ({first_offset}, \
                      {last_offset}, {last_stable_offset})"

@@ -163,7 +163,8 @@ impl Walk<'_> {
         }
         self.previous =
             Some(Previous { position: batch.position, base_offset: batch.base_offset, expected });
-        self.next_offset = Some(expected.max(batch.last_offset.saturating_add(1)));
+        let next_offset = self.next_offset.unwrap_or(expected);
+        self.next_offset = Some(next_offset.max(batch.last_offset.saturating_add(1)));
         self.note_compaction(batch);
         self.see_epoch(batch, &current.log.clone(), current.recovered);
         if self.options.deep

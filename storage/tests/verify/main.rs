@@ -1,0 +1,11 @@
+//! Verification and repair of directories that are in order, and of the same with damage.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod arbitrary;
+mod batches;
+mod files;
+mod in_order;
+mod indexes;
+mod repairs;
+mod world;

@@ -1,0 +1,270 @@
+//! Repairs: what they bring back, what they keep, and what a crash in the middle of one leaves.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ottla_storage::disk::Disk;
+use ottla_storage::partition_dir::TopicPartition;
+use ottla_storage::repair::{Plan, RepairOptions, carry_out, plan};
+use ottla_storage::sim::{CrashStyle, SimDisk, Stop};
+use ottla_storage::verify::{Known, no_metadata};
+
+use crate::world::{DIR, Image, clean, disk_of, image_of, manager, texts, verify};
+
+fn options(truncate_damaged: bool) -> RepairOptions<'static> {
+    RepairOptions { truncate_damaged, index_interval_bytes: 0, known: &no_metadata }
+}
+
+fn plan_for(disk: &SimDisk, truncate_damaged: bool) -> Plan {
+    plan(disk, &verify(disk), &options(truncate_damaged)).unwrap()
+}
+
+fn repair(disk: &SimDisk, truncate_damaged: bool) -> Plan {
+    let plan = plan_for(disk, truncate_damaged);
+    for action in &plan.actions {
+        carry_out(disk, action).unwrap();
+    }
+    plan
+}
+
+/// Nothing is left to find, and the log manager opens it as after an orderly stop: it writes no
+/// log and no index anew.
+fn assert_good(disk: &SimDisk, what: &str) {
+    let report = verify(disk);
+    assert!(!report.is_wrong(), "{what}: {:#?}", texts(&report));
+    let before = image_of(disk);
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let manager = manager(&shared);
+    for log in manager.logs() {
+        let offsets = log.offsets();
+        assert!(offsets.log_start_offset <= offsets.log_end_offset);
+    }
+    manager.close(7).unwrap();
+    let after = image_of(disk);
+    for (name, bytes) in before.iter().filter(|(name, _)| name.ends_with("log")) {
+        assert_eq!(after.get(name), Some(bytes), "{what}: {name}");
+    }
+}
+
+#[test]
+fn nothing_is_done_where_nothing_is_wrong() {
+    let disk = disk_of(&clean());
+    let plan = repair(&disk, true);
+    assert!(plan.actions.is_empty() && plan.left.is_empty());
+    assert_eq!(image_of(&disk), clean());
+}
+
+#[test]
+fn what_was_deleted_comes_back_byte_for_byte() {
+    let image = clean();
+    for end in [".index", ".timeindex", ".txnindex", "index"] {
+        let mut damaged = image.clone();
+        damaged.retain(|name, _| !name.ends_with(end));
+        assert!(damaged.len() < image.len());
+        let disk = disk_of(&damaged);
+        repair(&disk, false);
+        assert_eq!(image_of(&disk), image, "{end}");
+    }
+}
+
+#[test]
+fn what_was_damaged_comes_back_byte_for_byte() {
+    let image = clean();
+    let ends = ["index", ".snapshot", "leader-epoch-checkpoint"];
+    for (name, bytes) in &image {
+        let is_empty = bytes.is_empty() || bytes.as_slice() == b"0\n0\n";
+        if is_empty || !ends.iter().any(|end| name.ends_with(end)) {
+            continue;
+        }
+        let mut damaged = image.clone();
+        damaged.get_mut(name).unwrap()[0] ^= 0x40;
+        let disk = disk_of(&damaged);
+        let plan = repair(&disk, false);
+        assert_eq!(plan.actions.len(), 1, "{name}: {:?}", plan.left);
+        assert_eq!(image_of(&disk), image, "{name}");
+        assert_good(&disk, name);
+    }
+}
+
+#[test]
+fn checkpoints_keep_the_lines_that_are_right() {
+    let name = format!("{DIR}/replication-offset-checkpoint");
+    let mut image = clean();
+    image.insert(name.clone(), b"0\n9\nplain 0 18\nnobody 0 4\ntxn 0 999\nplain 1 x\n".to_vec());
+    let disk = disk_of(&image);
+    repair(&disk, false);
+    let text = String::from_utf8(image_of(&disk)[&name].clone()).unwrap();
+    assert_eq!(text, "0\n2\nplain 0 18\ntxn 0 29\n");
+    assert_good(&disk, "checkpoint");
+}
+
+#[test]
+fn a_log_start_beyond_the_end_gives_the_records_back() {
+    let name = format!("{DIR}/log-start-offset-checkpoint");
+    let mut image = clean();
+    image.insert(name.clone(), b"0\n1\nplain 0 99\n".to_vec());
+    let disk = disk_of(&image);
+    repair(&disk, false);
+    assert_eq!(image_of(&disk)[&name], b"0\n0\n");
+}
+
+#[test]
+fn a_topic_id_is_written_when_the_metadata_knows_it() {
+    let image = clean();
+    let name = format!("{DIR}/plain-0/partition.metadata");
+    let id = ottla_protocol::uuid::Uuid::from_u64s(7, 1);
+    let known = |_: &TopicPartition, found: Option<_>| match found {
+        None => Known::Stray { why: "no id".to_owned(), topic_id: Some(id) },
+        Some(_) => Known::Here { compacted: false },
+    };
+    for damage in [None, Some(b"junk".to_vec())] {
+        let mut image = image.clone();
+        image.remove(&name);
+        image.extend(damage.map(|bytes| (name.clone(), bytes)));
+        let disk = disk_of(&image);
+        let progress = ottla_storage::verify::Progress::default();
+        let verifying = ottla_storage::verify::VerifyOptions {
+            deep: false,
+            threads: 2,
+            index_interval_bytes: 0,
+            known: &known,
+            progress: &progress,
+        };
+        let report =
+            ottla_storage::verify::verify_log_dir(&disk, Path::new(DIR), &verifying).unwrap();
+        let repairing = RepairOptions { known: &known, ..options(false) };
+        for action in plan(&disk, &report, &repairing).unwrap().actions {
+            carry_out(&disk, &action).unwrap();
+        }
+        assert_eq!(image_of(&disk), clean());
+    }
+}
+
+fn with_damage(change: fn(&mut Vec<u8>), file: &str) -> Image {
+    let mut image = clean();
+    change(image.get_mut(&format!("{DIR}/{file}")).unwrap());
+    image
+}
+
+/// Damage that only a cut gets rid of.
+fn damages() -> Vec<(&'static str, Image)> {
+    const FIRST: &str = "plain-0/00000000000000000000.log";
+    const SECOND: &str = "plain-0/00000000000000000007.log";
+    const TXN: &str = "txn-0/00000000000000000000.log";
+    vec![
+        ("a bit in the middle", with_damage(|b| b[150] ^= 1, FIRST)),
+        ("a bit in the first batch", with_damage(|b| b[70] ^= 1, FIRST)),
+        ("a bit in a later segment", with_damage(|b| b[150] ^= 1, SECOND)),
+        ("the first batch of a segment", with_damage(|b| b[10] ^= 1, SECOND)),
+        ("a batch that moved", with_damage(|b| b[78 + 6] = 1, FIRST)),
+        ("zeros to the end", with_damage(|b| b[78..].fill(0), FIRST)),
+        ("a torn segment", with_damage(|b| b.truncate(100), SECOND)),
+        ("within a transaction", with_damage(|b| b[300] ^= 1, TXN)),
+    ]
+}
+
+#[test]
+fn damage_stays_when_nobody_asks_for_a_cut() {
+    for (what, image) in damages() {
+        let disk = disk_of(&image);
+        let plan = repair(&disk, false);
+        assert!(!plan.left.is_empty(), "{what}");
+        let after = image_of(&disk);
+        for (name, bytes) in image.iter().filter(|(name, _)| name.ends_with(".log")) {
+            assert_eq!(&after[name], bytes, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_plan_changes_nothing() {
+    for (what, image) in damages() {
+        let disk = disk_of(&image);
+        let plan = plan_for(&disk, true);
+        assert!(plan.actions.len() > 2, "{what}: {:?}", plan.actions);
+        assert_eq!(image_of(&disk), image, "{what}");
+    }
+}
+
+/// The bytes of all `.log` files of a partition, with those that were saved.
+fn all_bytes(image: &Image, partition: &str) -> Vec<u8> {
+    let start = format!("{DIR}/{partition}/");
+    let mut pieces: Vec<(String, &Vec<u8>)> = image
+        .iter()
+        .filter(|(name, _)| name.starts_with(&start))
+        .filter_map(|(name, bytes)| {
+            let name = name.strip_prefix(&start)?;
+            let name = name.strip_prefix("saved-1.").unwrap_or(name);
+            let is_log = name.split('.').nth(1) == Some("log");
+            is_log.then(|| (name.to_owned(), bytes))
+        })
+        .collect();
+    pieces.sort();
+    pieces.into_iter().flat_map(|(_, bytes)| bytes.clone()).collect()
+}
+
+#[test]
+fn a_cut_leaves_a_good_log_and_loses_no_byte() {
+    for (what, image) in damages() {
+        let disk = disk_of(&image);
+        repair(&disk, true);
+        assert_good(&disk, what);
+        let partition = if what.contains("transaction") { "txn-0" } else { "plain-0" };
+        let after = image_of(&disk);
+        assert_eq!(all_bytes(&after, partition), all_bytes(&image, partition), "{what}");
+        let again = plan_for(&disk, true);
+        assert!(again.actions.is_empty(), "{what}: {:?}", again.actions);
+    }
+}
+
+/// Every action done twice is as good as once.
+#[test]
+fn actions_can_be_repeated() {
+    for (what, image) in damages() {
+        let disk = disk_of(&image);
+        let plan = plan_for(&disk, true);
+        for action in &plan.actions {
+            carry_out(&disk, action).unwrap();
+            carry_out(&disk, action).unwrap();
+        }
+        assert_good(&disk, what);
+    }
+}
+
+/// A crash at any operation of a repair leaves what a second repair completes.
+#[test]
+fn a_repair_that_crashes_is_repeated() {
+    for (what, image) in damages().into_iter().step_by(3) {
+        let whole = disk_of(&image);
+        let begun = whole.ops();
+        repair(&whole, true);
+        for n in begun..whole.ops() {
+            let disk = durable(&image);
+            let at = disk.ops() + (n - begun);
+            disk.stop(Stop::Before(at));
+            for action in &plan_for(&disk, true).actions {
+                if carry_out(&disk, action).is_err() {
+                    break;
+                }
+            }
+            let style = if n % 2 == 0 { CrashStyle::DropPending } else { CrashStyle::Subset };
+            let disk = disk.crash(n, style);
+            repair(&disk, true);
+            assert_good(&disk, &format!("{what}, stopped at {n}"));
+        }
+    }
+}
+
+/// As [`disk_of`], with everything on the medium.
+fn durable(image: &Image) -> SimDisk {
+    let disk = disk_of(image);
+    for name in image.keys() {
+        let path = Path::new(name);
+        disk.open(path, ottla_storage::disk::Open::ReadWrite).unwrap().sync_all().unwrap();
+        for dir in path.ancestors().skip(1) {
+            let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+            disk.sync_dir(dir).unwrap();
+        }
+    }
+    disk
+}
