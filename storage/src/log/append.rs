@@ -218,11 +218,11 @@ impl PartitionLog {
                 return Err(AppendError::UnexpectedOffset { first_offset, log_end_offset });
             }
             for entry in &epochs[..epochs.len() - 1] {
-                self.assign_epoch(*entry)?;
+                self.note_epoch(*entry)?;
             }
             let last = epochs.last().expect("there is a batch");
             if epochs.len() > 1 {
-                self.assign_epoch(*last)?;
+                self.note_epoch(*last)?;
             }
             let checked = self.producers().state.check(
                 &produced,
@@ -255,7 +255,7 @@ impl PartitionLog {
             return Err(AppendError::RecordListTooLarge { bytes, segment_bytes });
         }
         let (epoch, start_offset) = (write.leader_epoch, write.first_offset);
-        self.write_epoch(EpochEntry { epoch, start_offset })?;
+        self.note_epoch(EpochEntry { epoch, start_offset })?;
         let segment = self.roll_if_due(appender, &config, write.roll_facts(bytes))?;
         let appended = segment.append(
             &mut appender.writer,

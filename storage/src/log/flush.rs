@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::PartitionLog;
-use crate::error::StorageError;
+use crate::error::{StorageError, StorageErrorKind};
 use crate::file_name::FileKind;
 use crate::producer_state::snapshot;
 use crate::txn_index;
@@ -29,6 +29,9 @@ struct State {
     /// The base offset of the first segment that was sealed and not flushed since. All its records
     /// may be durable already, but then its indexes are not.
     sealed_from: Option<i64>,
+    /// For want of space the leader epochs of records from this offset on are in no file: a load
+    /// must find them in the records.
+    epochs_from: Option<i64>,
     last_flush_ms: i64,
 }
 
@@ -39,7 +42,12 @@ impl GroupCommit {
     pub(super) fn new(recovery_point: i64, now_ms: i64) -> Self {
         Self {
             recovery_point: AtomicI64::new(recovery_point),
-            state: Mutex::new(State { busy: false, sealed_from: None, last_flush_ms: now_ms }),
+            state: Mutex::new(State {
+                busy: false,
+                sealed_from: None,
+                epochs_from: None,
+                last_flush_ms: now_ms,
+            }),
             idle: Condvar::new(),
         }
     }
@@ -85,7 +93,9 @@ impl GroupCommit {
     /// and trusts everything below.
     pub(super) fn checkpoint(&self) -> i64 {
         let recovery_point = self.recovery_point();
-        self.state().sealed_from.map_or(recovery_point, |sealed| sealed.min(recovery_point))
+        let state = self.state();
+        let limits = [state.sealed_from, state.epochs_from];
+        limits.into_iter().flatten().fold(recovery_point, i64::min)
     }
 
     pub(super) fn last_flush_ms(&self) -> i64 {
@@ -178,6 +188,14 @@ impl PartitionLog {
         let recovery_point = self.commit.recovery_point();
         let start = self.commit.checkpoint();
         let log_end_offset = self.marks().log_end().offset;
+        let epochs_from = match self.flush_epochs() {
+            // The records need no more space, and who waits for them need not be refused.
+            Err(error) if error.kind() == StorageErrorKind::Full && !closing => {
+                log::warn!("{error}; a load will find the epochs in the records");
+                Some(start)
+            }
+            other => other.map(|()| None)?,
+        };
         let dir = self.dir();
         let mut new_names = closing;
         let mut active_base_offset = start;
@@ -215,6 +233,7 @@ impl PartitionLog {
         let mut state = self.commit.state();
         let rolled_since = self.segments.active().base_offset() > active_base_offset;
         state.sealed_from = rolled_since.then_some(active_base_offset);
+        state.epochs_from = epochs_from;
         Ok(())
     }
 

@@ -26,8 +26,15 @@ pub(super) fn clear(disk: &dyn Disk, dir: &Path) -> Result<SegmentFiles, OpenLog
     };
     let mut cleaned_min = None;
     let mut swaps = Vec::new();
+    let mut files = SegmentFiles::new();
+    let mut changed = false;
     for (name, kind) in parsed(names)? {
+        changed |=
+            matches!(kind, FileName::Deleted | FileName::Cleaned { .. } | FileName::Swap { .. });
         match kind {
+            FileName::Segment { base_offset, kind } => {
+                files.entry(base_offset).or_default().push(kind);
+            }
             FileName::Deleted => unlink(disk, &dir.join(name))?,
             FileName::Cleaned { base_offset } => {
                 cleaned_min =
@@ -47,7 +54,10 @@ pub(super) fn clear(disk: &dyn Disk, dir: &Path) -> Result<SegmentFiles, OpenLog
     if !swaps.is_empty() {
         finish_swap(disk, dir, &swaps)?;
     }
-    let mut files = SegmentFiles::new();
+    if !changed {
+        return Ok(files);
+    }
+    files.clear();
     for (_, kind) in parsed(file_names(disk, dir)?)? {
         if let FileName::Segment { base_offset, kind } = kind {
             files.entry(base_offset).or_default().push(kind);

@@ -141,7 +141,8 @@ impl PartitionLog {
         };
         let active = Arc::clone(loader.segments.last().expect("a log has a segment"));
         active.activate(open.config.segment_index_bytes)?;
-        loader.settle_epochs(known_epochs.as_ref(), log_end_offset, found)?;
+        let epochs_are_unwritten =
+            loader.settle_epochs(known_epochs.as_ref(), log_end_offset, found)?;
         let mut producers =
             loader.producers_at(LogRange { log_start_offset, end_offset: log_end_offset })?;
         let place = Place { segment_base_offset: active.base_offset(), position: active.size() };
@@ -166,7 +167,8 @@ impl PartitionLog {
             segments: Segments::new(segments),
             marks: Mutex::new(marks),
             epochs: Mutex::new(epochs),
-            epoch_is_unwritten: AtomicBool::new(false),
+            epoch_is_begun: AtomicBool::new(false),
+            epochs_are_unwritten: AtomicBool::new(epochs_are_unwritten),
             producers: Mutex::new(producers),
             commit: GroupCommit::new(recovery_point, open.now_ms),
             removals: Mutex::new(removals),
@@ -177,28 +179,28 @@ impl PartitionLog {
 }
 
 impl Loader<'_> {
-    /// Drops epochs outside of the log, and writes the list if it is another than that on the disk,
-    /// or if the log is a new one.
+    /// Drops epochs outside of the log. Returns whether the list is to be written by the next flush:
+    /// what a crash has kept out of the file is found again until then, and two syncs of each of
+    /// thousands of logs are not to be waited for. A list that could not be read is written now.
     fn settle_epochs(
         &mut self,
         on_disk: Option<&LeaderEpochCache>,
         log_end_offset: i64,
         found: bool,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         self.epochs.truncate_from_end(log_end_offset);
         self.epochs.truncate_from_start(self.open.log_start_offset);
         let path = self.open.dir.join(LEADER_EPOCH_CHECKPOINT);
-        if on_disk != Some(&self.epochs) {
-            let written = leader_epoch::write(&*self.disk, &path, &self.epochs);
-            return written.map_err(StorageError::io("write", &path));
-        }
-        match found {
-            true => Ok(()),
-            false => {
-                let made = checkpoint::touch(&*self.disk, &path);
-                made.map_err(StorageError::io("create", &path))
+        match on_disk {
+            None => leader_epoch::write(&*self.disk, &path, &self.epochs)
+                .map_err(StorageError::io("write", &path))?,
+            Some(on_disk) if *on_disk != self.epochs => return Ok(true),
+            Some(_) if found => {}
+            Some(_) => {
+                checkpoint::touch(&*self.disk, &path).map_err(StorageError::io("create", &path))?
             }
         }
+        Ok(false)
     }
 
     /// Opens every segment that has a `.log`. Returns the base offsets of those whose indexes must

@@ -72,8 +72,10 @@ pub struct PartitionLog {
     segments: Segments,
     marks: Mutex<Marks>,
     epochs: Mutex<LeaderEpochCache>,
-    /// The last epoch is not in its file yet, since nothing was appended in it.
-    epoch_is_unwritten: AtomicBool,
+    /// The last epoch was begun, and nothing was appended in it.
+    epoch_is_begun: AtomicBool,
+    /// Epochs that have records are to be written into their file by the next flush.
+    epochs_are_unwritten: AtomicBool,
     producers: Mutex<Producers>,
     /// The append lock. Taken before all others; then the turn to sync, producers, epochs, marks.
     appender: Mutex<Appender>,
@@ -192,31 +194,45 @@ impl PartitionLog {
 
     /// Notes that leader epoch `epoch` begins at the log end, as a leader does before it appends.
     ///
-    /// It gets into its file with the first append (Kafka: at once). A load drops epochs that have
-    /// no records, so that nothing is lost, and a broker with thousands of partitions need not wait
-    /// for two syncs of each whenever it starts.
+    /// It gets into its file with the first flush behind its first record (Kafka: at once). A load
+    /// drops epochs that have no records, and finds those of records that were not flushed in the
+    /// records. So nothing is lost, and a broker with thousands of partitions need not wait for two
+    /// syncs of each when it starts, nor with the first append to each.
     pub fn begin_leader_epoch(&self, epoch: i32) -> Result<(), StorageError> {
         let _appender = self.appender();
         self.check_open()?;
         let start_offset = self.marks().log_end().offset;
         let entry = EpochEntry { epoch, start_offset };
         if self.epochs().assign(entry).map_err(self.bad_epoch(entry))? {
-            self.epoch_is_unwritten.store(true, Ordering::Relaxed);
+            self.epoch_is_begun.store(true, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// Puts the epoch of an append into the file if it is not there. For the holder of the append
-    /// lock.
-    fn write_epoch(&self, entry: EpochEntry) -> Result<(), StorageError> {
+    /// Notes the epoch of an append, which the next flush writes into the file. For the holder of
+    /// the append lock, and before the log end moves: a flush that makes the records durable sees
+    /// what is noted here.
+    fn note_epoch(&self, entry: EpochEntry) -> Result<(), StorageError> {
         if self.latest_epoch() != Some(entry.epoch) {
-            self.assign_epoch(entry)
-        } else if self.epoch_is_unwritten.load(Ordering::Relaxed) {
-            let epochs = self.epochs();
-            self.log_dir.watch(self.write_epochs(&epochs))
+            if self.epochs().assign(entry).map_err(self.bad_epoch(entry))? {
+                self.epochs_are_unwritten.store(true, Ordering::Release);
+            }
+        } else if self.epoch_is_begun.load(Ordering::Relaxed) {
+            self.epochs_are_unwritten.store(true, Ordering::Release);
         } else {
-            Ok(())
+            return Ok(());
         }
+        self.epoch_is_begun.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes the epochs of records that are about to count as durable.
+    fn flush_epochs(&self) -> Result<(), StorageError> {
+        if self.epochs_are_unwritten.load(Ordering::Acquire) {
+            let epochs = self.epochs();
+            return self.write_epochs(&epochs);
+        }
+        Ok(())
     }
 
     /// The last leader epoch that records or a leader began with.
@@ -262,20 +278,6 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// Puts an epoch into the cache and, if it changed, at once into its file.
-    fn assign_epoch(&self, entry: EpochEntry) -> Result<(), StorageError> {
-        let mut epochs = self.epochs();
-        let before = epochs.clone();
-        if !epochs.assign(entry).map_err(self.bad_epoch(entry))? {
-            return Ok(());
-        }
-        let written = self.log_dir.watch(self.write_epochs(&epochs));
-        if written.is_err() {
-            *epochs = before;
-        }
-        written
-    }
-
     fn bad_epoch(&self, entry: EpochEntry) -> impl FnOnce(CheckpointError) -> StorageError {
         let path = self.epochs_path();
         move |error| {
@@ -292,7 +294,7 @@ impl PartitionLog {
         let path = self.epochs_path();
         leader_epoch::write(&*self.disk, &path, epochs)
             .map_err(StorageError::io("write", &path))?;
-        self.epoch_is_unwritten.store(false, Ordering::Relaxed);
+        self.epochs_are_unwritten.store(false, Ordering::Release);
         Ok(())
     }
 }

@@ -203,11 +203,9 @@ impl LogManager {
         now_ms: i64,
     ) -> Result<Arc<PartitionLog>, OpenLogError> {
         let path = dir.path_of(&new.topic_partition.to_string());
-        partition_metadata::write(&*self.disk, &path, new.topic_id)
-            .map_err(StorageError::io("write", &partition_metadata::path(&path)))?;
-        PartitionLog::open(OpenLog {
+        let log = PartitionLog::open(OpenLog {
             environment: self.environment(&dir.log_dir),
-            dir: path,
+            dir: path.clone(),
             topic_partition: new.topic_partition.clone(),
             config: new.config.clone(),
             role: self.config.load().role,
@@ -216,7 +214,12 @@ impl LogManager {
             log_start_offset: 0,
             after: Shutdown::Unclean,
             now_ms,
-        })
+        })?;
+        // Last, as in Kafka: its sync of the directory makes the names of the log's files durable too,
+        // so that a power loss does not take the first segment and leave a later one.
+        partition_metadata::write(&*self.disk, &path, new.topic_id)
+            .map_err(StorageError::io("write", &partition_metadata::path(&path)))?;
+        Ok(log)
     }
 
     fn all_offline(&self) -> ManagerError {

@@ -97,6 +97,23 @@ fn all_or_offline(log: &PartitionLog) -> Option<Vec<u64>> {
 }
 
 #[test]
+fn epochs_that_found_no_space_are_found_in_the_records() {
+    let (disk, shared) = sim();
+    let log = log_on(&shared, small());
+    append(&log, 0, 1).unwrap();
+    disk.inject(Fault::on(OpKind::CreateFile, ENOSPC));
+    log.flush().unwrap();
+    assert_eq!(log.recovery_point(), 0, "a load has to look at them");
+    let after: Arc<dyn Disk> = Arc::new(disk.crash(3, CrashStyle::Mixed));
+    let again = log_on(&after, small());
+    assert_eq!(all_values(&again), [0], "they were synced");
+    assert_eq!(again.latest_epoch(), log.latest_epoch());
+    append(&log, 1, 1).unwrap();
+    log.flush().unwrap();
+    assert_eq!(log.recovery_point(), 2, "there is space again");
+}
+
+#[test]
 fn a_failed_sync_is_never_retried() {
     for failure in [FsyncFailure::CleanAndForget, FsyncFailure::StayDirty, FsyncFailure::Revert] {
         let (disk, shared) = sim();
