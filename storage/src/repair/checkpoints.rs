@@ -1,38 +1,80 @@
 //! Checkpoints that are repaired: the lines that are right stay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
 use super::{Change, Plan, add};
-use crate::checkpoint::{self, CLEANER_OFFSET_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, Offsets};
+use crate::checkpoint::{
+    self, CLEANER_OFFSET_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, Offsets,
+    RECOVERY_POINT_CHECKPOINT,
+};
 use crate::disk::Disk;
 use crate::partition_dir::TopicPartition;
-use crate::verify::{CHECKPOINTS, DirReport, Remedy};
+use crate::verify::{CHECKPOINTS, DirReport, Finding, Remedy};
 use crate::whole_file;
 
+/// Where the logs end, and which offsets beyond must stay.
+struct Ends<'a> {
+    ends: BTreeMap<&'a TopicPartition, i64>,
+    /// Logs that are damaged and not cut: a recovery point that came down to the damage would
+    /// tell a broker that nothing which was flushed is missing, and to cut there.
+    damaged: BTreeSet<&'a TopicPartition>,
+    gives_up: bool,
+}
+
+impl<'a> Ends<'a> {
+    fn of(report: &'a DirReport, cuts: &Offsets, gives_up: bool) -> Self {
+        let (mut ends, mut damaged) = (BTreeMap::new(), BTreeSet::new());
+        for partition in &report.partitions {
+            let Some(topic_partition) = &partition.topic_partition else { continue };
+            let end = partition.facts.log_end_offset;
+            let cut = cuts.get(topic_partition);
+            ends.insert(topic_partition, cut.map_or(end, |&cut| cut.min(end)));
+            let is_damaged = |finding: &Finding| matches!(finding.remedy, Remedy::Cut { .. });
+            if cut.is_none() && partition.findings.iter().any(is_damaged) {
+                damaged.insert(topic_partition);
+            }
+        }
+        Self { ends, damaged, gives_up }
+    }
+
+    /// What an entry should be; `None` when it had better not be there.
+    fn right(&self, name: &str, topic_partition: &TopicPartition, offset: i64) -> Option<i64> {
+        let &end = self.ends.get(topic_partition)?;
+        let stays = self.damaged.contains(topic_partition)
+            || name == RECOVERY_POINT_CHECKPOINT && !self.gives_up;
+        match name {
+            _ if offset < 0 => None,
+            _ if offset <= end || stays => Some(offset),
+            // Without the entry a log begins with its first segment; with it, all would be removed.
+            LOG_START_OFFSET_CHECKPOINT => None,
+            // Without it the log is cleaned from its start.
+            CLEANER_OFFSET_CHECKPOINT => None,
+            _ => Some(end),
+        }
+    }
+}
+
 /// Plans what is to be done about the checkpoints, also of logs that are cut to end at `cuts`.
+/// Entries only give up records that are missing with `gives_up`.
 pub(super) fn plan(
     disk: &dyn Disk,
     report: &DirReport,
     cuts: &Offsets,
+    gives_up: bool,
     plan: &mut Plan,
 ) -> io::Result<()> {
-    let ends: BTreeMap<&TopicPartition, i64> = report
-        .partitions
-        .iter()
-        .filter_map(|partition| {
-            let topic_partition = partition.topic_partition.as_ref()?;
-            let end = partition.facts.log_end_offset;
-            Some((topic_partition, cuts.get(topic_partition).map_or(end, |&cut| cut.min(end))))
-        })
-        .collect();
+    let ends = Ends::of(report, cuts, gives_up);
     for name in CHECKPOINTS {
         let path = report.dir.join(name);
-        let is_wrong = report
-            .findings
-            .iter()
-            .any(|finding| finding.path == path && finding.remedy == Remedy::RewriteCheckpoint);
+        let mended = |remedy: &Remedy| match remedy {
+            Remedy::RewriteCheckpoint => true,
+            Remedy::LowerToEnd => gives_up,
+            _ => false,
+        };
+        let mut findings = report.findings.iter().filter(|finding| finding.path == path);
+        let is_wrong = findings.any(|finding| mended(&finding.remedy));
         if !is_wrong && cuts.is_empty() {
             continue;
         }
@@ -40,8 +82,7 @@ pub(super) fn plan(
         let before = checkpoint::decode_offsets(&bytes).ok();
         let mut kept = Offsets::new();
         for (topic_partition, offset) in before.clone().unwrap_or_else(|| salvage(&bytes)) {
-            let end = ends.get(&topic_partition).copied();
-            if let Some(offset) = end.and_then(|end| right(name, offset, end)) {
+            if let Some(offset) = ends.right(name, &topic_partition, offset) {
                 kept.insert(topic_partition, offset);
             }
         }
@@ -63,19 +104,6 @@ fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
     match whole_file::read(disk, path) {
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(Some(Vec::new())),
         other => other,
-    }
-}
-
-/// What an entry should be, for a log that ends at `end`; `None` when it had better not be there.
-fn right(name: &str, offset: i64, end: i64) -> Option<i64> {
-    match name {
-        _ if offset < 0 => None,
-        _ if offset <= end => Some(offset),
-        // Without the entry a log begins with its first segment; with it, all would be removed.
-        LOG_START_OFFSET_CHECKPOINT => None,
-        // Without it the log is cleaned from its start.
-        CLEANER_OFFSET_CHECKPOINT => None,
-        _ => Some(end),
     }
 }
 

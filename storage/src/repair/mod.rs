@@ -170,9 +170,12 @@ pub fn plan(disk: &dyn Disk, report: &DirReport, options: &RepairOptions<'_>) ->
         plan_partition(partition, cut, options, &mut plan);
         plan_aside(disk, partition, &mut plan)?;
     }
-    checkpoints::plan(disk, report, &cuts, &mut plan)?;
-    let is_left =
-        |finding: &&Finding| finding.severity > Severity::Note && finding.remedy == Remedy::ByHand;
+    checkpoints::plan(disk, report, &cuts, options.truncate_damaged, &mut plan)?;
+    let is_left = |finding: &&Finding| match finding.remedy {
+        Remedy::ByHand => finding.severity > Severity::Note,
+        Remedy::LowerToEnd => !options.truncate_damaged,
+        _ => false,
+    };
     plan.left.extend(report.findings.iter().filter(is_left).cloned());
     Ok(plan)
 }

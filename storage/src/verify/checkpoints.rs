@@ -92,7 +92,12 @@ impl Checkpoints {
                 if let Some((severity, code, problem, range)) = found {
                     let mut finding = Finding::new(severity, &path, code, problem);
                     if severity > Severity::Note {
-                        finding = finding.mended_by(Remedy::RewriteCheckpoint);
+                        let gives_up = name == RECOVERY_POINT_CHECKPOINT && range.is_some();
+                        finding = finding.mended_by(if gives_up {
+                            Remedy::LowerToEnd
+                        } else {
+                            Remedy::RewriteCheckpoint
+                        });
                     }
                     findings.push(Finding { offsets: range, ..finding });
                 }

@@ -153,6 +153,9 @@ pub enum Remedy {
     RebuildEpochs,
     /// The checkpoint keeps the lines that are right and loses the others.
     RewriteCheckpoint,
+    /// The checkpoint's offset is lowered to the end of the log, which gives up what is missing
+    /// there. Only when it is asked for by name.
+    LowerToEnd,
     /// `partition.metadata` is written with the id that the metadata log knows.
     WriteTopicId,
     /// The file gets a name that no broker looks at.
@@ -185,6 +188,11 @@ impl fmt::Display for Remedy {
             }
             Self::RebuildEpochs => write!(f, "rebuild the leader epochs from the batches"),
             Self::RewriteCheckpoint => write!(f, "keep the lines that are right"),
+            Self::LowerToEnd => write!(
+                f,
+                "with --truncate-damaged: lower it to the end of the log, and give up what is \
+                 missing"
+            ),
             Self::WriteTopicId => write!(f, "write the topic id that the metadata log knows"),
             Self::SetAside => write!(f, "give the file a name that no broker looks at"),
             Self::Cut { position, end_offset, .. } => write!(

@@ -108,6 +108,27 @@ fn a_log_start_beyond_the_end_gives_the_records_back() {
     assert_eq!(image_of(&disk)[&name], b"0\n0\n");
 }
 
+/// What was flushed and is gone is only given up when it is asked for.
+#[test]
+fn a_recovery_point_comes_down_only_by_name() {
+    let name = format!("{DIR}/recovery-point-offset-checkpoint");
+    let text = b"0\n3\nplain 0 30\nplain 1 0\ntxn 0 29\n".to_vec();
+    let mut image = clean();
+    image.insert(name.clone(), text.clone());
+    let disk = disk_of(&image);
+    assert_eq!(repair(&disk, false).left.len(), 1);
+    assert_eq!(image_of(&disk), image);
+    repair(&disk, true);
+    assert_eq!(image_of(&disk)[&name], b"0\n3\nplain 0 18\nplain 1 0\ntxn 0 29\n");
+    // Nor where the log is damaged, whatever else is wrong with the file.
+    for (what, mut image) in damages().into_iter().take(3) {
+        image.insert(name.clone(), [&text[..], b"x"].concat());
+        let disk = disk_of(&image);
+        repair(&disk, false);
+        assert_eq!(image_of(&disk)[&name], text, "{what}");
+    }
+}
+
 #[test]
 fn a_topic_id_is_written_when_the_metadata_knows_it() {
     let image = clean();
