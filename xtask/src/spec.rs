@@ -27,14 +27,19 @@ use schema::Schema;
 /// The release that the tables follow.
 const KAFKA_VERSION: &str = "4.3.1";
 /// The jars that have schemas of ours: API messages and control records, metadata records, keys
-/// and values of the two internal topics, producer snapshots.
-const JARS: [&str; 5] = [
+/// and values of the three internal topics, producer snapshots.
+const JARS: [&str; 6] = [
     "kafka-clients",
     "kafka-metadata",
     "kafka-group-coordinator",
     "kafka-transaction-coordinator",
+    "kafka-share-coordinator",
     "kafka-storage",
 ];
+
+/// What Kafka's converters to JSON stand on; the versions are those of that release.
+const JACKSON: [(&str, &str); 3] =
+    [("jackson-annotations", "2.21"), ("jackson-core", "2.21.2"), ("jackson-databind", "2.21.2")];
 
 /// Runs the comparison.
 pub(crate) fn run(root: &Path) -> Result<Outcome> {
@@ -82,8 +87,9 @@ fn tables() -> Vec<MessageSchema> {
 /// The folder with the unpacked jars; `None` when there is no Maven to fetch them with.
 fn fetch(root: &Path) -> Result<Option<PathBuf>> {
     let folder = root.join("target/spec").join(KAFKA_VERSION);
+    // What was unpacked for another project is unpacked again.
     let done = folder.join("complete");
-    if done.exists() {
+    if fs::read_to_string(&done).is_ok_and(|of| of == pom_text()) {
         return Ok(Some(folder));
     }
     fs::create_dir_all(&folder)?;
@@ -96,7 +102,7 @@ fn fetch(root: &Path) -> Result<Option<PathBuf>> {
         .arg("dependency:unpack");
     match maven.status() {
         Ok(status) if status.success() => {
-            fs::write(done, "")?;
+            fs::write(done, pom_text())?;
             Ok(Some(folder))
         }
         Ok(status) => {
@@ -118,6 +124,15 @@ fn pom_text() -> String {
             )
         })
         .collect();
+    let jackson: String = JACKSON
+        .iter()
+        .map(|(jar, version)| {
+            format!(
+                "<artifactItem><groupId>com.fasterxml.jackson.core</groupId>\
+                 <artifactId>{jar}</artifactId><version>{version}</version></artifactItem>\n"
+            )
+        })
+        .collect();
     format!(
         "<project>\n\
          <modelVersion>4.0.0</modelVersion>\n\
@@ -126,9 +141,9 @@ fn pom_text() -> String {
          <build><plugins><plugin>\n\
          <groupId>org.apache.maven.plugins</groupId>\n\
          <artifactId>maven-dependency-plugin</artifactId>\n\
-         <configuration><includes>**/*.json,org/apache/kafka/**</includes>\n\
+         <configuration><includes>**/*.json,org/apache/kafka/**,com/fasterxml/**</includes>\n\
          <outputDirectory>${{project.basedir}}/jars</outputDirectory>\n\
-         <artifactItems>\n{items}</artifactItems></configuration>\n\
+         <artifactItems>\n{items}{jackson}</artifactItems></configuration>\n\
          </plugin></plugins></build>\n\
          </project>\n"
     )
@@ -181,7 +196,11 @@ fn check_api_keys(schemas: &BTreeMap<String, Schema>, report: &mut Report) {
 fn check_record_numbers(schemas: &BTreeMap<String, Schema>, report: &mut Report) {
     let records = metadata::registry();
     let names = records.iter().map(|record| record.name).zip(metadata::API_KEYS.iter().copied());
-    let keys = internal::GroupKey::KINDS.iter().chain(internal::TransactionKey::KINDS).copied();
+    let keys = internal::GroupKey::KINDS
+        .iter()
+        .chain(internal::TransactionKey::KINDS)
+        .chain(internal::OTHER_KINDS)
+        .copied();
     for (name, number) in names.chain(keys) {
         let expected = schemas.get(name).and_then(|schema| schema.api_key);
         report.fact(name, "number", &expected, &Some(number));

@@ -1,7 +1,7 @@
-//! Records that brokers keep for themselves: `__consumer_offsets`, `__transaction_state`, and the
-//! producer snapshots beside the logs.
+//! Records that brokers keep for themselves: `__consumer_offsets`, `__transaction_state`,
+//! `__share_group_state`, and the producer snapshots beside the logs.
 //!
-//! In the two topics a key is an int16 that says its kind and then the key's fields, all classic.
+//! In the three topics a key is an int16 that says its kind and then the key's fields, all classic.
 //! A value is an int16 version and then the value's fields; no value (a tombstone) deletes the key.
 
 pub mod classic_group;
@@ -9,6 +9,9 @@ pub mod consumer_group;
 pub mod consumer_protocol;
 pub mod offset;
 pub mod producer_snapshot;
+pub mod share_group;
+pub mod share_state;
+pub mod streams_group;
 pub mod transaction;
 
 use classic_group::*;
@@ -129,6 +132,26 @@ pub fn value_bytes<'a, T: Message<'a>>(value: &T, version: i16) -> Result<Vec<u8
     Ok(writer.finish().bytes)
 }
 
+/// Kinds of keys that only tools read, by the names that Kafka's schemas have for them: share and
+/// streams groups, and the state of share groups.
+#[cfg(any(test, feature = "schema"))]
+pub const OTHER_KINDS: &[(&str, i16)] = &[
+    ("ShareGroupMemberMetadataKey", 10),
+    ("ShareGroupMetadataKey", 11),
+    ("ShareGroupTargetAssignmentMetadataKey", 12),
+    ("ShareGroupTargetAssignmentMemberKey", 13),
+    ("ShareGroupCurrentMemberAssignmentKey", 14),
+    ("ShareGroupStatePartitionMetadataKey", 15),
+    ("StreamsGroupMetadataKey", 17),
+    ("StreamsGroupMemberMetadataKey", 19),
+    ("StreamsGroupTargetAssignmentMetadataKey", 20),
+    ("StreamsGroupTargetAssignmentMemberKey", 21),
+    ("StreamsGroupCurrentMemberAssignmentKey", 22),
+    ("StreamsGroupTopologyKey", 23),
+    ("ShareSnapshotKey", 0),
+    ("ShareUpdateKey", 1),
+];
+
 /// All keys and values.
 #[cfg(any(test, feature = "schema"))]
 pub fn registry() -> Vec<crate::wire::reflect::MessageSchema> {
@@ -155,6 +178,34 @@ pub fn registry() -> Vec<crate::wire::reflect::MessageSchema> {
         TransactionLogValue,
         LegacyOffsetCommitKey,
         LegacyOffsetCommitValue,
+        share_group::ShareGroupMemberMetadataKey,
+        share_group::ShareGroupMemberMetadataValue,
+        share_group::ShareGroupMetadataKey,
+        share_group::ShareGroupMetadataValue,
+        share_group::ShareGroupTargetAssignmentMetadataKey,
+        share_group::ShareGroupTargetAssignmentMetadataValue,
+        share_group::ShareGroupTargetAssignmentMemberKey,
+        share_group::ShareGroupTargetAssignmentMemberValue,
+        share_group::ShareGroupCurrentMemberAssignmentKey,
+        share_group::ShareGroupCurrentMemberAssignmentValue,
+        share_group::ShareGroupStatePartitionMetadataKey,
+        share_group::ShareGroupStatePartitionMetadataValue,
+        streams_group::StreamsGroupMetadataKey,
+        streams_group::StreamsGroupMetadataValue,
+        streams_group::StreamsGroupMemberMetadataKey,
+        streams_group::StreamsGroupMemberMetadataValue,
+        streams_group::StreamsGroupTargetAssignmentMetadataKey,
+        streams_group::StreamsGroupTargetAssignmentMetadataValue,
+        streams_group::StreamsGroupTargetAssignmentMemberKey,
+        streams_group::StreamsGroupTargetAssignmentMemberValue,
+        streams_group::StreamsGroupCurrentMemberAssignmentKey,
+        streams_group::StreamsGroupCurrentMemberAssignmentValue,
+        streams_group::StreamsGroupTopologyKey,
+        streams_group::StreamsGroupTopologyValue,
+        share_state::ShareSnapshotKey,
+        share_state::ShareSnapshotValue,
+        share_state::ShareUpdateKey,
+        share_state::ShareUpdateValue,
         producer_snapshot::ProducerSnapshot,
         consumer_protocol::ConsumerProtocolSubscription,
         consumer_protocol::ConsumerProtocolAssignment,

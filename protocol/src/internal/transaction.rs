@@ -28,13 +28,13 @@ messages! {
         transaction_start_timestamp_ms: i64 [0..];
     } tagged {
         /// The producer id of the last transaction, while clients may retry; -1 for none.
-        0 => previous_producer_id: i64 [1..] = -1;
+        0 after producer_id => previous_producer_id: i64 [1..] = -1;
         /// The producer id of the next transaction; -1 for the same.
-        1 => next_producer_id: i64 [1..] = -1;
+        1 after previous_producer_id => next_producer_id: i64 [1..] = -1;
         /// The `transaction.version` that the client used.
-        2 => client_transaction_version: i16 [1..];
+        2 after transaction_start_timestamp_ms => client_transaction_version: i16 [1..];
         /// The producer epoch of the next transaction; -1 for none.
-        3 => next_producer_epoch: i16 [1..] = -1;
+        3 after producer_epoch => next_producer_epoch: i16 [1..] = -1;
     }
 
     /// A topic's partitions.

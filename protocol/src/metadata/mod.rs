@@ -101,6 +101,13 @@ macro_rules! records {
             crate::wire::reflect::registry![$($file::$record,)*]
         }
 
+        /// The tables of all data records.
+        #[cfg(any(test, feature = "schema"))]
+        pub const RECORD_SCHEMAS: fn() -> Vec<RecordSchema> = || {
+            use crate::json::Schema;
+            vec![$(RecordSchema { api_key: $key, schema: Schema::of::<$file::$record>() },)*]
+        };
+
         /// The numbers of all data records, in the registry's order.
         #[cfg(any(test, feature = "schema"))]
         pub const API_KEYS: &[i16] = &[$($key),*];
@@ -160,6 +167,16 @@ records! {
     27 RegisterController(node::RegisterControllerRecord<'a>);
     /// Forgets eligible leader replicas, of one topic or of all.
     28 ClearElr(topic::ClearElrRecord<'a>);
+}
+
+/// A record's number and its table.
+#[cfg(any(test, feature = "schema"))]
+#[derive(Clone, Debug)]
+pub struct RecordSchema {
+    /// Which record it is.
+    pub api_key: i16,
+    /// Its fields.
+    pub schema: crate::json::Schema,
 }
 
 /// A record of a kind that is not known here.

@@ -36,9 +36,9 @@ messages! {
         directories: Vec<Uuid> [1..];
     } tagged {
         /// 0 recovered, 1 still recovering from an unclean election.
-        0 => leader_recovery_state: i8 [0..];
+        0 after leader => leader_recovery_state: i8 [0..];
         /// Replicas out of sync that still may lead without loss (KIP-966).
-        1 => eligible_leader_replicas: Option<Vec<i32>> [2..];
+        1 after directories => eligible_leader_replicas: Option<Vec<i32>> [2..];
         /// The last eligible leader replicas before there were none (KIP-966).
         2 => last_known_elr: Option<Vec<i32>> [2..];
     }
@@ -67,7 +67,7 @@ messages! {
         /// The last eligible leader replicas before there were none (KIP-966); null for no change.
         7 => last_known_elr: Option<Vec<i32>> [2..];
         /// The ids of the log directories of the replicas, in their order; null for no change.
-        8 => directories: Option<Vec<Uuid>> [1..];
+        8 after leader_recovery_state => directories: Option<Vec<Uuid>> [1..];
     }
 
     /// Removes a topic and its partitions.

@@ -71,6 +71,7 @@ pub trait Message<'a>: Wire<'a> {
 ///     field: Type [versions] = default;          else Rust's default
 /// } tagged {
 ///     0 => field: Type [versions];               written only when not at its default
+///     1 after other => field: Type [versions];   in Kafka's schema, and so in JSON, behind `other`
 /// }
 /// ```
 ///
@@ -89,7 +90,7 @@ macro_rules! messages {
         $(tagged {
             $(
                 $(#[$tag_meta:meta])*
-                $tag:literal => $tag_field:ident: $tag_ty:ty
+                $tag:literal $(after $after:ident)? => $tag_field:ident: $tag_ty:ty
                 [$tag_versions:expr $(, $tag_ignorable:ident)?] $(= $tag_default:expr)?;
             )*
         })?
@@ -236,6 +237,7 @@ macro_rules! messages {
                 fields.extend([ $($(
                     reflect::field(stringify!($tag_field), &_default.$tag_field, &$tag_versions)
                         $(.ignorable(stringify!($tag_ignorable)))?
+                        $(.after(stringify!($after)))?
                         .tag($tag),
                 )*)? ]);
                 reflect::TypeSchema::Struct { name: stringify!($name), fields }

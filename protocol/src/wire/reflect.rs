@@ -46,6 +46,8 @@ pub struct FieldSchema {
     pub ignorable: bool,
     /// Its tag, if it is a tagged field.
     pub tag: Option<u32>,
+    /// The field that it stands behind in Kafka's schema, if that is not the one before it here.
+    pub after: Option<&'static str>,
 }
 
 /// A message's line in the registry: what it is and how to try it.
@@ -139,6 +141,7 @@ pub(crate) fn field<T: Reflect>(
         default: default.default_text(),
         ignorable: false,
         tag: None,
+        after: None,
     }
 }
 
@@ -149,6 +152,10 @@ impl FieldSchema {
 
     pub(crate) fn null(self, versions: &dyn Versions) -> Self {
         Self { null: Some(versions.bounds()), ..self }
+    }
+
+    pub(crate) fn after(self, field: &'static str) -> Self {
+        Self { after: Some(field), ..self }
     }
 
     pub(crate) fn tag(self, tag: u32) -> Self {

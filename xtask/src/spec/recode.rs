@@ -1,4 +1,5 @@
-//! Has Kafka's own generated classes read and write again what the tables write.
+//! Has Kafka's own generated classes read and write again what the tables write, and write it as
+//! JSON too.
 //!
 //! The comparison of schemas says that the tables are right, this one that what is done with them
 //! is: lengths, presence bytes, order, which tagged fields are written.
@@ -9,6 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use ottla_protocol::json::Schema;
 use ottla_protocol::wire::reflect::{MessageSchema, Seed};
 
 use crate::gate::Outcome;
@@ -20,13 +22,20 @@ const SEEDS: u64 = 8;
 pub(super) fn run(tables: &[MessageSchema], folder: &Path) -> Result<Outcome> {
     let mut lines = String::new();
     for table in tables {
+        let schema = Schema::from(table);
         for version in table.versions.clone() {
             for seed in 0..SEEDS {
+                let bytes = (table.sample)(&mut Seed(seed), version);
                 write!(lines, "{} {version} ", table.name)?;
-                for byte in (table.sample)(&mut Seed(seed), version) {
+                for byte in &bytes {
                     write!(lines, "{byte:02x}")?;
                 }
-                lines.push('\n');
+                let json = match schema.json(&bytes, version) {
+                    _ if is_api(table.name) => "-".to_owned(),
+                    Ok((json, 0)) => json,
+                    other => format!("{other:?}"),
+                };
+                writeln!(lines, " {json}")?;
             }
         }
     }
@@ -44,6 +53,11 @@ pub(super) fn run(tables: &[MessageSchema], folder: &Path) -> Result<Outcome> {
     print!("{output}");
     let (passed, failed) = output.lines().last().and_then(counts).context("java did not finish")?;
     Ok(Outcome { passed, failed, not_run: Vec::new() })
+}
+
+/// Whether it is a request or a response. Their JSON is for logs, and leaves records out.
+fn is_api(name: &str) -> bool {
+    name.ends_with("Request") || name.ends_with("Response")
 }
 
 /// The numbers in `same 3 different 0`.
