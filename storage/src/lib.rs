@@ -91,6 +91,7 @@ pub mod txn_index;
 pub mod checkpoint;
 pub mod clean_shutdown;
 pub mod file_name;
+pub mod inspect;
 pub mod meta_properties;
 pub mod partition_dir;
 pub mod partition_metadata;

@@ -1,0 +1,1 @@
+//! Bytes of all kinds, whole and damaged.
