@@ -25,7 +25,7 @@ impl Source for [u8] {
     }
 }
 
-impl Source for dyn DiskFile {
+impl Source for dyn DiskFile + '_ {
     fn length(&self) -> io::Result<u64> {
         self.len()
     }

@@ -1,0 +1,1 @@
+//! Golden texts and damaged files.
