@@ -165,6 +165,8 @@ fn text_is_spelled_as_java_and_jackson_do() {
     }
     assert_eq!(java_string(b"a\xffb"), "a\u{fffd}b");
     assert_eq!(java_string(b"\xed\xa0\x80"), "\u{fffd}");
+    assert_eq!(java_string(b"\xed\xa0A"), "\u{fffd}A");
+    assert_eq!(java_string(b"\xed\xa0"), "\u{fffd}");
     assert_eq!(java_string("grüße".as_bytes()), "grüße");
 }
 

@@ -32,10 +32,8 @@ pub fn java_string(bytes: &[u8]) -> Cow<'_, str> {
 fn malformed_length(bytes: &[u8], std: Option<usize>) -> usize {
     let continues = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
     match bytes[0] {
-        // A whole surrogate is one malformed character to Java.
-        0xed if continues(1) && bytes[1] >= 0xa0 && continues(2) => 3,
-        // So are these, cut short at the end.
-        0xed if continues(1) && bytes[1] >= 0xa0 && bytes.len() == 2 => 2,
+        // A surrogate is one malformed character to Java, whole or cut short.
+        0xed if continues(1) && bytes[1] >= 0xa0 => 2 + usize::from(continues(2)),
         _ => std.unwrap_or(bytes.len()),
     }
 }

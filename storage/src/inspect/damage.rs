@@ -43,6 +43,13 @@ pub enum Damage {
     Record(String),
     /// The records do not decompress.
     Decompress(DecompressError),
+    /// The value of an old message would reach beyond it.
+    ValueBeyond {
+        /// The value's length as stored.
+        size: i32,
+        /// Bytes that are there.
+        there: usize,
+    },
     /// A field lies beyond its buffer, for which Kafka has no text.
     OutOfBounds,
 }
@@ -68,6 +75,9 @@ impl fmt::Display for Damage {
             }
             Self::Record(text) => f.write_str(text),
             Self::Decompress(_) => f.write_str("Failed to decompress record stream"),
+            Self::ValueBeyond { size, there } => {
+                write!(f, "newLimit > capacity: ({size} > {there})")
+            }
             Self::OutOfBounds => f.write_str("null"),
         }
     }

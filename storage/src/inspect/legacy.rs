@@ -99,23 +99,40 @@ impl<'a> Legacy<'a> {
         if self.magic() == 0 { TIMESTAMP_AT } else { TIMESTAMP_AT + 8 }
     }
 
-    /// The field at `at` with its length in front, and where the next one is.
-    fn delimited(&self, at: usize) -> Result<(Option<&'a [u8]>, usize), Damage> {
-        let length = self.int(at).ok_or(Damage::OutOfBounds)?;
-        let Ok(length) = usize::try_from(length) else { return Ok((None, at + 4)) };
-        let field = self.0.get(at + 4..).and_then(|rest| rest.get(..length));
-        field.map(|field| (Some(field), at + 4 + length)).ok_or(Damage::OutOfBounds)
+    /// The length in front of a field.
+    fn size(&self, at: usize) -> Result<i32, Damage> {
+        self.int(at).ok_or(Damage::OutOfBounds)
+    }
+
+    /// Where the value's length is.
+    fn value_at(&self) -> Result<usize, Damage> {
+        let key_size = self.size(self.key_at())?;
+        Ok(self.key_at() + 4 + key_size.max(0) as usize)
+    }
+
+    /// The field of this length, negative for null, whose length is at `at`. When it would reach
+    /// beyond the message, how many bytes are there.
+    fn field(&self, at: usize, size: i32) -> Result<Option<&'a [u8]>, usize> {
+        let Ok(size) = usize::try_from(size) else { return Ok(None) };
+        let rest = self.0.get(at + 4..).unwrap_or_default();
+        rest.get(..size).map(Some).ok_or(rest.len())
     }
 
     fn record(&self, offset: i64, timestamp: i64) -> Result<InspectedRecord<'a>, Damage> {
-        let (key, value_at) = self.delimited(self.key_at())?;
-        let (value, _) = self.delimited(value_at)?;
+        let key_size = self.size(self.key_at())?;
+        let value_size = self.size(self.value_at()?)?;
+        // The key lies before the value's length, which was found.
+        let key = self.field(self.key_at(), key_size).map_err(|_| Damage::OutOfBounds)?;
+        let value = self.field(self.value_at()?, value_size);
         Ok(InspectedRecord {
             offset,
             timestamp,
             sequence: -1,
             key,
-            value,
+            key_size,
+            value: value.unwrap_or_default(),
+            value_size,
+            beyond: value.err(),
             headers: Vec::new(),
             legacy: Some((self.is_valid(), self.crc())),
         })
@@ -143,8 +160,10 @@ impl<'b> Messages<'b> {
                 "Invalid wrapper compressionType found in legacy deep record iterator {magic}"
             )));
         }
-        let (_, value_at) = message.delimited(message.key_at())?;
-        let (blob, _) = message.delimited(value_at)?;
+        let value_at = message.value_at()?;
+        let size = message.size(value_at)?;
+        let blob = message.field(value_at, size);
+        let blob = blob.map_err(|there| Damage::ValueBeyond { size, there })?;
         let blob = blob.ok_or_else(|| {
             Damage::Record(format!(
                 "Found invalid compressed record set with null value (magic = {magic})"

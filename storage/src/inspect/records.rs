@@ -25,8 +25,14 @@ pub struct InspectedRecord<'a> {
     pub sequence: i32,
     /// The key, or null.
     pub key: Option<&'a [u8]>,
-    /// The value, or null.
+    /// The key's length as stored; negative for null.
+    pub key_size: i32,
+    /// The value, or null; null too where `beyond` says so.
     pub value: Option<&'a [u8]>,
+    /// The value's length as stored; negative for null.
+    pub value_size: i32,
+    /// Of magic 0 and 1, when the value would reach beyond its message: how many bytes are there.
+    pub beyond: Option<usize>,
     /// The headers: names, not checked to be UTF-8, and values.
     pub headers: Vec<(&'a [u8], Option<&'a [u8]>)>,
     /// Of magic 0 and 1: whether the record's own checksum is right, and the checksum.
@@ -178,8 +184,9 @@ fn parse<'a>(
     let int = |rest: &mut &'a [u8]| read_varint(rest).map_err(|_| structure());
     let offset_delta = int(&mut rest)?;
     let length = int(&mut rest)?;
-    let key = field(&mut rest, length).ok_or_else(structure)?;
+    let (key, key_size) = (field(&mut rest, length).ok_or_else(structure)?, length.max(-1));
     let length = int(&mut rest)?;
+    let value_size = length.max(-1);
     let value = field(&mut rest, length).ok_or_else(structure)?;
     let count = int(&mut rest)?;
     if count < 0 {
@@ -218,7 +225,10 @@ fn parse<'a>(
         timestamp: base.of.timestamp_of(timestamp_delta),
         sequence,
         key,
+        key_size,
         value,
+        value_size,
+        beyond: None,
         headers,
         legacy: None,
     };

@@ -9,6 +9,8 @@ use crate::txn_index::{AbortedTxn, ENTRY_BYTES};
 const SNAPSHOT_VERSION: i16 = 1;
 const CRC_COVERS_FROM: usize = 6;
 const PRODUCER_BYTES: usize = 46;
+/// What Kafka's tool says first of a file that is not laid out as a snapshot.
+const INVALID: &str = "Snapshot failed schema validation: ";
 /// A snapshot has 46 bytes for each producer; more than this is none.
 const SNAPSHOT_BYTES_MAX: u64 = i32::MAX as u64;
 
@@ -76,31 +78,28 @@ impl fmt::Display for SnapshotDamage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => write!(f, "{error}"),
-            Self::Version(got) => write!(f, "Snapshot contained an unknown file version {got}"),
+            Self::Version(got) => {
+                write!(f, "{INVALID}Snapshot contained an unknown file version {got}")
+            }
             Self::Crc { stored, computed } => write!(
                 f,
                 "Snapshot is corrupt (CRC is no longer valid). Stored crc: {stored}. Computed \
                  crc: {computed}"
             ),
-            Self::Truncated => f.write_str("null"),
-            Self::Null => f.write_str("non-nullable field producerEntries was serialized as null"),
+            Self::Truncated => write!(f, "{INVALID}null"),
+            Self::Null => {
+                write!(f, "{INVALID}non-nullable field producerEntries was serialized as null")
+            }
             Self::Count { count, left } => write!(
                 f,
-                "Tried to allocate a collection of size {count}, but there are only {left} bytes \
-                 remaining."
+                "{INVALID}Tried to allocate a collection of size {count}, but there are only \
+                 {left} bytes remaining."
             ),
         }
     }
 }
 
 impl std::error::Error for SnapshotDamage {}
-
-impl SnapshotDamage {
-    /// Whether Kafka's tool notes it and goes on with the next file, instead of giving up.
-    pub fn is_noted(&self) -> bool {
-        matches!(self, Self::Version(_) | Self::Crc { .. })
-    }
-}
 
 /// The producers of a snapshot, in the file's order.
 ///

@@ -2,7 +2,7 @@
 
 use ottla_protocol::json::{Decoder, control, java_string, metadata_record};
 use ottla_protocol::record::control::ControlType;
-use ottla_storage::inspect::InspectedRecord;
+use ottla_storage::inspect::{Damage, InspectedRecord};
 
 use super::failure::Failure;
 use super::printer::{Control, RecordEnd};
@@ -33,6 +33,9 @@ impl Contents {
     /// Key and value of a record.
     pub(super) fn of(&self, record: &InspectedRecord<'_>) -> Result<RecordEnd, Failure> {
         let text = |bytes: &[u8]| java_string(bytes).into_owned();
+        if let Some(there) = record.beyond {
+            return self.of_beyond(record, there);
+        }
         Ok(match self {
             Self::Strings => RecordEnd {
                 key: record.key.map(text),
@@ -50,6 +53,24 @@ impl Contents {
                 RecordEnd { payload, is_json: true, ..RecordEnd::default() }
             }
         })
+    }
+}
+
+impl Contents {
+    /// Of an old message whose value would reach beyond it. Internal topics have none of those.
+    fn of_beyond(&self, record: &InspectedRecord<'_>, there: usize) -> Result<RecordEnd, Failure> {
+        let damage = Damage::ValueBeyond { size: record.value_size, there };
+        let offset = record.offset;
+        let mut end = RecordEnd { is_json: true, ..RecordEnd::default() };
+        match self {
+            Self::Strings => return Err(damage.into()),
+            Self::Topic(_) if record.key.is_none() => return Err(missing_key(offset)),
+            Self::Topic(_) => {
+                end.key = Some(format!("Error at offset {offset}, skipping. {damage}"))
+            }
+            Self::Metadata => end.payload = Some(format!("Error at {offset}, skipping. {damage}")),
+        }
+        Ok(end)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 
-use ottla_storage::inspect::{Damage, SnapshotDamage};
+use ottla_storage::inspect::Damage;
 
 /// The end of a dump, by the name of Java's exception.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl From<Damage> for Failure {
             Damage::HeaderTruncated { .. } | Damage::Decompress(_) => {
                 "org.apache.kafka.common.KafkaException"
             }
-            Damage::UnknownCodec(_) | Damage::LegacyMagic(_) => {
+            Damage::UnknownCodec(_) | Damage::LegacyMagic(_) | Damage::ValueBeyond { .. } => {
                 "java.lang.IllegalArgumentException"
             }
             Damage::Record(text) if text.starts_with("Varint is too long") => {
@@ -86,15 +86,5 @@ impl From<Damage> for Failure {
 impl From<Damage> for Stop {
     fn from(damage: Damage) -> Self {
         Self::File(damage.into())
-    }
-}
-
-impl From<SnapshotDamage> for Failure {
-    fn from(damage: SnapshotDamage) -> Self {
-        match damage {
-            SnapshotDamage::Io(error) => Self::new("java.io.IOException", error.to_string()),
-            SnapshotDamage::Truncated => Self::silent("java.nio.BufferUnderflowException"),
-            other => Self::new("java.lang.RuntimeException", other.to_string()),
-        }
     }
 }

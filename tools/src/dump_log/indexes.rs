@@ -218,10 +218,8 @@ pub(super) fn producers(
     let file = open(disk, path.as_str())?;
     match inspect::producers(&*file) {
         Ok(producers) => producers.iter().try_for_each(|one| Ok(printer.producer(one)?)),
-        Err(damage @ (SnapshotDamage::Version(_) | SnapshotDamage::Crc { .. })) => {
-            Ok(printer.noted(&damage.to_string())?)
-        }
-        Err(damage) => Err(Failure::from(damage).into()),
+        Err(SnapshotDamage::Io(error)) => Err(Damage::Io(error).into()),
+        Err(damage) => Ok(printer.noted(&damage.to_string())?),
     }
 }
 

@@ -130,13 +130,12 @@ impl Printer for JsonLines<'_> {
 
     fn record(&mut self, line: &RecordLine<'_>) -> io::Result<()> {
         let record = line.record;
-        let size = |field: Option<&[u8]>| field.map_or(-1, |field| field.len() as i64);
         let fields = json!({
             "offset": record.offset,
             "timestampType": label(line.header.timestamp_type),
             "timestamp": record.timestamp,
-            "keySize": size(record.key),
-            "valueSize": size(record.value),
+            "keySize": record.key_size,
+            "valueSize": record.value_size,
         });
         self.record = match fields {
             Value::Object(fields) if line.with_metadata => fields,

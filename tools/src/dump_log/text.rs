@@ -67,8 +67,8 @@ impl<'a> Text<'a> {
                 )?;
             }
         }
-        for (_, mismatches) in self.not_found.in_order() {
-            writeln!(self.err, "The following indexed offsets are not found in the log.")?;
+        for (file, mismatches) in self.not_found.in_order() {
+            writeln!(self.err, "The following indexed offsets are not found in :{file}")?;
             for (index, log) in mismatches {
                 writeln!(self.err, "Indexed offset: {index}, found log offset: {log}")?;
             }
@@ -149,8 +149,7 @@ impl Printer for Text<'_> {
         let (record, out) = (line.record, &mut self.out);
         let label = label(line.header.timestamp_type);
         write!(out, "| offset: {} {label}: {} ", record.offset, record.timestamp)?;
-        let size = |field: Option<&[u8]>| field.map_or(-1, |field| field.len() as i64);
-        write!(out, "keySize: {} valueSize: {}", size(record.key), size(record.value))?;
+        write!(out, "keySize: {} valueSize: {}", record.key_size, record.value_size)?;
         if line.batch.magic >= 2 {
             let names: Vec<_> = record.headers.iter().map(|(name, _)| java_string(name)).collect();
             write!(out, " sequence: {} headerKeys: [{}]", record.sequence, names.join(","))?;
