@@ -119,26 +119,34 @@ pub(crate) struct World<'a> {
     pub(crate) registers: BTreeMap<&'a Register, Vec<Timed<Access>>>,
     /// Each producer's batches by their first numbers.
     pub(crate) batches: HashMap<u32, Vec<Batch>>,
+    /// When lives of the broker ended, ns, in order.
+    pub(crate) crashes: Vec<u64>,
     /// Whether there are final readers.
     pub(crate) is_over: bool,
 }
 
 impl<'a> World<'a> {
     pub(crate) fn new(events: &'a [Event]) -> World<'a> {
-        let mut powers: Vec<u64> = Vec::new();
+        let (mut powers, mut crashes) = (Vec::new(), Vec::new());
         let mut topics: HashMap<TopicId, &Topic> = HashMap::new();
         for event in events {
             match &event.what {
-                What::Crash(Crash::Power) => powers.push(event.ended_ns),
+                What::Crash(crash) => {
+                    crashes.push(event.ended_ns);
+                    if *crash == Crash::Power {
+                        powers.push(event.ended_ns);
+                    }
+                }
                 What::Created { topic, .. } => _ = topics.insert(topic.id, topic),
                 _ => {}
             }
         }
         powers.sort_unstable();
+        crashes.sort_unstable();
         let partitions = BTreeMap::new();
         let registers = BTreeMap::new();
         let batches = HashMap::new();
-        let mut world = World { events, partitions, registers, batches, is_over: false };
+        let mut world = World { events, partitions, registers, batches, crashes, is_over: false };
         let mut deleted = Vec::new();
         for event in events {
             let era = powers.partition_point(|ended_ns| *ended_ns <= event.began_ns);

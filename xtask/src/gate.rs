@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{interop, layers, spec, tidy};
+use crate::{interop, layers, spec, tidy, torture};
 
 /// What a step found.
 #[derive(Default)]
@@ -50,7 +50,7 @@ struct Step {
 }
 
 /// In the order of the gate: what is fast and often fails comes first.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step { name: "fmt", run: |root| cargo(root, &["fmt", "--all", "--check"]) },
     Step { name: "tidy", run: tidy::run },
     Step { name: "layers", run: layers::run },
@@ -59,6 +59,7 @@ const STEPS: [Step; 9] = [
     Step { name: "doctest", run: |root| cargo_test(root, &["test", "--workspace", "--doc"]) },
     Step { name: "doc", run: doc },
     Step { name: "spec", run: spec::run },
+    Step { name: "torture", run: torture::run_in_gate },
     Step { name: "interop", run: |root| interop::run(root, &interop::Args::default()) },
 ];
 
@@ -90,6 +91,11 @@ pub(crate) fn run_one(root: &Path, name: &str) -> Result<bool> {
 /// Runs the interop step with arguments of its own.
 pub(crate) fn run_interop(root: &Path, args: &interop::Args) -> Result<bool> {
     Ok(verdict(&timed("interop", || interop::run(root, args))))
+}
+
+/// Runs a lane of faults.
+pub(crate) fn run_torture(root: &Path, args: &torture::Args) -> Result<bool> {
+    Ok(verdict(&timed("torture", || torture::run(root, args))))
 }
 
 /// Runs a step between two lines that name it; an error counts as one failure.

@@ -28,7 +28,7 @@ use clap::ValueEnum;
 use crate::gate::{Outcome, cargo_command};
 use clients::Client;
 
-pub(crate) use broker::{Kind, Running, Site};
+pub(crate) use broker::{Kind, Running, Site, free_ports};
 pub(crate) use toolbox::{Need, Toolbox};
 
 /// What to run; by default everything that fits into the gate's time.
@@ -210,7 +210,8 @@ fn lane(name: &str, run: impl FnOnce() -> Result<Outcome>) -> Outcome {
     outcome
 }
 
-fn build(root: &Path) -> Result<()> {
+/// Builds the broker for release.
+pub(crate) fn build(root: &Path) -> Result<()> {
     let start = Instant::now();
     let mut command = cargo_command(root, &["build", "--quiet", "--release", "-p", "ottla"]);
     ensure!(command.status().context("cargo build")?.success(), "the broker does not build");

@@ -2,8 +2,9 @@
 //!
 //! Reading order: [`gate`] (the steps of the gate), [`tidy`] and [`layers`] (checks of the source
 //! itself), [`spec`] (message tables against Kafka's), [`interop`] (real clients and the real
-//! Apache Kafka against a running broker), [`mod@bench`] (Ottla beside Apache Kafka and the floor).
-//! Nothing here needs root, and everything it writes is under `target/`.
+//! Apache Kafka against a running broker), [`torture`] (the broker under faults), [`mod@bench`]
+//! (Ottla beside Apache Kafka and the floor). Two lanes of [`torture`] need root, nothing else
+//! does, and everything written here is under `target/`.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -13,6 +14,7 @@ mod layers;
 mod manifest;
 mod spec;
 mod tidy;
+mod torture;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +51,8 @@ enum Command {
     Spec,
     /// Runs real clients and the real Apache Kafka against a release build of the broker.
     Interop(interop::Args),
+    /// Kills the broker, cuts its power, fails its system calls, and judges what clients saw.
+    Torture(torture::Args),
     /// Measures the broker beside Apache Kafka and the floor; not part of the gate.
     Bench(bench::Args),
 }
@@ -66,6 +70,7 @@ fn main() -> ExitCode {
         Command::Doc => gate::run_one(&root, "doc"),
         Command::Spec => gate::run_one(&root, "spec"),
         Command::Bench(args) => bench::run(&root, &args).map(|()| true),
+        Command::Torture(args) => gate::run_torture(&root, &args),
         Command::Interop(args) => gate::run_interop(&root, &args),
     };
     match result {

@@ -42,11 +42,14 @@ pub(crate) fn check(world: &World, partition: &Partition, found: &mut Vec<Violat
         }
     }
     compare(partition, floors, claims, true, found);
+    // A log start that was told may not have been written down when the broker died.
+    let life = |began_ns: u64| world.crashes.partition_point(|ended_ns| *ended_ns <= began_ns);
     let (mut floors, mut claims) = (Vec::new(), Vec::new());
-    let starts = reads.map(|read| (read.began_ns, read.ended_ns, read.era, read.what.log_start));
-    let told = partition.ends.iter().map(|e| (e.began_ns, e.ended_ns, e.era, e.what.log_start));
-    for (began_ns, ended_ns, era, offset) in starts.chain(told) {
+    let starts = reads.map(|read| (read.began_ns, read.ended_ns, read.what.log_start));
+    let told = partition.ends.iter().map(|e| (e.began_ns, e.ended_ns, e.what.log_start));
+    for (began_ns, ended_ns, offset) in starts.chain(told) {
         if let Some(offset) = offset {
+            let era = life(began_ns);
             floors.push(Floor { ended_ns, era, offset });
             claims.push(claim(began_ns, era, offset, "log start"));
         }
@@ -87,7 +90,8 @@ fn appended(
     }
 }
 
-/// Goes through both by time; a loss of power lowers the floor to where it cut.
+/// Goes through both by time. For an end a new era is a loss of power, which lowers the floor to
+/// where it cut; for a start it is a new life of the broker, which may begin anywhere.
 fn compare(
     partition: &Partition,
     mut floors: Vec<Floor>,
@@ -104,9 +108,7 @@ fn compare(
             let past = floors.get(next).filter(|f| is_past(f));
             let to = past.map_or(claim.era, |f| f.era);
             if to > era {
-                // A log start is where the files begin, which the loss may have brought back.
-                let cut = partition.cut_between(era, to);
-                floor = if is_end { cut.min(floor) } else { 0 };
+                floor = if is_end { partition.cut_between(era, to).min(floor) } else { 0 };
                 era = to;
             }
             let Some(past) = past else { break };

@@ -15,9 +15,9 @@ pub(crate) fn check(_world: &World, partition: &Partition, found: &mut Vec<Viola
         if let Some((next, era)) = at.insert(key, (read.what.next, read.era)) {
             let from = read.what.from;
             let cut = partition.cut_between(era, read.era);
-            // Retention may have overtaken it.
-            let expired = partition.policy == Policy::Expire && from > next;
-            if from != next.min(cut) && from != next && !expired {
+            // Retention may have overtaken it, or a loss of power have taken where it was.
+            let reset = partition.policy == Policy::Expire && from > next || next > cut;
+            if from != next && !reset {
                 let text = format!("after {next} the consumer went on from {from}");
                 note(found, Rule::PollSkip, partition.place, text);
             }

@@ -211,7 +211,7 @@ impl Drop for Running {
 /// Two ports that nobody listens on, below those that the system gives out by itself. One of the
 /// latter might be taken while the broker is down: by anybody who listens on any port, by anybody's
 /// connection, even by that of a client to this very port, which then talks to itself.
-fn free_ports() -> Result<[u16; 2]> {
+pub(crate) fn free_ports() -> Result<[u16; 2]> {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
     let end: u16 = range.split_whitespace().next().context("no range of ports")?.parse()?;
     let ports = PORT_MIN..end.max(PORT_MIN);

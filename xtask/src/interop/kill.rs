@@ -21,6 +21,7 @@ use super::dump_log;
 use super::process::Process;
 use super::toolbox::Need;
 use crate::gate::Outcome;
+use crate::torture::Random;
 
 /// For all kills together.
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -45,14 +46,14 @@ struct Program<'a> {
 /// Kills under a producer.
 pub(crate) fn run(shop: &Shop) -> Result<Outcome> {
     let program = Program { args: &["stream", "numbers"], ok: "ok stream" };
-    let default = if shop.args.full { 200 } else { 20 };
+    let default = if shop.args.full { 200 } else { 8 };
     Ok(lane(shop, "kill", "", default, &program)?.1)
 }
 
 /// Kills amid commits, creation and deletion of topics, and cleaning.
 pub(crate) fn administration(shop: &Shop) -> Result<Outcome> {
     let program = Program { args: &["administer"], ok: "ok administer" };
-    let default = if shop.args.full { 100 } else { 15 };
+    let default = if shop.args.full { 100 } else { 6 };
     let (kept, mut outcome) = lane(shop, "kill-admin", SETTINGS, default, &program)?;
     let Some((site, lines)) = kept else {
         return Ok(outcome);
@@ -85,7 +86,7 @@ fn lane<'a>(
     let kills = shop.args.kills.unwrap_or(default);
     println!("{name}: {kills} times, --seed {seed}");
     let site = Site::fresh_with(&shop.toolbox, name, settings)?;
-    let (running, lines) = kill_often(shop, &site, kills, Random(seed | 1), program)?;
+    let (running, lines) = kill_often(shop, &site, kills, Random::new(seed), program)?;
     running.stop()?;
     let mut outcome = Outcome::of(true);
     outcome.add(dump_log::run(shop, &site)?);
@@ -188,16 +189,4 @@ fn wait_for_more(producer: &Process, before: u64) -> Result<u64> {
 
 fn acked_of(line: &str) -> Option<u64> {
     line.strip_prefix("acked ")?.parse().ok()
-}
-
-/// Xorshift: small, and the same numbers from the same seed everywhere. The seed is not 0.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
 }
