@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 /// A flag that is raised once, when the broker is to stop, and that one can wait for. Clones
@@ -53,18 +53,20 @@ impl Stop {
 
     /// From now on SIGTERM and SIGINT raise the flag, and end the process at once, with code
     /// 128 and the signal's number, when it is raised already. SIGHUP is ignored, so that the
-    /// broker outlives its terminal. SIGPIPE is ignored by Rust's runtime: writing to a
+    /// broker outlives its terminal; SIGXFSZ, so that a write above the limit of a file's size
+    /// fails as one to a full disk does; SIGUSR1 and SIGUSR2, which nobody means as an end.
+    /// SIGPIPE is ignored by Rust's runtime: writing to a
     /// connection that the client closed is an error there, not the end of the process.
     ///
     /// # Errors
     /// The system grants neither the handlers nor the thread that waits for them.
     pub fn on_signals(&self) -> io::Result<()> {
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGXFSZ, SIGUSR1, SIGUSR2])?;
         let stop = self.clone();
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
-                if signal == SIGHUP {
-                    log::debug!("SIGHUP is ignored");
+                if signal != SIGTERM && signal != SIGINT {
+                    log::debug!("signal {signal} is ignored");
                 } else if stop.is_requested() {
                     log::warn!("a second signal: ending without a clean stop");
                     std::process::exit(128 + signal);

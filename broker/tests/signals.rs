@@ -91,10 +91,12 @@ fn a_second_signal_forces_the_end() {
 }
 
 #[test]
-fn sighup_and_sigpipe_change_nothing() {
+fn signals_that_mean_no_end_change_nothing() {
+    use Signal::{SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGXFSZ};
     let broker = Broker::start("stops");
-    broker.signal(Signal::SIGHUP);
-    broker.signal(Signal::SIGPIPE);
+    for signal in [SIGHUP, SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2] {
+        broker.signal(signal);
+    }
     broker.signal(Signal::SIGTERM);
     assert_eq!(broker.exit_code(), Some(0));
 }
