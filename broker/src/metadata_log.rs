@@ -116,6 +116,9 @@ impl MetadataLog {
         if !disk.exists(&dir).map_err(io(&dir))? {
             disk.create_dir_all(&dir).map_err(io(&dir))?;
             disk.sync_dir(&root).map_err(io(&root))?;
+        }
+        // A directory that was formatted with voters is there, without it.
+        if !disk.exists(&partition_metadata::path(&dir)).map_err(io(&dir))? {
             partition_metadata::write(&*disk, &dir, Uuid::METADATA_TOPIC).map_err(io(&dir))?;
         }
         let mut replay = newest_snapshot(&*disk, &dir)?;

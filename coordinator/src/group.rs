@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `classic.rs` and below | groups whose leader makes the assignment (JoinGroup, SyncGroup) |
 //! | `consumer.rs` and below | groups whose assignment is made here (KIP-848) |
+//! | `foreign.rs` | ids of share and streams groups, whose records are kept for others |
 //! | `offsets.rs` and below | committed offsets, of groups of either kind and of none |
 //! | `state.rs` | what the two kinds tell the offsets |
 //! | `requests.rs` | the requests that groups of both kinds get, handed to the right kind |
@@ -12,6 +13,7 @@
 pub mod classic;
 pub mod config;
 pub mod consumer;
+mod foreign;
 pub mod offsets;
 mod replay;
 pub mod requests;
@@ -29,6 +31,7 @@ use crate::timers::Timers;
 use classic::{ClassicGroup, ClassicTimer};
 use config::GroupConfig;
 use consumer::{ConsumerGroup, ConsumerTimer};
+use foreign::ForeignGroups;
 use offsets::Offsets;
 use state::GroupState;
 
@@ -37,6 +40,7 @@ pub struct GroupShard {
     config: Arc<GroupConfig>,
     groups: HashMap<Arc<str>, Group>,
     offsets: Offsets,
+    foreign: ForeignGroups,
     timers: Timers<TimerKey>,
     /// Answers to requests that waited for a group which a replayed record has removed.
     left_over: Vec<(Ticket, Answer)>,
@@ -71,6 +75,7 @@ impl GroupShard {
             config,
             groups: HashMap::new(),
             offsets: Offsets::default(),
+            foreign: ForeignGroups::default(),
             timers: Timers::default(),
             left_over: Vec::new(),
         }

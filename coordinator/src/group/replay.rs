@@ -7,7 +7,7 @@ use crate::record::{Origin, ReplayError};
 
 impl GroupShard {
     /// Takes a record of the partition into account. `value` is `None` for a tombstone. Records of
-    /// a kind that is not known here are passed over.
+    /// a kind that is not served here are left alone, but for the ids of their groups.
     ///
     /// # Errors
     /// When the record is malformed; nothing has changed then.
@@ -17,6 +17,7 @@ impl GroupShard {
         value: Option<&[u8]>,
         origin: &Origin,
     ) -> Result<(), ReplayError> {
+        let bytes = key;
         match GroupKey::read(key).map_err(ReplayError::Key)? {
             GroupKey::LegacyOffsetCommit(key) => {
                 self.replay_legacy_offset_commit(&key, value, origin)
@@ -24,7 +25,7 @@ impl GroupShard {
             GroupKey::OffsetCommit(key) => self.replay_offset_commit(&key, value, origin),
             GroupKey::GroupMetadata(key) => self.replay_classic(key.group, value),
             GroupKey::Unknown(kind) => {
-                log::warn!("a record of kind {kind} in the groups' log is passed over");
+                self.foreign.note(kind, bytes, value.is_some());
                 Ok(())
             }
             key => self.replay_consumer(&key, value),

@@ -10,6 +10,7 @@ use ottla_protocol::messages::leave_group::{
 use ottla_protocol::messages::list_groups::ListedGroup;
 use ottla_protocol::messages::sync_group::SyncGroupRequest;
 
+use super::foreign::JOIN_REFUSED;
 use super::{Group, GroupShard};
 use crate::context::{Caller, Context};
 use crate::effects::{Effects, JoinAnswer, SyncAnswer, Then, Ticket, Write};
@@ -37,6 +38,9 @@ impl GroupShard {
         let allowed = self.config.min_session_timeout_ms..=self.config.max_session_timeout_ms;
         if !allowed.contains(&request.session_timeout_ms) {
             return refuse(ErrorCode::INVALID_SESSION_TIMEOUT);
+        }
+        if self.foreign.contains(request.group_id) {
+            return refuse(JOIN_REFUSED);
         }
         match self.groups.get(request.group_id) {
             Some(group @ Group::Consumer(_)) if !group.state().is_empty() => {
@@ -122,7 +126,8 @@ impl GroupShard {
 
     /// Deletes a group without members, and its offsets.
     pub fn delete_group(&mut self, group_id: &str, _: &Context<'_>) -> Effects<ErrorCode> {
-        let Some(group) = self.groups.get(group_id) else {
+        let group = self.groups.get(group_id).filter(|_| !self.foreign.contains(group_id));
+        let Some(group) = group else {
             return Effects::response(ErrorCode::GROUP_ID_NOT_FOUND);
         };
         if let Err(error) = group.state().check_delete() {

@@ -116,6 +116,10 @@ impl GroupShard {
         cx: &Context<'_>,
         answers: &mut Vec<(Ticket, Answer)>,
     ) -> Result<Effects<ConsumerHeartbeatAnswer>, Refusal> {
+        if self.foreign.contains(request.group_id) {
+            let message = "the group is a share or streams group, which are not served";
+            return Err(Refusal::new(GROUP_ID_NOT_FOUND, message));
+        }
         let group_id = match self.groups.get_key_value(request.group_id) {
             Some((kept, _)) => Arc::clone(kept),
             None => Arc::from(request.group_id),

@@ -100,6 +100,9 @@ impl GroupShard {
         version: i16,
         cx: &Context<'_>,
     ) -> Result<Vec<Record>, ErrorCode> {
+        if self.foreign.contains(request.group_id) {
+            return Err(ErrorCode::GROUP_ID_NOT_FOUND);
+        }
         let fence = CommitFence {
             member_id: request.member_id,
             instance_id: request.group_instance_id,

@@ -112,7 +112,8 @@ impl GroupShard {
         if group_id.is_empty() {
             return Err(ErrorCode::INVALID_GROUP_ID);
         }
-        let group = self.groups.get(group_id).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
+        let group = self.groups.get(group_id).filter(|_| !self.foreign.contains(group_id));
+        let group = group.ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
         group.state().check_delete_offsets()?;
         Ok(group)
     }

@@ -19,7 +19,8 @@ impl GroupShard {
     /// after its offsets.
     pub fn expire_offsets(&mut self, cx: &Context<'_>) -> Vec<Effects> {
         let mut batches = Batches::default();
-        for (group_id, group) in &self.groups {
+        let own = |group_id: &str| !self.foreign.contains(group_id);
+        for (group_id, group) in self.groups.iter().filter(|(group_id, _)| own(group_id)) {
             let group = group.state();
             let offsets = self.offsets.groups.get(group_id);
             let all_gone = offsets.is_none_or(|offsets| {

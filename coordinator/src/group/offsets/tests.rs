@@ -6,13 +6,14 @@ use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::internal::classic_group::{GroupMetadataKey, GroupMetadataValue};
 use ottla_protocol::internal::consumer_protocol::ConsumerProtocolSubscription;
 use ottla_protocol::internal::{GroupKey, read_value, value_bytes};
+use ottla_protocol::messages::join_group::JoinGroupRequest;
 use ottla_protocol::messages::offset_commit::*;
 use ottla_protocol::messages::offset_delete::*;
 use ottla_protocol::messages::offset_fetch::*;
 
 use super::*;
 use crate::context::{Caller, ClusterView, Context, GroupOverrides, Now, TopicFacts};
-use crate::effects::Effects;
+use crate::effects::{Effects, Ticket};
 use crate::group::GroupShard;
 use crate::group::config::GroupConfig;
 use crate::record::Record;
@@ -647,4 +648,37 @@ fn expiry_comes_in_batches_of_a_bounded_size() {
     effects.into_iter().for_each(|it| world.carry_out(it));
     assert_eq!(world.shard.group_count(), 0);
     assert_eq!(world.shard.offsets.len(), 0);
+}
+
+#[test]
+fn the_ids_of_share_and_streams_groups_are_left_alone() {
+    let mut world = World::new();
+    // Offsets of a streams group, as it commits them, and then the group itself.
+    world.commit("app", "a", 0, 5);
+    let exists = |kind: i16| Record {
+        key: [&kind.to_be_bytes()[..], b"\0\x03app"].concat(),
+        value: Some(vec![0, 0, 0, 0, 0, 1, 0]),
+    };
+    world.replay(&exists(17), None);
+    let codes = world.commit_as(9, commit("app", "a", 0, 6));
+    assert_eq!(codes, [(0, ErrorCode::GROUP_ID_NOT_FOUND)]);
+    let caller = Caller { client_id: "c", client_host: "/127.0.0.1", version: 9 };
+    let join = JoinGroupRequest {
+        group_id: "app",
+        session_timeout_ms: 10_000,
+        protocol_type: "consumer",
+        ..JoinGroupRequest::default()
+    };
+    let joined = world.on(|shard, cx| shard.join(&join, &caller, Ticket(1), cx)).response;
+    assert_eq!(joined.unwrap().error, ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+    let deleted = world.on(|shard, cx| shard.delete_group("app", cx));
+    assert!(deleted.write.is_none());
+    assert_eq!(deleted.response, ErrorCode::GROUP_ID_NOT_FOUND);
+    // Nothing of it expires, however long it rests.
+    world.now_ms += 1 << 40;
+    assert!(world.on(|shard, cx| shard.expire_offsets(cx)).is_empty());
+    assert_eq!(world.offsets("app"), [("a".to_owned(), 0, 5)]);
+
+    world.replay(&Record { value: None, ..exists(17) }, None);
+    world.commit("app", "a", 0, 7);
 }
