@@ -196,7 +196,15 @@ impl Walk<'_> {
                 .map(|suspicion| suspicion.finding),
         );
         let epochs_path = self.place.dir.join(LEADER_EPOCH_CHECKPOINT);
-        let epochs = epoch_findings(&self.epochs, &epochs_path, log_end_offset, compacted);
+        let learnt_from = self.recovery_base;
+        let mut epochs = epoch_findings(&self.epochs, &epochs_path, log_end_offset, compacted);
+        let first = self.epochs.derived().and_then(|epochs| epochs.first().copied());
+        if self.epochs.is_lost()
+            && first.zip(learnt_from).is_some_and(|(first, from)| first.start_offset >= from)
+        {
+            // The next start learns of all of them again.
+            epochs.clear();
+        }
         self.findings.extend(epochs);
         report.facts = LogFacts {
             segment_bases: bases,

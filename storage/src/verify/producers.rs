@@ -117,10 +117,11 @@ impl ProducerCheck {
             given_up: false,
             trusts_snapshots: false,
             has_producers: false,
-            had_snapshots: !offsets.is_empty(),
+            had_snapshots: offsets.iter().any(|&offset| offset >= first_base),
             suspicions: Vec::new(),
         };
-        for &offset in offsets {
+        // Of what retention has removed since, a start removes the snapshots too.
+        for &offset in offsets.iter().filter(|&&offset| offset >= first_base) {
             let read = match snapshot::read(disk, dir, offset) {
                 Ok(read) => read,
                 Err(error) => {

@@ -23,6 +23,24 @@ fn a_kill_leaves_nothing_wrong() {
     assert!(!report.was_stopped_in_order);
 }
 
+/// A snapshot that an orderly stop took amid a segment stays when retention removes the segment.
+#[test]
+fn a_snapshot_below_the_log_says_nothing() {
+    let image = clean();
+    let is_first = |name: &&String| name.starts_with("data/txn-0/00000000000000000000.");
+    let second = |name: &&String| name.starts_with("data/txn-0/") && name.ends_with(".snapshot");
+    let older = image[image.keys().find(second).unwrap()].clone();
+    let mut trimmed = image.clone();
+    for name in image.keys().filter(is_first) {
+        trimmed.remove(name);
+    }
+    trimmed.insert("data/txn-0/00000000000000000003.snapshot".to_owned(), older);
+    let epochs = "data/txn-0/leader-epoch-checkpoint".to_owned();
+    trimmed.insert(epochs, b"0\n1\n0 5\n".to_vec());
+    let report = verify_deep(&disk_of(&trimmed), true);
+    assert_eq!(texts(&report), [""; 0]);
+}
+
 /// Every length that a torn append can leave is a note, and so is a tail of zeros.
 #[test]
 fn a_torn_tail_is_cut_by_the_next_start() {
