@@ -3,7 +3,7 @@
 //! Reading order: [`toolbox`] gets the clients, [`broker`] starts and stops a broker in a data
 //! directory, [`clients`] is the table of clients and how one is run; then the lanes, each a
 //! question that the broker has to answer: [`matrix`], [`cross`], [`dump_log`], [`handover`],
-//! [`kill`], [`groups`] and [`compare`]. `interop/README.md` tells what the client programs do.
+//! [`hops`], [`kill`], [`groups`] and [`compare`]. `interop/README.md` tells what the client programs do.
 
 mod broker;
 mod clients;
@@ -13,6 +13,7 @@ mod differences;
 mod dump_log;
 mod groups;
 mod handover;
+mod hops;
 mod kill;
 mod matrix;
 mod old_formats;
@@ -74,6 +75,8 @@ enum Lane {
     DumpLog,
     /// Apache Kafka goes on in the directory that the broker wrote, and back again.
     Handover,
+    /// A directory of all kinds of things goes from broker to broker, by stops and by kills.
+    Hops,
     /// The broker is killed in mid-produce again and again; nothing acknowledged is lost.
     Kill,
     /// The same amid commits, creation and deletion of topics, and cleaning.
@@ -95,6 +98,7 @@ const LANES: [Lane; 11] = [
     Lane::Cross,
     Lane::DumpLog,
     Lane::Handover,
+    Lane::Hops,
     Lane::Kill,
     Lane::KillAdmin,
     Lane::Groups,
@@ -129,6 +133,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
         return Ok(outcome);
     }
     outcome.add(shop.run_site_lanes(&usable)?);
+    if shop.wants(Lane::Hops) {
+        outcome.add(lane("hops", || hops::run(&shop)));
+    }
     if shop.wants(Lane::Kill) {
         outcome.add(lane("kill", || kill::run(&shop)));
     }

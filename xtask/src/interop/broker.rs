@@ -1,7 +1,7 @@
 //! A data directory with its settings, and a broker, Ottla or Apache Kafka, running in it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -35,6 +35,8 @@ pub(crate) struct Site<'a> {
     toolbox: &'a Toolbox,
     name: String,
     folder: PathBuf,
+    /// What `log.dirs` names.
+    dirs: Vec<PathBuf>,
     bootstrap: String,
 }
 
@@ -46,6 +48,16 @@ impl<'a> Site<'a> {
 
     /// [`Site::fresh`] with more settings, as lines of a properties file.
     pub(crate) fn fresh_with(toolbox: &'a Toolbox, name: &str, more: &str) -> Result<Site<'a>> {
+        Site::fresh_in(toolbox, name, &[""], more)
+    }
+
+    /// [`Site::fresh_with`] with these log directories, each a folder of the data directory.
+    pub(crate) fn fresh_in(
+        toolbox: &'a Toolbox,
+        name: &str,
+        dirs: &[&str],
+        more: &str,
+    ) -> Result<Site<'a>> {
         let folder = toolbox.target.join(format!("site-{name}"));
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
@@ -53,13 +65,33 @@ impl<'a> Site<'a> {
         fs::create_dir_all(&folder)?;
         let [port, controller_port] = free_ports()?;
         let data = folder.join("data");
+        let under = |dir: &&str| if dir.is_empty() { data.clone() } else { data.join(dir) };
+        let dirs: Vec<PathBuf> = dirs.iter().map(under).collect();
+        let names: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
         let settings = fs::read_to_string(toolbox.sources.join("server.properties"))?
             .replace("@PORT@", &port.to_string())
             .replace("@CONTROLLER_PORT@", &controller_port.to_string())
-            .replace("@LOG_DIRS@", &data.display().to_string());
+            .replace("@LOG_DIRS@", &names.join(","));
         fs::write(folder.join("server.properties"), settings + more)?;
         let bootstrap = format!("127.0.0.1:{port}");
-        Ok(Site { toolbox, name: name.to_owned(), folder, bootstrap })
+        Ok(Site { toolbox, name: name.to_owned(), folder, dirs, bootstrap })
+    }
+
+    /// A copy of the whole site, for the same ports; one of the two can run at a time.
+    pub(crate) fn copy(&self, name: &str) -> Result<Site<'a>> {
+        let folder = self.toolbox.target.join(format!("site-{name}"));
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        let status = Command::new("cp").arg("-a").arg(&self.folder).arg(&folder).status()?;
+        ensure!(status.success(), "cp -a {} {}", self.folder.display(), folder.display());
+        let [old, new] = [&self.folder, &folder].map(|folder| folder.display().to_string());
+        let settings = fs::read_to_string(self.settings())?.replace(&old, &new);
+        fs::write(folder.join("server.properties"), settings)?;
+        let moved = |dir: &PathBuf| dir.strip_prefix(&self.folder).map(|dir| folder.join(dir));
+        let dirs = self.dirs.iter().map(moved).collect::<Result<_, _>>()?;
+        let bootstrap = self.bootstrap.clone();
+        Ok(Site { toolbox: self.toolbox, name: name.to_owned(), folder, dirs, bootstrap })
     }
 
     /// For messages.
@@ -75,6 +107,11 @@ impl<'a> Site<'a> {
     /// The data directory.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.join("data")
+    }
+
+    /// The log directories, which are one and the same as the data directory or folders of it.
+    pub(crate) fn dirs(&self) -> &[PathBuf] {
+        &self.dirs
     }
 
     fn settings(&self) -> PathBuf {
@@ -116,10 +153,11 @@ impl<'a> Site<'a> {
     fn start_as(&self, kind: Kind, mut command: Command) -> Result<Running> {
         let log = self.toolbox.log(&format!("{}-{kind:?}.log", self.name));
         let output = OpenOptions::new().create(true).append(true).open(&log)?;
+        let log_start = output.metadata()?.len();
         command.stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("start {kind:?}"))?;
-        let mut running = Running { kind, child, log };
+        let mut running = Running { kind, child, log, log_start };
         let deadline = Instant::now() + START_LIMIT;
         while !answers(&self.bootstrap) {
             if let Some(status) = running.child.try_wait()? {
@@ -142,7 +180,7 @@ impl<'a> Site<'a> {
 
     /// Apache Kafka wants its directory formatted before the first start.
     fn format(&self) -> Result<()> {
-        if self.data().join("meta.properties").exists() {
+        if self.dirs.iter().any(|dir| dir.join("meta.properties").exists()) {
             return Ok(());
         }
         let log = self.toolbox.log("format");
@@ -163,12 +201,23 @@ pub(crate) struct Running {
     kind: Kind,
     child: Child,
     log: PathBuf,
+    /// Where in the log this run begins, in bytes.
+    log_start: u64,
 }
 
 impl Running {
     /// Its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it has logged since its start, a line each.
+    pub(crate) fn log_lines(&self) -> Result<Vec<String>> {
+        let mut file = File::open(&self.log)?;
+        file.seek(SeekFrom::Start(self.log_start))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
     }
 
     /// Asks it to stop and waits; ours must end with 0, a JVM ends with the signal's 143.

@@ -1,0 +1,132 @@
+// Writes to one directory through one broker after the other, and tells whether all is still there.
+//
+//     Hops
+//
+// Commands come on stdin. What is wrong comes as lines, then `done` or `failed WHY`.
+//
+//     rich BOOTSTRAP RECORDS     fills a new directory of either broker
+//     transactions BOOTSTRAP     transactions, of which one stays open
+//     end BOOTSTRAP              ends that one
+//     visit BOOTSTRAP NAME       a bit of everything, with new things named after NAME
+//     ended BOOTSTRAP            transactions that end
+//     remember BOOTSTRAP         keeps all that can be seen
+//     compare BOOTSTRAP          tells what is not as it was remembered
+//     use CHAIN                  from now on it is about this directory
+//     copy CHAIN                 this directory is a copy of that one
+
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+
+public final class Hops {
+    private static final int SHOWN_MAX = 12;
+
+    /** What is known of a directory. */
+    private static final class Chain {
+        private Ledger ledger = new Ledger();
+        private Snapshot snapshot;
+        private int visits;
+    }
+
+    private final Map<String, Chain> chains = new HashMap<>();
+    private Chain chain;
+
+    private Hops() {
+    }
+
+    public static void main(String[] args) throws Exception {
+        Hops hops = new Hops();
+        var stdin = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line = stdin.readLine(); line != null; line = stdin.readLine()) {
+            long start = System.nanoTime();
+            try {
+                hops.run(line.split(" "));
+                System.err.printf("%s: %d ms%n", line, (System.nanoTime() - start) / 1_000_000);
+                System.out.println("done");
+            } catch (Exception error) {
+                error.printStackTrace();
+                System.out.println("failed " + line + ": " + error.toString().replace('\n', ' '));
+            }
+            System.out.flush();
+        }
+        Runtime.getRuntime().halt(0);
+    }
+
+    private void run(String[] words) throws Exception {
+        switch (words[0]) {
+            case "use" -> chain = chains.computeIfAbsent(words[1], name -> new Chain());
+            case "copy" -> {
+                Chain other = chains.get(words[1]);
+                chain.ledger = other.ledger.copy();
+                chain.snapshot = other.snapshot;
+                chain.visits = other.visits;
+            }
+            default -> {
+                try (Visit visit = new Visit(words[1], chain.ledger, ++chain.visits)) {
+                    run(visit, words);
+                }
+            }
+        }
+    }
+
+    private void run(Visit visit, String[] words) throws Exception {
+        switch (words[0]) {
+            case "rich" -> new Rich(visit, Integer.parseInt(words[2])).write();
+            case "transactions" -> new Transactions(visit).write();
+            case "ended" -> new Transactions(visit).ended();
+            case "end" -> new Transactions(visit).end();
+            case "visit" -> visit(visit, words[2]);
+            case "remember" -> {
+                chain.snapshot = Snapshot.take(visit, null);
+                say(chain.snapshot.problems);
+            }
+            case "compare" -> {
+                Snapshot now = Snapshot.take(visit, chain.snapshot);
+                say(now.problems);
+                say(chain.snapshot.differencesTo(now));
+            }
+            default -> throw new IllegalArgumentException(words[0]);
+        }
+    }
+
+    private static void visit(Visit visit, String name) throws Exception {
+        String topic = "of-" + name;
+        visit.create(topic, 2, "retention.ms", "-1");
+        for (String codec : Visit.CODECS) {
+            visit.fill("codec_" + codec, 3, 300, codec);
+            visit.fill(topic, 2, 100, codec);
+            visit.fill("broker-time", 2, 20, codec);
+        }
+        visit.fill("open", 2, 10, "none");
+        visit.fill("small-segments", 1, 300, "none");
+        Rich.grow(visit, topic, 4);
+        Rich.shorten(visit, topic, 11);
+        Rich.shorten(visit, "codec_gzip", 5L * name.length());
+        Rich.clean(visit, "compacted", 5);
+        Rich.commit(visit, "by-hand", Map.of(
+            new TopicPartition("codec_none", 0), new OffsetAndMetadata(20, "by " + name),
+            new TopicPartition(topic, 0), new OffsetAndMetadata(12, "")));
+        Rich.commit(visit, "group-of-" + name, Map.of(
+            new TopicPartition("codec_zstd", 2), new OffsetAndMetadata(1, name)));
+        Rich.set(visit, ConfigResource.Type.TOPIC, "empty", "retention.ms", "1" + name.length());
+        Rich.set(visit, ConfigResource.Type.BROKER, "", "max.connections", "500" + name.length());
+        Rich.quota(visit, Map.of("client-id", name), "producer_byte_rate", 1e7);
+        // So late that its folders are still there when the broker ends.
+        visit.create("gone-" + name, 2);
+        visit.fill("gone-" + name, 2, 20, "none");
+        Rich.delete(visit, "gone-" + name);
+    }
+
+    private static void say(List<String> lines) {
+        lines.stream().limit(SHOWN_MAX).forEach(System.out::println);
+        if (lines.size() > SHOWN_MAX) {
+            System.out.println("and " + (lines.size() - SHOWN_MAX) + " more");
+        }
+    }
+}
