@@ -4,7 +4,8 @@
 //
 // Commands come on stdin. What is wrong comes as lines, then `done` or `failed WHY`.
 //
-//     rich BOOTSTRAP RECORDS     fills a new directory of either broker
+//     rich BOOTSTRAP RECORDS     fills a new directory of either broker; with `consumer-groups`
+//                                behind it, without these
 //     transactions BOOTSTRAP     transactions, of which one stays open
 //     end BOOTSTRAP              ends that one
 //     visit BOOTSTRAP NAME       a bit of everything, with new things named after NAME
@@ -77,7 +78,10 @@ public final class Hops {
 
     private void run(Visit visit, String[] words) throws Exception {
         switch (words[0]) {
-            case "rich" -> new Rich(visit, Integer.parseInt(words[2])).write();
+            case "rich" -> {
+                boolean consumers = !List.of(words).contains("consumer-groups");
+                new Rich(visit, Integer.parseInt(words[2]), consumers).write();
+            }
             case "transactions" -> new Transactions(visit).write();
             case "ended" -> new Transactions(visit).ended();
             case "end" -> new Transactions(visit).end();

@@ -86,7 +86,7 @@ final class Ledger {
         Entry before = partitions.computeIfAbsent(where, w -> new TreeMap<>())
             .put(metadata.offset(), new Entry(digest, key, transaction));
         if (before != null) {
-            throw new IllegalStateException("acknowledged twice: " + where + " " + metadata.offset());
+            throw new IllegalStateException("acknowledged twice: " + metadata);
         }
     }
 

@@ -30,9 +30,11 @@ final class Rich {
 
     private final Visit visit;
     private final int count;
+    private final boolean consumerGroups;
 
-    Rich(Visit visit, int count) {
+    Rich(Visit visit, int count, boolean consumerGroups) {
         this.visit = visit;
+        this.consumerGroups = consumerGroups;
         this.count = count;
     }
 
@@ -85,6 +87,7 @@ final class Rich {
     static void grow(Visit visit, String topic, int partitions) throws Exception {
         Visit.get(visit.admin.createPartitions(
             Map.of(topic, NewPartitions.increaseTo(partitions))).all());
+        visit.ready(topic, partitions);
         visit.fill(topic, partitions, 20 * partitions, "lz4");
     }
 
@@ -99,7 +102,10 @@ final class Rich {
         set(visit, ConfigResource.Type.BROKER, "", "max.connections", "5000");
         set(visit, ConfigResource.Type.TOPIC, "empty", "retention.ms", "123456789");
         set(visit, ConfigResource.Type.TOPIC, "empty", "max.message.bytes", "54321");
-        set(visit, ConfigResource.Type.GROUP, "consumers", "consumer.session.timeout.ms", "50000");
+        if (consumerGroups) {
+            set(visit, ConfigResource.Type.GROUP, "consumers", "consumer.session.timeout.ms",
+                "50000");
+        }
         set(visit, ConfigResource.Type.CLIENT_METRICS, "metrics", "interval.ms", "60000");
         set(visit, ConfigResource.Type.CLIENT_METRICS, "metrics", "metrics", "org.apache.kafka.");
         Map<String, String> user = new HashMap<>();
@@ -202,7 +208,9 @@ final class Rich {
     private void groups() throws Exception {
         member("classics", "classic", null);
         member("classic-static", "classic", "member-of-old");
-        member("consumers", "consumer", null);
+        if (consumerGroups) {
+            member("consumers", "consumer", null);
+        }
         commit(visit, "by-hand", Map.of(
             new TopicPartition("codec_none", 0), new OffsetAndMetadata(12, "a note: äöü€ 𝄞"),
             new TopicPartition("codec_none", 1), new OffsetAndMetadata(7, "m".repeat(2000)),

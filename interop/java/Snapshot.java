@@ -26,6 +26,7 @@ import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.UnsupportedVersionException;
 import org.apache.kafka.common.message.MetadataRequestData;
 import org.apache.kafka.common.message.MetadataResponseData;
 import org.apache.kafka.common.message.OffsetForLeaderEpochRequestData;
@@ -146,10 +147,17 @@ final class Snapshot {
     }
 
     private void configs() throws Exception {
-        var resources = Visit.get(visit.admin.listConfigResources().all());
-        List<ConfigResource> all = new ArrayList<>(resources);
-        all.removeIf(resource -> resource.type() == ConfigResource.Type.BROKER
-            || resource.type() == ConfigResource.Type.BROKER_LOGGER);
+        List<ConfigResource> all = new ArrayList<>();
+        try {
+            all.addAll(Visit.get(visit.admin.listConfigResources().all()));
+            all.removeIf(resource -> resource.type() == ConfigResource.Type.BROKER
+                || resource.type() == ConfigResource.Type.BROKER_LOGGER);
+        } catch (UnsupportedVersionException old) {
+            same.keySet().stream().filter(key -> key.startsWith("topic ")).forEach(key ->
+                all.add(new ConfigResource(ConfigResource.Type.TOPIC, key.substring(6))));
+            all.add(new ConfigResource(ConfigResource.Type.CLIENT_METRICS, "metrics"));
+            all.add(new ConfigResource(ConfigResource.Type.GROUP, "consumers"));
+        }
         all.add(new ConfigResource(ConfigResource.Type.BROKER, "1"));
         all.add(new ConfigResource(ConfigResource.Type.BROKER, ""));
         Visit.get(visit.admin.describeConfigs(all).all()).forEach((resource, config) -> {
@@ -292,7 +300,8 @@ final class Snapshot {
             internalEnds.put(where, ends.get(where));
             internalSums.put(where, hex(sums.get(where)));
             String was = before == null ? null : before.internalSums.get(where);
-            if (was != null && !was.equals(sumsAtOldEnd.getOrDefault(where, hex(Ledger.sha256())))) {
+            String is = sumsAtOldEnd.getOrDefault(where, hex(Ledger.sha256()));
+            if (was != null && !was.equals(is)) {
                 problems.add(where + " does not begin with what was in it");
             }
         }

@@ -11,9 +11,11 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaFuture;
+import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -91,12 +93,23 @@ final class Visit implements AutoCloseable {
         }
         NewTopic wanted = new NewTopic(topic, partitions, (short) 1).configs(configs);
         get(admin.createTopics(List.of(wanted)).all());
+        ready(topic, partitions);
         if (configs.getOrDefault("cleanup.policy", "").contains("compact")) {
             ledger.isCompacted(topic);
         }
         if ("LogAppendTime".equals(configs.get("message.timestamp.type"))) {
             ledger.hasAppendTime(topic);
         }
+    }
+
+    /** Waits until all partitions are led. Apache Kafka may refuse a producer's first batch and take
+     * the second, if it becomes the leader in between; then the first is too late for good. */
+    void ready(String topic, int partitions) throws Exception {
+        Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
+        for (int n = 0; n < partitions; n++) {
+            ends.put(new TopicPartition(topic, n), OffsetSpec.latest());
+        }
+        patiently(() -> get(admin.listOffsets(ends).all()));
     }
 
     /** An idempotent producer of that codec, or one of transactions if it has an id for that. */

@@ -38,6 +38,10 @@ pub(crate) struct Site<'a> {
     /// What `log.dirs` names.
     dirs: Vec<PathBuf>,
     bootstrap: String,
+    /// Where the JVM finds Apache Kafka.
+    kafka_path: String,
+    /// Whether voters are kept in the metadata log (KIP-853), not in the settings.
+    keeps_voters: bool,
 }
 
 impl<'a> Site<'a> {
@@ -74,7 +78,22 @@ impl<'a> Site<'a> {
             .replace("@LOG_DIRS@", &names.join(","));
         fs::write(folder.join("server.properties"), settings + more)?;
         let bootstrap = format!("127.0.0.1:{port}");
-        Ok(Site { toolbox, name: name.to_owned(), folder, dirs, bootstrap })
+        let kafka_path = toolbox.class_path();
+        let name = name.to_owned();
+        Ok(Site { toolbox, name, folder, dirs, bootstrap, kafka_path, keeps_voters: false })
+    }
+
+    /// This site with its voters in the metadata log instead of the settings.
+    pub(crate) fn keeping_voters(self) -> Result<Site<'a>> {
+        let settings = fs::read_to_string(self.settings())?
+            .replace("controller.quorum.voters=1@", "controller.quorum.bootstrap.servers=");
+        fs::write(self.settings(), settings)?;
+        Ok(Site { keeps_voters: true, ..self })
+    }
+
+    /// This site with another version of Apache Kafka in it.
+    pub(crate) fn with_kafka(self, version: &str) -> Result<Site<'a>> {
+        Ok(Site { kafka_path: self.toolbox.other_kafka(version)?, ..self })
     }
 
     /// A copy of the whole site, for the same ports; one of the two can run at a time.
@@ -90,8 +109,10 @@ impl<'a> Site<'a> {
         fs::write(folder.join("server.properties"), settings)?;
         let moved = |dir: &PathBuf| dir.strip_prefix(&self.folder).map(|dir| folder.join(dir));
         let dirs = self.dirs.iter().map(moved).collect::<Result<_, _>>()?;
-        let bootstrap = self.bootstrap.clone();
-        Ok(Site { toolbox: self.toolbox, name: name.to_owned(), folder, dirs, bootstrap })
+        let (bootstrap, kafka_path) = (self.bootstrap.clone(), self.kafka_path.clone());
+        let name = name.to_owned();
+        let keeps_voters = self.keeps_voters;
+        Ok(Site { toolbox: self.toolbox, name, folder, dirs, bootstrap, kafka_path, keeps_voters })
     }
 
     /// For messages.
@@ -174,7 +195,7 @@ impl<'a> Site<'a> {
         let config = self.toolbox.sources.join("log4j2.xml");
         command.args(["-Xmx1G", "-Dlog.level=INFO"]);
         command.arg(format!("-Dlog4j2.configurationFile={}", config.display()));
-        command.arg("-cp").arg(self.toolbox.class_path()).arg("kafka.Kafka");
+        command.arg("-cp").arg(&self.kafka_path).arg("kafka.Kafka");
         command
     }
 
@@ -187,10 +208,13 @@ impl<'a> Site<'a> {
         let mut id = self.toolbox.java();
         id.args(["kafka.tools.StorageTool", "random-uuid"]);
         let lines = process::output(id, &log, START_LIMIT)?;
-        let mut format = self.toolbox.java();
+        let mut format = self.toolbox.java_with(&self.kafka_path);
         format.args(["kafka.tools.StorageTool", "format", "-t"]);
         format.arg(lines.last().context("random-uuid printed nothing")?);
         format.arg("-c").arg(self.settings());
+        if self.keeps_voters {
+            format.arg("--standalone");
+        }
         process::output(format, &log, START_LIMIT)?;
         Ok(())
     }

@@ -14,6 +14,7 @@ use anyhow::{Result, bail};
 
 use super::Shop;
 use super::broker::{Kind, Site};
+use super::dump_log;
 use super::process::Process;
 use super::toolbox::Need;
 use crate::gate::Outcome;
@@ -22,7 +23,7 @@ use crate::gate::Outcome;
 const LIMIT: Duration = Duration::from_secs(3600);
 
 /// Records of the short form and of the full one.
-const RECORDS: u32 = 40_000;
+const RECORDS: u32 = 25_000;
 const RECORDS_FULL: u32 = 250_000;
 
 /// What was done by the scheduler is on disk after two of its rounds, and may be killed then.
@@ -40,6 +41,8 @@ log.cleaner.backoff.ms=200
 log.flush.start.offset.checkpoint.interval.ms=500
 log.flush.offset.checkpoint.interval.ms=500
 log.segment.delete.delay.ms=1000
+broker.session.timeout.ms=6000
+broker.heartbeat.interval.ms=1000
 ";
 
 /// How a broker's time in the directory ends.
@@ -51,6 +54,29 @@ enum End {
     Killed,
 }
 
+/// Another Apache Kafka that a directory comes from, and goes back to.
+struct Origin {
+    /// Of the folder.
+    name: &'static str,
+    /// `None` is the version of `pom.xml`.
+    version: Option<&'static str>,
+    keeps_voters: bool,
+    /// Words for the program: what that version cannot do.
+    lacks: &'static str,
+}
+
+const LATEST: Origin = Origin { name: "kafka", version: None, keeps_voters: false, lacks: "" };
+
+/// In the full form only. The last one can have groups of the consumer protocol as a preview, which
+/// its users are told not to use.
+const OTHERS: [Origin; 5] = [
+    Origin { name: "voters", keeps_voters: true, ..LATEST },
+    Origin { name: "4.2", version: Some("4.2.0"), ..LATEST },
+    Origin { name: "4.1", version: Some("4.1.1"), ..LATEST },
+    Origin { name: "4.0", version: Some("4.0.0"), ..LATEST },
+    Origin { name: "3.9", version: Some("3.9.1"), lacks: "consumer-groups", ..LATEST },
+];
+
 /// Runs all chains.
 pub(crate) fn run(shop: &Shop) -> Result<Outcome> {
     if !shop.toolbox.has(Need::Java) {
@@ -61,15 +87,23 @@ pub(crate) fn run(shop: &Shop) -> Result<Outcome> {
     command.arg("Hops");
     let process = Process::start(command, &shop.toolbox.log("hops"), LIMIT)?;
     let mut lane = Lane { shop, process, outcome: Outcome::default() };
-    let ours = shop.kind;
-    let rich = lane.begin("kafka", Kind::Kafka)?;
-    let copy = lane.copy(&rich, "kafka-killed")?;
-    lane.follow(&rich, &[ours, Kind::Kafka, ours], [End::Stopped, End::Stopped])?;
-    lane.follow(&copy, &[Kind::Kafka, ours, Kind::Kafka, ours], [End::Stopped, End::Killed])?;
-    let born = lane.begin("ottla", ours)?;
-    let copy = lane.copy(&born, "ottla-killed")?;
-    lane.follow(&born, &[Kind::Kafka, ours], [End::Stopped, End::Stopped])?;
-    lane.follow(&copy, &[ours, Kind::Kafka, ours], [End::Stopped, End::Killed])?;
+    let cases = &shop.args.case;
+    let wants = |name: &str| cases.is_empty() || cases.iter().any(|case| case == name);
+    if wants("kafka") {
+        lane.both_ways(&LATEST, Kind::Kafka)?;
+    }
+    if wants("ottla") {
+        lane.both_ways(&Origin { name: "ottla", ..LATEST }, shop.kind)?;
+    }
+    for origin in &OTHERS {
+        if cases.iter().any(|case| case == origin.name) || shop.args.full && cases.is_empty() {
+            let result = lane.there_and_back(origin);
+            lane.found(
+                origin.name,
+                &result.err().map(|error| format!("{error:#}")).into_iter().collect::<Vec<_>>(),
+            );
+        }
+    }
     Ok(lane.outcome)
 }
 
@@ -91,14 +125,63 @@ struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
+    /// From a directory that a broker of that kind begins. The full form goes on by clean stops
+    /// only, and from a copy by kills only; the short one has each change of brokers once in each
+    /// way, as far as there is time.
+    fn both_ways(&mut self, origin: &Origin, first: Kind) -> Result<()> {
+        let site = self.begin(origin, first)?;
+        let ours = self.shop.kind;
+        if !self.shop.args.full {
+            let turns = [
+                (ours, End::Stopped),
+                (Kind::Kafka, End::Killed),
+                (ours, End::Killed),
+                (Kind::Kafka, End::Stopped),
+                (ours, End::Stopped),
+            ];
+            let turns = if first == Kind::Kafka {
+                &turns[..]
+            } else {
+                &[(Kind::Kafka, End::Killed), (ours, End::Stopped)]
+            };
+            return self.follow(&site, turns);
+        }
+        let copy = self.copy(&site, &format!("{}-killed", origin.name))?;
+        let turns = [Kind::Kafka, ours, Kind::Kafka, ours];
+        let next = usize::from(first == Kind::Kafka);
+        self.follow(
+            &site,
+            &turns[next..].iter().map(|kind| (*kind, End::Stopped)).collect::<Vec<_>>(),
+        )?;
+        let mut killed: Vec<_> =
+            turns[1 - next..].iter().map(|kind| (*kind, End::Killed)).collect();
+        if let Some((_, end)) = killed.last_mut() {
+            *end = End::Stopped;
+        }
+        self.follow(&copy, &killed)
+    }
+
+    /// From another version's directory, and back to it.
+    fn there_and_back(&mut self, origin: &Origin) -> Result<()> {
+        let site = self.begin(origin, Kind::Kafka)?;
+        let ours = self.shop.kind;
+        self.follow(&site, &[ours, Kind::Kafka, ours].map(|kind| (kind, End::Stopped)))
+    }
+
     /// A directory that a broker formats and fills.
-    fn begin(&mut self, name: &str, kind: Kind) -> Result<Site<'a>> {
-        let name = format!("hops-{name}");
-        let site = Site::fresh_in(&self.shop.toolbox, &name, &["one", "two"], SETTINGS)?;
+    fn begin(&mut self, origin: &Origin, kind: Kind) -> Result<Site<'a>> {
+        let name = format!("hops-{}", origin.name);
+        let mut site = Site::fresh_in(&self.shop.toolbox, &name, &["one", "two"], SETTINGS)?;
+        if let Some(version) = origin.version {
+            site = site.with_kafka(version)?;
+        }
+        if origin.keeps_voters {
+            site = site.keeping_voters()?;
+        }
         let records = if self.shop.args.full { RECORDS_FULL } else { RECORDS };
         let running = site.start(kind)?;
         self.must(&format!("use {name}"))?;
-        self.must(&format!("rich {} {records}", site.bootstrap()))?;
+        self.must(&format!("rich {} {records} {}", site.bootstrap(), origin.lacks))?;
         if kind == Kind::Kafka {
             self.must(&format!("transactions {}", site.bootstrap()))?;
         }
@@ -115,22 +198,23 @@ impl<'a> Lane<'a> {
         Ok(copy)
     }
 
-    /// Brokers take their turns in the directory; `ends` are how the last one before them ended
-    /// and how they do.
-    fn follow(&mut self, site: &Site, stops: &[Kind], ends: [End; 2]) -> Result<()> {
+    /// Brokers take their turns in the directory, which the one before has left cleanly. The last
+    /// one leaves it so, too, and then Kafka's dump tool looks at every file.
+    fn follow(&mut self, site: &Site, stops: &[(Kind, End)]) -> Result<()> {
         let start = Instant::now();
         self.must(&format!("use {}", site.name()))?;
-        let [mut before, end] = ends;
-        let last_of_kafka = stops.iter().rposition(|kind| *kind == Kind::Kafka);
-        for (n, kind) in stops.iter().enumerate() {
+        let mut before = End::Stopped;
+        let last_of_kafka = stops.iter().rposition(|(kind, _)| *kind == Kind::Kafka);
+        for (n, (kind, end)) in stops.iter().enumerate() {
             let what = format!("{} {n}: {kind:?} after {before:?}", site.name());
             let ends_open = last_of_kafka == Some(n);
             let stop = Stop { kind: *kind, what, name: format!("stop-{n}"), ends_open };
-            self.stop_over(site, &stop, [before, end])?;
-            before = end;
+            self.stop_over(site, &stop, [before, *end])?;
+            before = *end;
         }
         let seconds = start.elapsed().as_secs_f64();
-        println!("{}: {} stops, {end:?}, in {seconds:.1} s", site.name(), stops.len());
+        println!("{}: {} stops in {seconds:.1} s", site.name(), stops.len());
+        self.outcome.add(dump_log::run(self.shop, site)?);
         Ok(())
     }
 

@@ -19,6 +19,9 @@ const LIMIT: Duration = Duration::from_secs(600);
 /// Before what could not be got is asked for again.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// Around Kafka's version in `pom.xml`.
+const VERSION: (&str, &str) = ("<kafka.version>", "</kafka.version>");
+
 /// What lanes need from the machine; each client names its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Need {
@@ -123,17 +126,44 @@ impl Toolbox {
 
     /// A JVM with Apache Kafka and our classes in it. Tools are short, so that it starts fast.
     pub(crate) fn java(&self) -> Command {
+        self.java_with(&self.class_path())
+    }
+
+    /// The same with other classes.
+    pub(crate) fn java_with(&self, class_path: &str) -> Command {
         let mut command = Command::new("java");
         let config = self.sources.join("log4j2.xml");
         command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx1G"]);
         command.arg(format!("-Dlog4j2.configurationFile={}", config.display()));
-        command.arg("-cp").arg(self.class_path());
+        command.arg("-cp").arg(class_path);
         command
     }
 
     /// Our classes and every jar; the JVM expands the star.
     pub(crate) fn class_path(&self) -> String {
         format!("{0}/classes:{0}/libs/*", self.target.display())
+    }
+
+    /// Gets another version of Apache Kafka with what its broker needs; for `-cp` of a JVM.
+    pub(crate) fn other_kafka(&self, version: &str) -> Result<String> {
+        let text = fs::read_to_string(self.sources.join("pom.xml"))?;
+        let (before, rest) = text.split_once(VERSION.0).context("pom.xml names Kafka's version")?;
+        let (_, after) = rest.split_once(VERSION.1).context("pom.xml ends Kafka's version")?;
+        let name = format!("kafka-{version}");
+        let pom = self.target.join(format!("{name}.xml"));
+        fs::write(&pom, format!("{before}{}{version}{}{after}", VERSION.0, VERSION.1))?;
+        let libs = self.target.join(&name);
+        self.once(&name, from_ref(&pom), || self.copy_jars(&pom, &libs))?;
+        Ok(format!("{}/*", libs.display()))
+    }
+
+    fn copy_jars(&self, pom: &Path, libs: &Path) -> Result<()> {
+        let mut copy = Command::new("mvn");
+        copy.args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "--file"]);
+        copy.arg(pom).arg(format!("-DoutputDirectory={}", libs.display()));
+        // Older versions bring another logger, and there can be one.
+        copy.arg("-DexcludeArtifactIds=slf4j-reload4j");
+        self.run(copy, "mvn")
     }
 
     fn get(&self, need: Need) -> Result<()> {
@@ -198,12 +228,7 @@ impl Toolbox {
     fn get_java(&self) -> Result<bool> {
         let libs = self.target.join("libs");
         let pom = self.sources.join("pom.xml");
-        let got = self.once("libs", from_ref(&pom), || {
-            let mut copy = Command::new("mvn");
-            copy.args(["--quiet", "--batch-mode", "dependency:copy-dependencies", "--file"]);
-            copy.arg(&pom).arg(format!("-DoutputDirectory={}", libs.display()));
-            self.run(copy, "mvn")
-        })?;
+        let got = self.once("libs", from_ref(&pom), || self.copy_jars(&pom, &libs))?;
         let mut sources: Vec<PathBuf> = fs::read_dir(self.sources.join("java"))?
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<Result<_, _>>()?;
