@@ -92,7 +92,7 @@ enum Lane {
 }
 
 /// What runs when no lane is named: all of them.
-const LANES: [Lane; 11] = [
+const LANES: [Lane; 12] = [
     Lane::Clients,
     Lane::Reconnect,
     Lane::Cross,
