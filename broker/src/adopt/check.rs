@@ -54,6 +54,7 @@ pub fn check(disk: &dyn Disk, statics: &StaticConfig, hostname: &str) -> Check {
             dirs.log_dirs.iter().filter(|dir| disk.exists(dir).unwrap_or(true)).cloned().collect();
         findings.surveyed = paths.iter().map(|path| survey(disk, path)).collect();
         reasons.extend(findings.surveyed.iter().flat_map(of_dir));
+        reasons.extend(out_of_use(dirs, &findings.surveyed));
     }
     reasons.retain(|reason| !reason.is_accepted(statics));
     findings.reasons = reasons;
@@ -80,6 +81,19 @@ fn of_settings(statics: &StaticConfig, hostname: &str) -> Vec<Reason> {
         }
     }
     reasons
+}
+
+/// A directory that cannot be used is offline, and the others go on; but for the one with the
+/// metadata log.
+fn out_of_use(dirs: &DataDirs, surveyed: &[SurveyedDir]) -> Option<Reason> {
+    let home = surveyed.iter().find(|dir| dir.path == dirs.metadata_log_dir)?;
+    let problem = home.problem.as_ref()?;
+    Some(Reason {
+        what: format!("the directory of the metadata log cannot be used: {problem}"),
+        place: home.path.display().to_string(),
+        next: "correct log.dirs or the permissions, or run this as the broker's user".to_owned(),
+        accept: None,
+    })
 }
 
 fn of_dir(dir: &SurveyedDir) -> Vec<Reason> {

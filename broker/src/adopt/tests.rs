@@ -273,3 +273,13 @@ fn settings_that_are_wrong_are_reasons_beside_the_others() {
         assert!(check.text.contains(expected), "{}", check.text);
     }
 }
+
+#[test]
+fn a_directory_that_cannot_be_used_is_a_reason() {
+    let disk = SimDisk::new();
+    // A file where the directory should be.
+    whole_file::replace(&disk, Path::new("/d"), b"x").unwrap();
+    let check = check(&disk, &Data::statics(""), "h");
+    assert!(!check.is_ready(), "{}", check.text);
+    assert!(check.text.contains("cannot be"), "{}", check.text);
+}

@@ -3,6 +3,7 @@
 
 mod admin;
 mod administration;
+mod adoption;
 mod alter_configs;
 mod bad_input;
 mod bystander;
