@@ -50,15 +50,15 @@ pub fn write(disk: &dyn Disk, dir: &Path, broker_epoch: i64) -> io::Result<()> {
 }
 
 /// Takes the marker away, durably: a marker that came back after a power loss would vouch for
-/// files that were written since.
+/// files that were written since. The directory is synced even if none is seen: a start that was
+/// cut short may have removed it and not come to that.
 ///
 /// # Errors
 /// What the disk says.
 pub fn remove(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     match disk.unlink(&path(dir)) {
-        Ok(()) => disk.sync_dir(dir),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => disk.sync_dir(dir).map_err(whole_file::sync_failed),
     }
 }
 
@@ -69,7 +69,7 @@ fn path(dir: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sim::{CrashStyle, SimDisk};
+    use crate::sim::{CrashStyle, SimDisk, Stop};
 
     #[test]
     fn content() {
@@ -103,5 +103,21 @@ mod tests {
         remove(&disk, dir).unwrap();
         let disk = disk.crash(0, CrashStyle::DropPending);
         assert_eq!(read(&disk, dir).unwrap(), None);
+    }
+
+    #[test]
+    fn a_removal_that_was_cut_short_is_made_to_last() {
+        let disk = SimDisk::new();
+        let dir = Path::new("data");
+        disk.create_dir_all(dir).unwrap();
+        disk.sync_dir(Path::new("")).unwrap();
+        write(&disk, dir, 14).unwrap();
+        disk.stop(Stop::Before(disk.ops() + 1));
+        remove(&disk, dir).unwrap_err();
+        let next = disk.crash(0, CrashStyle::ProcessKill);
+        assert_eq!(read(&next, dir).unwrap(), None);
+        remove(&next, dir).unwrap();
+        let disk = next.crash(0, CrashStyle::DropPending);
+        assert_eq!(read(&disk, dir).unwrap(), None, "a power loss does not bring it back");
     }
 }
