@@ -14,7 +14,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::disk::{Disk, DiskFile, DiskMap, Open};
@@ -35,6 +35,8 @@ pub(super) struct MappedIndex {
     state: RwLock<State>,
     /// Filled slots; published with release after their words, read with acquire.
     entries: AtomicU32,
+    /// The file was cut or filled since it was last synced: true through any change of state.
+    unsynced: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -49,8 +51,6 @@ enum State {
         length: u64,
         /// The entries, where they were searched meanwhile.
         map: Option<Arc<dyn DiskMap>>,
-        /// The file was cut to this length, which may not be durable.
-        unsynced: bool,
     },
     /// Mapped, or of no length and therefore not mappable.
     Open {
@@ -86,7 +86,8 @@ impl MappedIndex {
     pub(super) fn new(disk: Arc<dyn Disk>, place: Place, entry_bytes: u32) -> Self {
         assert!(entry_bytes.is_multiple_of(4));
         let state = RwLock::new(State::Closed);
-        Self { disk, place, entry_bytes, state, entries: AtomicU32::new(0) }
+        let (entries, unsynced) = (AtomicU32::new(0), AtomicBool::new(false));
+        Self { disk, place, entry_bytes, state, entries, unsynced }
     }
 
     /// Its file.
@@ -227,8 +228,10 @@ impl MappedIndex {
             file.set_len(used)?;
         }
         // A smaller segment.index.bytes than before must not cut entries off.
-        let (length, unsynced) = (length.max(used), emptied || present != used);
-        *state = State::Resting { length, map: None, unsynced };
+        if emptied || present != used {
+            self.unsynced.store(true, Ordering::Release);
+        }
+        *state = State::Resting { length: length.max(used), map: None };
         Ok(())
     }
 
@@ -236,6 +239,7 @@ impl MappedIndex {
     fn wake(&self) -> io::Result<()> {
         let mut state = self.write_state();
         let State::Resting { length, .. } = *state else { return Ok(()) };
+        self.unsynced.store(true, Ordering::Release);
         let file = self.disk.open(&self.path(), Open::ReadWrite)?;
         file.set_len(length)?;
         let mapped = map_if_any(&*file, length);
@@ -338,7 +342,7 @@ impl MappedIndex {
     pub(super) fn flush(&self) -> io::Result<()> {
         let map = match &*self.read_state() {
             State::Open { map: Some(map), .. } => Some(Arc::clone(map)),
-            State::Resting { unsynced: false, .. } => return Ok(()),
+            State::Resting { .. } if !self.unsynced.load(Ordering::Acquire) => return Ok(()),
             _ => None,
         };
         if let Some(map) = map {
@@ -350,8 +354,8 @@ impl MappedIndex {
             Err(error) => return Err(error),
         }
         // Nobody cuts an index that rests.
-        if let State::Resting { unsynced, .. } = &mut *self.write_state() {
-            *unsynced = false;
+        if let State::Resting { .. } = &*self.read_state() {
+            self.unsynced.store(false, Ordering::Release);
         }
         Ok(())
     }
