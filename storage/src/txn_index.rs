@@ -21,7 +21,7 @@ use std::path::Path;
 
 use crate::disk::{Disk, DiskFile, Open};
 use crate::producer_state::CompletedTxn;
-use crate::whole_file::WholeFileError;
+use crate::whole_file::{WholeFileError, sync_failed};
 
 /// Bytes of an entry.
 pub const ENTRY_BYTES: usize = 34;
@@ -261,7 +261,7 @@ pub fn reset(disk: &dyn Disk, path: &Path) -> TxnIndexResult<()> {
 /// What the disk says.
 pub fn sync(disk: &dyn Disk, path: &Path) -> TxnIndexResult<()> {
     match open_existing(disk, path, Open::ReadWrite)? {
-        Some(index) => index.file.sync_all().map_err(|e| io_at(path, e)),
+        Some(index) => index.file.sync_all().map_err(|e| io_at(path, sync_failed(e))),
         None => Ok(()),
     }
 }

@@ -100,10 +100,22 @@ pub fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary_path(path);
     let file = disk.open(&temporary, Open::Truncate)?;
     file.write_all_at(&[IoSlice::new(bytes)], 0)?;
-    file.sync_all()?;
+    file.sync_all().map_err(sync_failed)?;
     drop(file);
     disk.rename(&temporary, path)?;
-    disk.sync_dir(parent(path))
+    disk.sync_dir(parent(path)).map_err(sync_failed)
+}
+
+/// A sync's failure, never to be taken for one that passes: file systems that find blocks for
+/// what was written only when it is synced say there that the disk is full, and what has become of
+/// the bytes is as little known then as after any other failed sync.
+pub(crate) fn sync_failed(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory => {
+            io::Error::other(format!("sync: {error}"))
+        }
+        _ => error,
+    }
 }
 
 /// Where [`replace`] writes first: `<path>.tmp`.

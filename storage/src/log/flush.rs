@@ -155,22 +155,18 @@ impl PartitionLog {
             return Ok(());
         }
         let _turn = self.commit.turn();
-        self.log_dir.check()?;
         self.log_dir.watch(self.flush_in_turn())
     }
 
     /// Makes sealed segments durable with their indexes.
     pub(super) fn flush_sealed(&self) -> Result<(), StorageError> {
         let _turn = self.commit.turn();
-        self.log_dir.check()?;
         self.log_dir.watch(self.flush_in_turn())
     }
 
     /// Makes everything below `offset` durable, and as much more as there is.
     pub(super) fn flush_to(&self, offset: i64) -> Result<(), StorageError> {
         let Some(turn) = self.commit.turn_unless_durable(offset) else { return Ok(()) };
-        // One who waited through a failed sync must not be told that all is well, nor sync again.
-        self.log_dir.check()?;
         let flushed = self.log_dir.watch(self.flush_in_turn());
         drop(turn);
         flushed
@@ -185,6 +181,9 @@ impl PartitionLog {
     /// As [`Self::flush_in_turn`]; when `closing`, the active segment too was brought to its end,
     /// and it and the snapshot at the log end must be as durable as the others.
     pub(super) fn flush_segments(&self, closing: bool) -> Result<(), StorageError> {
+        // A sync may have failed while this one waited for its turn. Another may succeed, and say
+        // nothing of what the first has lost.
+        self.log_dir.check()?;
         let recovery_point = self.commit.recovery_point();
         let start = self.commit.checkpoint();
         let log_end_offset = self.marks().log_end().offset;
@@ -204,7 +203,8 @@ impl PartitionLog {
             let base_offset = segment.base_offset();
             if base_offset >= recovery_point {
                 new_names = true;
-                snapshot::sync(&*self.disk, dir, base_offset).map_err(StorageError::sync(dir))?;
+                snapshot::sync(&*self.disk, dir, base_offset)
+                    .map_err(StorageError::io("sync a snapshot in", dir))?;
             }
             match segments.following_base_offset() {
                 Some(_) => {
@@ -218,7 +218,7 @@ impl PartitionLog {
                     segment.flush_indexes()?;
                     txn_index::sync(&*self.disk, &segment.path_of(FileKind::TxnIndex))?;
                     let synced = snapshot::sync(&*self.disk, dir, log_end_offset);
-                    synced.map_err(StorageError::sync(dir))?;
+                    synced.map_err(StorageError::io("sync a snapshot in", dir))?;
                 }
                 // A recovery always rebuilds the indexes of the segment that holds the recovery
                 // point, so those of the active one need not be durable.

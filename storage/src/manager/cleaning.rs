@@ -281,6 +281,7 @@ impl LogManager {
             return Ok(());
         }
         let path = log_dir.path().join(CLEANER_OFFSET_CHECKPOINT);
+        log_dir.check()?;
         let written = checkpoint::write_offsets(&*self.disk, &path, &offsets);
         if written.is_ok() || !is_gain {
             *self.offsets_of(&mut self.cleanings(), log_dir) = offsets;

@@ -48,7 +48,7 @@ impl LogManager {
             );
             return Ok(());
         }
-        clean_shutdown::write(&*self.disk, root, broker_epoch)
-            .map_err(StorageError::io("mark as cleanly stopped", root))
+        let marked = clean_shutdown::write(&*self.disk, root, broker_epoch);
+        dir.log_dir.watch(marked.map_err(StorageError::io("mark as cleanly stopped", root)))
     }
 }

@@ -103,6 +103,7 @@ impl LogManager {
         let mut offsets = Offsets::new();
         // One writer at a time: both write the same temporary file.
         let _turn = log_dir.checkpoint_turn();
+        log_dir.check()?;
         for log in self.logs_in(log_dir) {
             if let Some(offset) = offset(&log) {
                 offsets.insert(log.topic_partition().clone(), offset);

@@ -210,7 +210,7 @@ pub fn write(
 /// What the disk says.
 pub fn sync(disk: &dyn Disk, dir: &Path, offset: i64) -> io::Result<()> {
     match disk.open(&path(dir, offset), Open::ReadWrite) {
-        Ok(file) => file.sync_all(),
+        Ok(file) => file.sync_all().map_err(whole_file::sync_failed),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
