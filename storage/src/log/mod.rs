@@ -177,17 +177,17 @@ impl PartitionLog {
         self.check_open().map_err(LogStartError::Storage)?;
         let moved = self.marks().advance_log_start(offset);
         if moved.map_err(LogStartError::AboveHighWatermark)? {
-            self.commit.raise_recovery_point(offset);
+            // The recovery point stays (Kafka raises it): a crash takes the start back until it is
+            // in its checkpoint, and if what lies below was lost by then, so is what was flushed
+            // behind it.
             {
                 let mut producers = self.producers();
                 let newest = producers.snapshots.newest();
                 producers.state.on_log_start_offset(offset, newest);
             }
-            let mut epochs = self.epochs();
-            if epochs.truncate_from_start(offset) {
-                let written = self.log_dir.watch(self.write_epochs(&epochs));
-                written.map_err(LogStartError::Storage)?;
-            }
+            // Not in its file (Kafka: there too): until the new start is in its checkpoint a crash
+            // takes it back, and the records that are there again then need their epochs.
+            self.epochs().truncate_from_start(offset);
         }
         Ok(())
     }

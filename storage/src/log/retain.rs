@@ -201,7 +201,9 @@ impl PartitionLog {
         // A sync under way may be at one of them.
         let _turn = self.commit.turn();
         let _swap = self.structure.begin_swap();
-        self.commit.raise_sealed(self.segments.all()[0].base_offset());
+        let first_base_offset = self.segments.all()[0].base_offset();
+        self.commit.raise_sealed(first_base_offset);
+        self.commit.raise_recovery_point(first_base_offset);
         self.log_dir.watch(self.remove_segments(&dropped, now_ms))?;
         Ok(dropped.len())
     }

@@ -77,7 +77,8 @@ impl PartitionLog {
     ) -> Result<(), StorageError> {
         let old = self.segments.active();
         assert!(old.base_offset() < new_base, "a roll goes forward");
-        let rolled = old.seal().and_then(|()| self.create_segment(new_base));
+        let sealed = old.seal().and_then(|()| self.flush_if_compacted(&old));
+        let rolled = sealed.and_then(|()| self.create_segment(new_base));
         let new = match rolled {
             Ok(new) => new,
             Err(error) => {
@@ -103,6 +104,13 @@ impl PartitionLog {
         marks.append_to(Mark { offset, place: Some(place) });
         self.commit.note_roll(old.base_offset());
         Ok(())
+    }
+
+    /// Makes the batches of a segment durable before another one begins behind it, if the log is
+    /// compacted. A power loss could else take records off the end of the one and leave the other,
+    /// and a gap is nothing that a start may take for a loss where cleanings make gaps too.
+    fn flush_if_compacted(&self, sealed: &Segment) -> Result<(), StorageError> {
+        if self.config.load().cleanup_compact { sealed.flush_log() } else { Ok(()) }
     }
 
     pub(super) fn create_segment(&self, base_offset: i64) -> Result<Arc<Segment>, StorageError> {

@@ -55,9 +55,12 @@ impl PartitionLog {
         self.commit.lower_recovery_point(offset, active.base_offset());
         self.remove_segments(dropped, now_ms)?;
         if !dropped.is_empty() {
+            self.disk.sync_dir(self.dir()).map_err(StorageError::sync(self.dir()))?;
             active.activate(self.config.load().segment_index_bytes)?;
         }
         active.truncate_to(offset)?;
+        // What was cut off must not come back behind what is appended in its place.
+        active.flush_log()?;
         txn_index::truncate(&*self.disk, &active.path_of(FileKind::TxnIndex), offset)?;
         {
             let mut epochs = self.epochs();
@@ -107,6 +110,7 @@ impl PartitionLog {
                 return Err(error);
             }
         };
+        self.disk.sync_dir(self.dir()).map_err(StorageError::sync(self.dir()))?;
         self.segments.replace(vec![segment]);
         let place = Place { segment_base_offset: offset, position: 0 };
         self.marks().start_over(Mark { offset, place: Some(place) });
