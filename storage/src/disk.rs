@@ -116,6 +116,10 @@ pub trait DiskFile: Debug + Send + Sync {
     fn sync_data(&self) -> io::Result<()>;
     /// Makes bytes, length and times durable (`fsync`).
     fn sync_all(&self) -> io::Result<()>;
+    /// Lets go of what is cached of the file and called clean, as far as the system does, so that
+    /// who opens it next reads what the medium has. For after a failed sync: pages that it could
+    /// not write may be called clean, and would be taken for durable by the next process.
+    fn forget_cached(&self);
     /// When it was last modified, milliseconds since the epoch.
     fn modified_ms(&self) -> io::Result<i64>;
     /// Sets the time of last modification.

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, FcntlArg, fallocate, fcntl, posix_fallocate};
+use nix::fcntl::{
+    FallocateFlags, FcntlArg, PosixFadviseAdvice, fallocate, fcntl, posix_fadvise, posix_fallocate,
+};
 use nix::libc;
 use nix::sys::statvfs::statvfs;
 use nix::sys::uio::pwritev;
@@ -248,6 +250,11 @@ impl DiskFile for RealFile {
 
     fn sync_all(&self) -> io::Result<()> {
         self.file.sync_all()
+    }
+
+    fn forget_cached(&self) {
+        // The sync has failed already: there is nothing to do about a second failure.
+        _ = posix_fadvise(&*self.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
     }
 
     fn modified_ms(&self) -> io::Result<i64> {

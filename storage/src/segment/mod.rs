@@ -385,7 +385,11 @@ impl Segment {
                 opened.map_err(StorageError::io("open", &path))?
             }
         };
-        file.sync_data().map_err(StorageError::sync(&path))
+        file.sync_data().map_err(|error| {
+            // A start that follows this process on the same machine must read what the disk has.
+            file.forget_cached();
+            StorageError::sync(&path)(error)
+        })
     }
 }
 

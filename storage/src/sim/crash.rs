@@ -51,34 +51,48 @@ impl CrashStyle {
 
 /// The world after a crash.
 pub(super) fn crash(world: &World, seed: u64, style: CrashStyle) -> World {
+    let mut control = Control::default();
+    control.set_quiet(world.control.is_quiet());
     let mut after = World {
-        inodes: world.inodes.clone(),
+        inodes: BTreeMap::new(),
         names_pending: world.names_pending.clone(),
         locked: BTreeSet::new(),
-        control: Control::default(),
+        control,
         capacity_bytes: world.capacity_bytes,
         fsync_failure: world.fsync_failure,
         short_reads: world.short_reads.clone(),
         now_ms: world.now_ms,
         next_inode: world.next_inode,
+        kept: None,
     };
     if style == CrashStyle::ProcessKill {
+        after.inodes = world.inodes.clone();
         return after;
     }
     let mut random = Random::new(seed);
+    after.inodes = world.inodes.iter().map(|(&inode, node)| (inode, names_of(node))).collect();
     keep_names(&mut after, &mut random, style);
-    for inode in after.inodes.values_mut() {
-        match inode {
-            Inode::File(file) => {
-                file.durable = survivor(file, &mut random, style);
-                file.cache = file.durable.clone();
-                file.pending.clear();
+    for (inode, node) in &mut after.inodes {
+        match (node, &world.inodes[inode]) {
+            (Inode::File(file), Inode::File(before)) => {
+                let durable = survivor(before, &mut random, style);
+                let (cache, modified_ms) = (durable.clone(), before.modified_ms);
+                *file = FileNode { cache, durable, modified_ms, ..FileNode::default() };
             }
-            Inode::Dir(Directory { seen, durable }) => *seen = durable.clone(),
+            (Inode::Dir(Directory { seen, durable }), _) => *seen = durable.clone(),
+            (Inode::File(_), Inode::Dir(_)) => unreachable!("an inode stays what it is"),
         }
     }
     forget_nameless(&mut after);
     after
+}
+
+/// A directory as it is, or a file without its content, which is still to be chosen.
+fn names_of(node: &Inode) -> Inode {
+    match node {
+        Inode::File(_) => Inode::File(FileNode::default()),
+        Inode::Dir(dir) => Inode::Dir(dir.clone()),
+    }
 }
 
 fn keep_names(after: &mut World, random: &mut Random, style: CrashStyle) {

@@ -43,6 +43,11 @@ pub enum OpKind {
 }
 
 impl OpKind {
+    /// Whether it makes something durable.
+    pub fn is_sync(self) -> bool {
+        matches!(self, Self::Sync | Self::Flush | Self::SyncDir)
+    }
+
     /// Whether it changes the disk or what of it is durable, and so is numbered.
     pub fn is_change(self) -> bool {
         !matches!(self, Self::Open | Self::Read | Self::Map | Self::Look)
@@ -88,21 +93,27 @@ pub struct Fault {
     skip: u64,
     is_sticky: bool,
     bytes_done: usize,
-    errno: i32,
+    errno: Option<i32>,
 }
 
 impl Fault {
     /// Fails the operation of this number with the system's error number, such as `EIO`.
     pub fn at_op(number: u64, errno: i32) -> Self {
-        Self { number: Some(number), ..Self::any(errno) }
+        Self { number: Some(number), ..Self::any(Some(errno)) }
     }
 
     /// Fails the next call of this kind.
     pub fn on(kind: OpKind, errno: i32) -> Self {
-        Self { kind: Some(kind), ..Self::any(errno) }
+        Self { kind: Some(kind), ..Self::any(Some(errno)) }
     }
 
-    fn any(errno: i32) -> Self {
+    /// All calls of this kind do nothing and say that all is well: what a program does that forgets
+    /// them. Meant for syncs; to see that a test would notice.
+    pub fn forget(kind: OpKind) -> Self {
+        Self { kind: Some(kind), is_sticky: true, ..Self::any(None) }
+    }
+
+    fn any(errno: Option<i32>) -> Self {
         Self {
             kind: None,
             number: None,
@@ -157,6 +168,8 @@ pub(super) enum Extent {
     Bytes(usize),
     /// The call fails as a whole; a sync leaves damage behind.
     Fails,
+    /// Nothing.
+    Nothing,
 }
 
 /// What is to happen to a call.
@@ -174,7 +187,30 @@ pub(super) struct Control {
     stop: Option<Stop>,
     is_stopped: bool,
     faults: Vec<Fault>,
+    struck: Vec<Struck>,
+    syncs_after_failure: Vec<String>,
     trace: Vec<String>,
+    is_quiet: bool,
+}
+
+/// A call that an injected [`Fault`] has failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Struck {
+    /// What kind of call.
+    pub kind: OpKind,
+    /// Its number, unless it changes nothing.
+    pub number: Option<u64>,
+    /// Of which file or directory.
+    pub path: String,
+    /// With which of the system's error numbers.
+    pub errno: i32,
+}
+
+impl Struck {
+    /// Whether it was a sync, after which what is on the disk is not known.
+    pub fn is_sync(&self) -> bool {
+        self.kind.is_sync()
+    }
 }
 
 impl Control {
@@ -198,6 +234,22 @@ impl Control {
         self.faults.clear();
     }
 
+    pub(super) fn struck(&self) -> &[Struck] {
+        &self.struck
+    }
+
+    pub(super) fn syncs_after_failure(&self) -> &[String] {
+        &self.syncs_after_failure
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+
+    pub(super) fn set_quiet(&mut self, is_quiet: bool) {
+        self.is_quiet = is_quiet;
+    }
+
     pub(super) fn trace(&self) -> &[String] {
         &self.trace
     }
@@ -216,6 +268,12 @@ impl Control {
             self.ops += 1;
             self.ops - 1
         });
+        if kind.is_sync() && self.has_failed_sync_beside(path) {
+            self.syncs_after_failure.push(path.to_owned());
+        }
+        if self.is_quiet {
+            return self.decide(kind, number, path);
+        }
         let label = number.map_or_else(|| "-".to_owned(), |number| number.to_string());
         let mut line = format!("{label} {kind:?} {path}{details}");
         let turn = self.decide(kind, number, path);
@@ -226,6 +284,13 @@ impl Control {
         }
         self.trace.push(line);
         turn
+    }
+
+    /// Whether a sync has failed in the same directory right below the root.
+    fn has_failed_sync_beside(&self, path: &str) -> bool {
+        let top = |path: &str| path.split('/').find(|name| !name.is_empty()).map(str::to_owned);
+        let failed = |struck: &Struck| struck.is_sync() && top(&struck.path) == top(path);
+        !self.struck.is_empty() && self.struck.iter().any(failed)
     }
 
     fn decide(&mut self, kind: OpKind, number: Option<u64>, path: &str) -> io::Result<Turn> {
@@ -257,16 +322,18 @@ impl Control {
             fault.skip -= 1;
             return Ok(Turn { extent: Extent::Whole, error: None });
         }
-        let error = io::Error::from_raw_os_error(fault.errno);
-        let bytes = fault.bytes_done;
+        let (errno, bytes) = (fault.errno, fault.bytes_done);
         if !fault.is_sticky {
             self.faults.remove(at);
         }
+        let Some(errno) = errno else {
+            return Ok(Turn { extent: Extent::Nothing, error: None });
+        };
+        let error = io::Error::from_raw_os_error(errno);
+        self.struck.push(Struck { kind, number, path: path.to_owned(), errno });
         match kind {
             OpKind::Write => Ok(Turn { extent: Extent::Bytes(bytes), error: Some(error) }),
-            OpKind::Sync | OpKind::Flush | OpKind::SyncDir => {
-                Ok(Turn { extent: Extent::Fails, error: Some(error) })
-            }
+            kind if kind.is_sync() => Ok(Turn { extent: Extent::Fails, error: Some(error) }),
             _ => Err(error),
         }
     }

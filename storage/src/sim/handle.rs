@@ -23,7 +23,7 @@ fn run<T>(
     path: &Path,
     work: impl FnOnce(&mut World) -> io::Result<T>,
 ) -> io::Result<T> {
-    let turn = world.control.turn(kind, &path.to_string_lossy(), format_args!(""))?;
+    let turn = world.turn(kind, &path.to_string_lossy(), format_args!(""))?;
     finish(work(world), turn)
 }
 
@@ -114,7 +114,7 @@ impl Disk for SimDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut world = self.world();
         let (from_name, to_name) = (from.to_string_lossy(), to.to_string_lossy());
-        let turn = world.control.turn(OpKind::Rename, &from_name, format_args!(" to {to_name}"))?;
+        let turn = world.turn(OpKind::Rename, &from_name, format_args!(" to {to_name}"))?;
         finish(rename(&mut world, from, to), turn)
     }
 
@@ -133,10 +133,11 @@ impl Disk for SimDisk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut world = self.world();
         let name = dir.to_string_lossy();
-        let turn = world.control.turn(OpKind::SyncDir, &name, format_args!(""))?;
+        let turn = world.turn(OpKind::SyncDir, &name, format_args!(""))?;
         let inode = world.find_dir(dir)?;
         match turn.extent {
             Extent::Whole => world.sync_dir(inode),
+            Extent::Nothing => {}
             _ => world.fail_sync_dir(inode),
         }
         finish(Ok(()), turn)
@@ -230,16 +231,17 @@ impl SimFile {
         if !self.is_writable {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        world.control.turn(kind, &self.path, details)
+        world.turn(kind, &self.path, details)
     }
 
     fn sync(&self, kind: OpKind) -> io::Result<()> {
         let mut world = self.disk.world();
-        let turn = world.control.turn(kind, &self.path, format_args!(""))?;
+        let turn = world.turn(kind, &self.path, format_args!(""))?;
         let failure = world.fsync_failure;
         let file = world.file(self.inode);
         match turn.extent {
             Extent::Whole => file.sync(),
+            Extent::Nothing => {}
             _ => file.fail_sync(failure),
         }
         finish(Ok(()), turn)
@@ -270,8 +272,9 @@ impl DiskFile for SimFile {
             Extent::Whole => bytes.len(),
             Extent::Half => bytes.len() / 2,
             Extent::Bytes(count) => count.min(bytes.len()),
-            Extent::Fails => 0,
+            Extent::Fails | Extent::Nothing => 0,
         };
+        world.keep_amid(self.inode, position, &bytes);
         let done = world.room(self.inode, position, wanted);
         bytes.truncate(done);
         let now_ms = world.now_ms;
@@ -313,6 +316,13 @@ impl DiskFile for SimFile {
 
     fn sync_all(&self) -> io::Result<()> {
         self.sync(OpKind::Sync)
+    }
+
+    fn forget_cached(&self) {
+        let mut world = self.disk.world();
+        if !world.control.is_stopped() {
+            world.file(self.inode).forget_cached();
+        }
     }
 
     fn modified_ms(&self) -> io::Result<i64> {

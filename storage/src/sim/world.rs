@@ -1,10 +1,13 @@
 //! The state of a simulated disk and what each operation does to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
 use std::path::{Component, Path};
 
-use super::fault::Control;
+use super::SimDisk;
+use super::crash::{CrashStyle, crash};
+use super::fault::{Control, OpKind, Turn};
 use super::image::{BLOCK_BYTES, Image};
 use super::names::{Directory, InodeId, NameOp, Place, take_synced};
 use super::random::Random;
@@ -65,6 +68,14 @@ impl FileNode {
         }
     }
 
+    /// Readers see what is durable or still to be written, and no more.
+    pub(super) fn forget_cached(&mut self) {
+        self.cache = self.durable.clone();
+        for op in &self.pending {
+            op.apply(&mut self.cache);
+        }
+    }
+
     pub(super) fn fail_sync(&mut self, failure: FsyncFailure) {
         match failure {
             FsyncFailure::CleanAndForget => self.pending.clear(),
@@ -99,6 +110,20 @@ pub(super) struct World {
     pub(super) short_reads: Option<Random>,
     pub(super) now_ms: i64,
     pub(super) next_inode: InodeId,
+    /// Images kept before operations, if they are to be kept.
+    pub(super) kept: Option<Vec<KeptImage>>,
+}
+
+/// A disk as it was while a run went on.
+#[derive(Debug)]
+pub struct KeptImage {
+    /// The number of the operation that came next, or was under way.
+    pub op: u64,
+    /// Half of the operation, a write, had been done.
+    pub is_amid: bool,
+    /// A process that is killed then leaves this. [`SimDisk::crash`] of it gives what a loss of
+    /// power leaves.
+    pub disk: SimDisk,
 }
 
 impl Default for World {
@@ -113,6 +138,7 @@ impl Default for World {
             short_reads: None,
             now_ms: 0,
             next_inode: ROOT + 1,
+            kept: None,
         }
     }
 }
@@ -133,6 +159,47 @@ fn names(path: &Path) -> io::Result<Vec<String>> {
 }
 
 impl World {
+    /// Announces a call; see [`Control::turn`].
+    pub(super) fn turn(
+        &mut self,
+        kind: OpKind,
+        path: &str,
+        details: fmt::Arguments<'_>,
+    ) -> io::Result<Turn> {
+        if self.kept.is_some() && kind.is_change() && !self.control.is_stopped() {
+            self.keep(false);
+        }
+        self.control.turn(kind, path, details)
+    }
+
+    fn image(&self) -> Self {
+        crash(self, 0, CrashStyle::ProcessKill)
+    }
+
+    /// Keeps an image as things are now.
+    pub(super) fn keep(&mut self, is_amid: bool) {
+        let image = self.image();
+        self.keep_image(is_amid, image);
+    }
+
+    fn keep_image(&mut self, is_amid: bool, image: Self) {
+        let op = self.control.ops() - u64::from(is_amid);
+        if let Some(kept) = &mut self.kept {
+            kept.push(KeptImage { op, is_amid, disk: SimDisk::with(image) });
+        }
+    }
+
+    /// Keeps an image with half of a write.
+    pub(super) fn keep_amid(&mut self, inode: InodeId, position: u64, bytes: &[u8]) {
+        if self.kept.is_none() || bytes.len() < 2 {
+            return;
+        }
+        let mut image = self.image();
+        let bytes = bytes[..bytes.len() / 2].to_vec();
+        image.file(inode).change(DataOp::Write { position, bytes });
+        self.keep_image(true, image);
+    }
+
     pub(super) fn file(&mut self, inode: InodeId) -> &mut FileNode {
         match self.inodes.get_mut(&inode) {
             Some(Inode::File(file)) => file,
