@@ -47,8 +47,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use crash::CrashStyle;
-pub use fault::{Fault, OpKind, Stop, Stopped};
-pub use world::FsyncFailure;
+pub use fault::{Fault, OpKind, Stop, Stopped, Struck};
+pub use world::{FsyncFailure, KeptImage};
 
 use world::World;
 
@@ -96,6 +96,35 @@ impl SimDisk {
         self.world().control.is_stopped()
     }
 
+    /// Keeps an image of the disk before each operation from now on, and one amid each write: all
+    /// crash points of a run, in one run.
+    pub fn keep_images(&self) {
+        self.world().kept = Some(Vec::new());
+    }
+
+    /// The images kept, with one as things are now at their end; no more are kept.
+    pub fn take_images(&self) -> Vec<KeptImage> {
+        let mut world = self.world();
+        world.keep(false);
+        world.kept.take().unwrap_or_default()
+    }
+
+    /// Faults that have struck, in their order.
+    pub fn struck(&self) -> Vec<Struck> {
+        self.world().control.struck().to_vec()
+    }
+
+    /// What was synced in a directory right below the root after a sync in it had failed: nobody
+    /// may trust such a sync, and so nobody should try it.
+    pub fn syncs_after_failure(&self) -> Vec<String> {
+        self.world().control.syncs_after_failure().to_vec()
+    }
+
+    /// Notes no calls down from now on; so do the disks that crashes make of this one.
+    pub fn set_quiet(&self, is_quiet: bool) {
+        self.world().control.set_quiet(is_quiet);
+    }
+
     /// Adds a fault. Of several that match, the first one added strikes.
     pub fn inject(&self, fault: Fault) {
         self.world().control.inject(fault);
@@ -129,6 +158,15 @@ impl SimDisk {
     /// All calls so far, one line each, for a failing test's message.
     pub fn trace(&self) -> Vec<String> {
         self.world().control.trace().to_vec()
+    }
+
+    /// The calls before the operation of this number.
+    pub fn trace_before(&self, op: u64) -> Vec<String> {
+        let world = self.world();
+        let trace = world.control.trace();
+        let label = format!("{op} ");
+        let end = trace.iter().position(|line| line.starts_with(&label)).unwrap_or(trace.len());
+        trace[..end].to_vec()
     }
 
     /// The bytes of a file as readers see them.

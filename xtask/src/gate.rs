@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{interop, layers, spec, tidy, torture};
+use crate::{crash, interop, layers, spec, tidy, torture};
 
 /// What a step found.
 #[derive(Default)]
@@ -50,7 +50,7 @@ struct Step {
 }
 
 /// In the order of the gate: what is fast and often fails comes first.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "fmt", run: |root| cargo(root, &["fmt", "--all", "--check"]) },
     Step { name: "tidy", run: tidy::run },
     Step { name: "layers", run: layers::run },
@@ -59,6 +59,7 @@ const STEPS: [Step; 10] = [
     Step { name: "doctest", run: |root| cargo_test(root, &["test", "--workspace", "--doc"]) },
     Step { name: "doc", run: doc },
     Step { name: "spec", run: spec::run },
+    Step { name: "crash", run: |root| crash::run(root, &crash::Args::gate()) },
     Step { name: "torture", run: torture::run_in_gate },
     Step { name: "interop", run: |root| interop::run(root, &interop::Args::default()) },
 ];
@@ -91,6 +92,11 @@ pub(crate) fn run_one(root: &Path, name: &str) -> Result<bool> {
 /// Runs the interop step with arguments of its own.
 pub(crate) fn run_interop(root: &Path, args: &interop::Args) -> Result<bool> {
     Ok(verdict(&timed("interop", || interop::run(root, args))))
+}
+
+/// Runs the crash step with arguments of its own.
+pub(crate) fn run_crash(root: &Path, args: &crash::Args) -> Result<bool> {
+    Ok(verdict(&timed("crash", || crash::run(root, args))))
 }
 
 /// Runs a lane of faults.
@@ -170,7 +176,7 @@ fn cargo_test(root: &Path, args: &[&str]) -> Result<Outcome> {
 }
 
 /// The numbers of passed and failed tests in a line like `test result: ok. 3 passed; 0 failed; …`.
-fn result_line(line: &str) -> Option<(u64, u64)> {
+pub(crate) fn result_line(line: &str) -> Option<(u64, u64)> {
     let rest = line.strip_prefix("test result: ")?;
     let number = |word: &str| -> Option<u64> {
         let end = rest.find(word)?;

@@ -1,13 +1,14 @@
 //! Developer commands: `cargo xtask --help` lists them, `cargo xtask ci` is the whole gate.
 //!
 //! Reading order: [`gate`] (the steps of the gate), [`tidy`] and [`layers`] (checks of the source
-//! itself), [`spec`] (message tables against Kafka's), [`interop`] (real clients and the real
-//! Apache Kafka against a running broker), [`torture`] (the broker under faults), [`mod@bench`]
-//! (Ottla beside Apache Kafka and the floor). Two lanes of [`torture`] need root, nothing else
+//! itself), [`spec`] (message tables against Kafka's), [`crash`] (crash points on a simulated disk),
+//! [`interop`] (real clients and the real Apache Kafka against a running broker), [`torture`] (the
+//! broker under faults), [`mod@bench`] (Ottla beside Apache Kafka and the floor). Two lanes of [`torture`] need root, nothing else
 //! does, and everything written here is under `target/`.
 #![forbid(unsafe_code)]
 
 mod bench;
+mod crash;
 mod gate;
 mod interop;
 mod layers;
@@ -49,6 +50,8 @@ enum Command {
     Doc,
     /// Compares the message tables with the schemas inside Kafka's jars.
     Spec,
+    /// Crashes the log manager on a simulated disk, at every operation and in many ways.
+    Crash(crash::Args),
     /// Runs real clients and the real Apache Kafka against a release build of the broker.
     Interop(interop::Args),
     /// Kills the broker, cuts its power, fails its system calls, and judges what clients saw.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Spec => gate::run_one(&root, "spec"),
         Command::Bench(args) => bench::run(&root, &args).map(|()| true),
         Command::Torture(args) => gate::run_torture(&root, &args),
+        Command::Crash(args) => gate::run_crash(&root, &args),
         Command::Interop(args) => gate::run_interop(&root, &args),
     };
     match result {

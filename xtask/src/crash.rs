@@ -1,0 +1,81 @@
+//! Crash points: the log manager on a simulated disk, crashed at every operation.
+//!
+//! The program is `storage/tests/crash/`, built like the broker, so that a gate that builds the
+//! broker anyway has most of it. It prints its seed, and how to run one episode again.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::gate::{Outcome, cargo_command, result_line};
+
+/// Crash points of the gate.
+const GATE_POINTS: u64 = 100_000;
+/// The gate's seed: a gate must say the same of the same tree each time.
+const GATE_SEED: u64 = 1;
+
+/// What `cargo xtask crash` takes.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Crash points to look at, at least.
+    #[arg(long, default_value_t = GATE_POINTS)]
+    points: u64,
+    /// The first episode's seed; the next one's is one more.
+    #[arg(long, default_value_t = GATE_SEED)]
+    seed: u64,
+    /// Episodes at a time; as many as there are processors by default.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Runs one episode again, leaves out the steps that it does not need to fail, and shows how
+    /// it goes.
+    #[arg(long, value_name = "SEED")]
+    replay: Option<u64>,
+    /// Looks for planted defects too: whatever the storage might forget must be noticed.
+    #[arg(long)]
+    planted: bool,
+}
+
+impl Args {
+    /// As the gate runs it.
+    pub(crate) fn gate() -> Self {
+        Self { points: GATE_POINTS, seed: GATE_SEED, threads: None, replay: None, planted: true }
+    }
+}
+
+/// Builds the program and runs it; every crash point is a check.
+pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
+    let build =
+        ["build", "--quiet", "--release", "--package", "ottla-storage", "--example", "crash"];
+    ensure!(cargo_command(root, &build).status()?.success(), "the program cannot be built");
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let mut command = Command::new(target.join("release/examples/crash"));
+    command.args(["--points", &args.points.to_string(), "--seed", &args.seed.to_string()]);
+    if let Some(threads) = args.threads {
+        command.args(["--threads", &threads.to_string()]);
+    }
+    if let Some(seed) = args.replay {
+        command.args(["--replay", &seed.to_string()]);
+    }
+    if args.planted {
+        command.arg("--planted");
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().context("start the crash program")?;
+    let stdout = child.stdout.take().context("stdout was asked for")?;
+    let mut outcome = Outcome::default();
+    for line in BufReader::new(stdout).lines() {
+        let line = line?;
+        println!("{line}");
+        if let Some((passed, failed)) = result_line(&line) {
+            outcome.passed += passed;
+            outcome.failed += failed;
+        }
+    }
+    // A panic ends it without a count.
+    if !child.wait()?.success() && outcome.failed == 0 {
+        outcome.failed = 1;
+    }
+    Ok(outcome)
+}
