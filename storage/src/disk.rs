@@ -119,7 +119,7 @@ pub trait DiskFile: Debug + Send + Sync {
     /// Lets go of what is cached of the file and called clean, as far as the system does, so that
     /// who opens it next reads what the medium has. For after a failed sync: pages that it could
     /// not write may be called clean, and would be taken for durable by the next process.
-    fn forget_cached(&self);
+    fn forget_cached(&self) {}
     /// When it was last modified, milliseconds since the epoch.
     fn modified_ms(&self) -> io::Result<i64>;
     /// Sets the time of last modification.
