@@ -122,6 +122,9 @@ impl Episode<'_> {
     fn inject(&self, disk: &SimDisk, generation: &Generation) {
         if let Some((kind, end)) = self.options.forgets {
             disk.inject(Fault::forget(kind).path(end));
+            if kind == OpKind::Sync {
+                disk.inject(Fault::forget(OpKind::Flush).path(end));
+            }
         }
         if let Some(fault) = generation.fault {
             let number = disk.ops() + fault.ops;

@@ -5,7 +5,7 @@ use ottla_storage::sim::OpKind;
 use crate::episode::{self, Options};
 
 /// Points within which each defect must be found.
-const POINTS_MAX: u64 = 60_000;
+const POINTS_MAX: u64 = 20_000;
 
 /// A defect, by what it is and how it is brought about.
 struct Planted {
@@ -20,7 +20,7 @@ const fn forgets(what: &'static str, kind: OpKind, end: &'static str) -> Planted
 
 const PLANTED: [Planted; 10] = [
     forgets("a segment is not synced", OpKind::Sync, ".log"),
-    forgets("a segment's offset index is not synced", OpKind::Flush, ".index"),
+    forgets("a segment's offset index is not synced", OpKind::Sync, ".index"),
     forgets("a partition's directory is not synced", OpKind::SyncDir, "-0"),
     forgets("a log directory is not synced", OpKind::SyncDir, "d0"),
     forgets("a checkpoint is not synced", OpKind::Sync, "-checkpoint.tmp"),
