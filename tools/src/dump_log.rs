@@ -4,7 +4,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`segment`] | walks a `.log` or `.checkpoint` |
-//! | [`indexes`] | walks the indexes and producer snapshots, and holds the first two against the log |
+//! | [`indexes`] | walks indexes and producer snapshots, holds indexes against the log |
 //! | [`printer`] | what is told of either, to one of the two printers |
 //! | [`text`], [`json_lines`] | the printers |
 //! | [`decoder`] | keys and values as text |
@@ -57,7 +57,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "BYTES", default_value_t = i32::MAX, allow_negative_numbers = true)]
     max_bytes: i32,
     /// How far behind the position in an index entry its batch is looked for, bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 5 * 1024 * 1024, allow_negative_numbers = true)]
+    #[arg(long, value_name = "BYTES", default_value_t = MESSAGE_SIZE_MAX)]
+    #[arg(allow_negative_numbers = true)]
     max_message_size: i32,
     /// Reads records of __consumer_offsets.
     #[arg(long)]
@@ -75,10 +76,12 @@ pub(crate) struct Args {
     #[arg(long, hide = true)]
     remote_log_metadata_decoder: bool,
     /// Refused but for Kafka's own StringDecoder: there is no JVM to load a class.
-    #[arg(long, hide = true, value_name = "CLASS", num_args = 0..=1, default_missing_value = STRING_DECODER)]
+    #[arg(long, hide = true, value_name = "CLASS")]
+    #[arg(num_args = 0..=1, default_missing_value = STRING_DECODER)]
     key_decoder_class: Option<String>,
     /// Refused but for Kafka's own StringDecoder: there is no JVM to load a class.
-    #[arg(long, hide = true, value_name = "CLASS", num_args = 0..=1, default_missing_value = STRING_DECODER)]
+    #[arg(long, hide = true, value_name = "CLASS")]
+    #[arg(num_args = 0..=1, default_missing_value = STRING_DECODER)]
     value_decoder_class: Option<String>,
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
@@ -94,6 +97,8 @@ enum Output {
     Json,
 }
 
+/// Kafka's default of `--max-message-size`, bytes.
+const MESSAGE_SIZE_MAX: i32 = 5 * 1024 * 1024;
 /// The only decoder class that needs no JVM.
 const STRING_DECODER: &str = "org.apache.kafka.tools.api.StringDecoder";
 

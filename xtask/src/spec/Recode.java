@@ -1,5 +1,5 @@
 // Reads messages that Ottla wrote with Kafka's own classes, writes them again, and compares.
-// Each line of the input: name, version, bytes in hex, and their JSON or a dash. The JSON is compared
+// Each line of the input: name, version, bytes in hex, and their JSON or a dash. JSON is compared
 // with what Kafka's converters make of the bytes. Prints each difference and then the counts.
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
