@@ -5,7 +5,7 @@
 //! | [`record`] | batches of records as sent and stored, codecs | reading `.log` files |
 //! | [`messages`] | every API message, a table a file | clients, proxies, tests |
 //! | [`wire`] | the primitives, and the macro behind the tables | |
-//! | `json` (feature `schema`) | metadata and internal records as JSON, as Kafka's tools print them | tools |
+//! | `json` (feature `schema`) | metadata and internal records as JSON | tools |
 //! | [`metadata`], [`internal`] | records of the metadata log and of Kafka's own topics | tools |
 //! | [`api`], [`header`], [`error_code`], [`uuid`], [`varint`] | what all share | |
 //!

@@ -17,7 +17,10 @@ fn a_committed_offset() {
     let line = Decoder::offsets().decode(0, Some(key), Some(value)).unwrap();
     let expected = r#"{"type":"1","data":{"group":"g1","topic":"t","partition":0}}"#;
     assert_eq!(line.key.as_deref(), Some(expected));
-    let expected = r#"{"version":"3","data":{"offset":42,"leaderEpoch":-1,"metadata":"","commitTimestamp":1632390207745}}"#;
+    let expected = concat!(
+        r#"{"version":"3","data":{"offset":42,"leaderEpoch":-1,"metadata":"","#,
+        r#""commitTimestamp":1632390207745}}"#
+    );
     assert_eq!(line.payload.as_deref(), Some(expected));
 }
 
@@ -112,7 +115,8 @@ fn records_that_cannot_be_read_say_why() {
         (None, "Error at 7, skipping. Error while reading frame version"),
         (
             Some(&b"\x02"[..]),
-            "Error at 7, skipping. Could not deserialize metadata record due to unknown frame version 2(only frame version 1 is supported)",
+            "Error at 7, skipping. Could not deserialize metadata record due to \
+             unknown frame version 2(only frame version 1 is supported)",
         ),
         (Some(b"\x01\x09\0\x01"), "Error at 7, skipping. Failed to deserialize record with type 9"),
         (Some(b"\x01\x14\0\0\x07"), "Error at 7, skipping. Found 1 byte(s) of garbage after 20"),

@@ -9,8 +9,9 @@
 //! | `.txnindex` | [`aborted_txns`] |
 //! | `.snapshot` | [`producers`] |
 //!
-//! They read a [`Source`]: bytes in memory or a [`crate::disk::DiskFile`]. At most one batch is in memory, and of a
-//! compressed one only a record at a time. Nothing is written, and no lock is taken.
+//! They read a [`Source`]: bytes in memory or a [`crate::disk::DiskFile`]. At most one batch is in
+//! memory, and of a compressed one only a record at a time. Nothing is written, and no lock is
+//! taken.
 //!
 //! ```
 //! use ottla_protocol::record::builder::{BatchBuilder, BatchOptions, NewRecord};
