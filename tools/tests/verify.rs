@@ -1,0 +1,68 @@
+//! `ottlactl verify` and `repair` as programs: exit codes, the lock, output for programs.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use ottla_storage::disk::RealDisk;
+use ottla_storage::verify::lock;
+
+const META: &str = "version=1\ncluster.id=4L6g3nShT-eMCtK--X86sw\nnode.id=1\n\
+                    directory.id=Kf0x2TMpRMSPGQLD8LBQ2w\n";
+
+fn run(args: &[&str], dir: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ottlactl")).args(args).arg(dir).output().unwrap()
+}
+
+fn code(args: &[&str], dir: &Path) -> i32 {
+    run(args, dir).status.code().unwrap()
+}
+
+fn log_dir() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("meta.properties"), META).unwrap();
+    dir
+}
+
+#[test]
+fn exit_codes() {
+    let dir = log_dir();
+    assert_eq!(code(&["verify"], dir.path()), 0);
+    assert_eq!(code(&["verify"], &dir.path().join("nowhere")), 2);
+    assert_eq!(code(&["verify", "--no-lock"], dir.path()), 2);
+    fs::create_dir(dir.path().join("lost+found")).unwrap();
+    assert_eq!(code(&["verify"], dir.path()), 1);
+    assert_eq!(code(&["repair"], dir.path()), 1, "nothing can be done about it");
+    assert!(!dir.path().join(".lock").exists());
+}
+
+#[test]
+fn a_running_broker_is_left_alone() {
+    let dir = log_dir();
+    let held = lock(&RealDisk, dir.path()).unwrap().unwrap();
+    for command in ["verify", "repair"] {
+        let output = run(&[command], dir.path());
+        assert_eq!(output.status.code(), Some(2));
+        let why = String::from_utf8(output.stderr).unwrap();
+        assert!(why.contains("a broker is running in it"), "{why}");
+    }
+    held.release().unwrap();
+}
+
+#[test]
+fn a_dry_run_repairs_nothing_and_a_repair_does() {
+    let dir = log_dir();
+    let checkpoint = dir.path().join("replication-offset-checkpoint");
+    fs::write(&checkpoint, "0\n3\n").unwrap();
+    assert_eq!(code(&["repair", "--dry-run"], dir.path()), 1);
+    assert_eq!(fs::read_to_string(&checkpoint).unwrap(), "0\n3\n");
+    let output = run(&["verify", "-o", "json"], dir.path());
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["findings"][0]["code"], "checkpoint");
+    assert_eq!(json["findings"][0]["severity"], "damage");
+    assert_eq!(code(&["repair"], dir.path()), 0);
+    assert_eq!(fs::read_to_string(&checkpoint).unwrap(), "0\n0\n");
+    assert_eq!(code(&["verify"], dir.path()), 0);
+}
