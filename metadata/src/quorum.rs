@@ -1,4 +1,4 @@
-//! What the log says about the quorum itself: its protocol and, from kraft.version 1 on, its voters.
+//! What the log says of the quorum itself: its protocol and, from kraft.version 1 on, its voters.
 //!
 //! A directory that was formatted with a fixed list of voters says nothing; they come from
 //! `controller.quorum.voters`, and from `quorum-state`. One formatted with `--standalone` or

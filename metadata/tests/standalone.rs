@@ -216,7 +216,10 @@ proptest! {
     }
 
     #[test]
-    fn a_kept_record_is_the_bytes_that_were_read(id in 0..4_u8, bytes in prop::collection::vec(any::<u8>(), 0..20)) {
+    fn a_kept_record_is_the_bytes_that_were_read(
+        id in 0..4_u8,
+        bytes in prop::collection::vec(any::<u8>(), 0..20),
+    ) {
         let value = values(&[Step::Tagged(id, bytes)]).remove(0);
         let mut replay = Replay::new(Image::empty());
         replay.apply_value(&value, 0).unwrap();

@@ -128,8 +128,13 @@ fn hole(path: &Path, next: i64, base_offset: i64) -> Reason {
 
 /// A record that is whole but says nothing to this build.
 fn not_understood(path: &Path, error: &LogError) -> Reason {
-    let is_newer = matches!(error, LogError::Frame { error, .. }
-        if matches!(error.kind, ReadErrorKind::UnsupportedVersion | ReadErrorKind::UnsupportedFrame));
+    use ReadErrorKind::{UnsupportedFrame, UnsupportedVersion};
+    let is_newer = match error {
+        LogError::Frame { error, .. } => {
+            [UnsupportedVersion, UnsupportedFrame].contains(&error.kind)
+        }
+        _ => false,
+    };
     Reason {
         what: match is_newer {
             true => format!("{error}: a version newer than those of Kafka 4.3"),

@@ -41,7 +41,7 @@ pub(super) struct SurveyedDir {
     pub(super) is_in_use: bool,
     /// Partitions in it.
     pub(super) partitions: Vec<TopicPartition>,
-    /// Partitions that are being deleted, were set aside as stray, or are moved between directories.
+    /// Partitions that are being deleted, were set aside as stray, or move to another directory.
     pub(super) leftovers: usize,
     /// Bytes of their `.log` files.
     pub(super) bytes: u64,
