@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ottla::broker::Broker;
@@ -71,6 +71,13 @@ impl TestBroker {
 
     pub(crate) fn restart(&mut self) {
         self.running.take().unwrap().stop().unwrap();
+        self.run();
+    }
+
+    /// Stops it, changes what it has left, and starts it again.
+    pub(crate) fn restart_after(&mut self, change: impl FnOnce(&Path)) {
+        self.running.take().unwrap().stop().unwrap();
+        change(&self.dir());
         self.run();
     }
 

@@ -9,6 +9,7 @@ mod bad_input;
 mod bystander;
 mod cleaning;
 mod configs;
+mod damaged;
 mod delete_records;
 mod deletion;
 mod directories;

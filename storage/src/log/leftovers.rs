@@ -24,7 +24,7 @@ pub(super) fn clear(disk: &dyn Disk, dir: &Path) -> Result<SegmentFiles, OpenLog
         let parse = |name: String| Ok((name.clone(), FileName::parse(&name)?));
         names.into_iter().map(parse).collect()
     };
-    let mut cleaned_min = None;
+    let mut cleaned = Vec::new();
     let mut swaps = Vec::new();
     let mut files = SegmentFiles::new();
     let mut changed = false;
@@ -36,19 +36,23 @@ pub(super) fn clear(disk: &dyn Disk, dir: &Path) -> Result<SegmentFiles, OpenLog
                 files.entry(base_offset).or_default().push(kind);
             }
             FileName::Deleted => unlink(disk, &dir.join(name))?,
-            FileName::Cleaned { base_offset } => {
-                cleaned_min =
-                    Some(cleaned_min.map_or(base_offset, |min: i64| min.min(base_offset)));
-                unlink(disk, &dir.join(name))?;
-            }
+            FileName::Cleaned { base_offset } => cleaned.push((base_offset, name)),
             FileName::Swap { base_offset, kind } => swaps.push((base_offset, kind, name)),
             _ => {}
         }
     }
+    let cleaned_min = cleaned.iter().map(|(base_offset, _)| *base_offset).min();
     let (unfinished, swaps): (Vec<_>, Vec<_>) = swaps
         .into_iter()
         .partition(|(base_offset, ..)| cleaned_min.is_some_and(|min| *base_offset >= min));
-    for (.., name) in unfinished {
+    if !unfinished.is_empty() {
+        for (.., name) in unfinished {
+            unlink(disk, &dir.join(name))?;
+        }
+        // Without the others beside it, unfinished output that comes back would look finished.
+        disk.sync_dir(dir).map_err(StorageError::sync(dir))?;
+    }
+    for (_, name) in cleaned {
         unlink(disk, &dir.join(name))?;
     }
     if !swaps.is_empty() {

@@ -153,6 +153,12 @@ impl PartitionLog {
             producers.state.on_high_watermark(log_end_offset);
         }
         marks.set_first_unstable(producers.state.first_unstable_offset());
+        let commit = GroupCommit::new(recovery_point, open.now_ms);
+        if active.base_offset() > recovery_point {
+            // What was sealed before the crash and not flushed is flushed soon, or every start from
+            // here on would have to check it again.
+            commit.note_roll(recovery_point);
+        }
         let (segments, removals, epochs) = (loader.segments, loader.removals, loader.epochs);
         let (dir, disk) = (loader.dir, loader.disk);
         Ok(Arc::new(Self {
@@ -170,7 +176,7 @@ impl PartitionLog {
             epoch_is_begun: AtomicBool::new(false),
             epochs_are_unwritten: AtomicBool::new(epochs_are_unwritten),
             producers: Mutex::new(producers),
-            commit: GroupCommit::new(recovery_point, open.now_ms),
+            commit,
             removals: Mutex::new(removals),
             structure: Structure::default(),
             closed: AtomicBool::new(false),

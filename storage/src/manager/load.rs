@@ -11,7 +11,7 @@ use super::damaged::{Checkpointed, DamagedLog};
 use super::dirs::{Dir, LockedDirs};
 use super::progress::LoadProgress;
 use super::spread::spread;
-use super::{Changes, Deletion, LogManager, ManagerError, opening};
+use super::{Changes, Deletion, Future, LogManager, ManagerError, opening};
 use crate::checkpoint::{
     self, LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
 };
@@ -19,7 +19,7 @@ use crate::clean_shutdown;
 use crate::config::LogConfig;
 use crate::disk::Entry;
 use crate::error::StorageError;
-use crate::log::{LogDamage, OpenLog, OpenLogError, PartitionLog};
+use crate::log::{Cut, LogDamage, OpenLog, OpenLogError, PartitionLog};
 use crate::log_dir::LogDir;
 use crate::partition_dir::{DirState, PartitionDir, TopicPartition};
 use crate::partition_metadata;
@@ -52,9 +52,12 @@ pub enum Known {
 struct DirContents {
     jobs: Vec<OpenLog>,
     deletions: Vec<Deletion>,
+    futures: Vec<Future>,
     broker_epoch: Option<i64>,
     /// The checkpoints name partitions that are not there.
     is_stale: bool,
+    /// What may be cut off of its logs.
+    cut: Cut,
     checkpointed: HashMap<TopicPartition, Checkpointed>,
 }
 
@@ -64,6 +67,7 @@ struct Loaded {
     logs: HashMap<TopicPartition, Arc<PartitionLog>>,
     damaged: HashMap<TopicPartition, Arc<DamagedLog>>,
     deletions: Vec<Deletion>,
+    futures: Vec<Future>,
     broker_epoch: Option<i64>,
     /// Directories whose checkpoints name partitions that are not there.
     stale: Vec<Arc<LogDir>>,
@@ -98,7 +102,8 @@ impl LockedDirs {
         progress: &LoadProgress,
     ) -> Result<LogManager, ManagerError> {
         let loaded = self.load_all(now_ms, known, progress).inspect_err(|_| self.unlock())?;
-        let changes = Changes { deletions: loaded.deletions, ..Changes::default() };
+        let Loaded { deletions, futures, .. } = loaded;
+        let changes = Changes { deletions, futures, ..Changes::default() };
         let Self { config, disk, dirs, open_segments } = self;
         let manager = LogManager {
             disk,
@@ -152,6 +157,7 @@ impl LockedDirs {
         for dir in loaded {
             let dir = dir?;
             all.deletions.extend(dir.deletions);
+            all.futures.extend(dir.futures);
             all.stale.extend(dir.stale);
             broker_epochs.push(dir.broker_epoch);
             for (topic_partition, log) in dir.logs {
@@ -188,11 +194,13 @@ impl LockedDirs {
         };
         let mut loaded = Loaded {
             deletions: contents.deletions,
+            futures: contents.futures,
             broker_epoch: contents.broker_epoch,
             ..Loaded::default()
         };
         let jobs = opening::in_order(&*self.disk, self.threads(), contents.jobs, progress);
-        for (job, opened) in opening::open_all(&*self.disk, self.threads(), &jobs, progress) {
+        let opened = opening::open_all(&*self.disk, self.threads(), &jobs, contents.cut, progress);
+        for (job, opened) in opened {
             let topic_partition = job.topic_partition.clone();
             let checkpointed = contents.checkpointed.get(&topic_partition).copied();
             let checkpointed = checkpointed.unwrap_or_default();
@@ -252,14 +260,20 @@ impl LockedDirs {
         // Before anything else: a crash from here on must not find it.
         clean_shutdown::remove(disk, root).map_err(StorageError::io("unmark", root))?;
         let after = if marker.is_some() { Shutdown::Clean } else { Shutdown::Unclean };
-        let recovery_points = self.read_or_empty(dir, RECOVERY_POINT_CHECKPOINT)?;
-        let log_starts = self.read_or_empty(dir, LOG_START_OFFSET_CHECKPOINT)?;
+        let (recovery_points, cut) = match self.read_or_none(dir, RECOVERY_POINT_CHECKPOINT)? {
+            Some(points) => (points, Cut::AboveRecoveryPoint),
+            // Anything may have been durable.
+            None => (checkpoint::Offsets::new(), Cut::TornEndFrom(0)),
+        };
+        let log_starts = self.read_or_none(dir, LOG_START_OFFSET_CHECKPOINT)?.unwrap_or_default();
         let high_watermarks = self.read_checkpoint(dir, REPLICATION_OFFSET_CHECKPOINT)?;
         let mut contents = DirContents {
             jobs: Vec::new(),
             deletions: Vec::new(),
+            futures: Vec::new(),
             broker_epoch: marker.and_then(|marker| marker.broker_epoch),
             is_stale: false,
+            cut,
             checkpointed: HashMap::new(),
         };
         for (path, partition_dir) in found {
@@ -273,8 +287,17 @@ impl LockedDirs {
                     contents.deletions.push(Deletion { log_dir, path, due_ms });
                     continue;
                 }
-                DirState::Stray | DirState::Future => {
+                DirState::Stray => {
                     log::warn!("{}: left alone", path.display());
+                    continue;
+                }
+                DirState::Future => {
+                    log::warn!(
+                        "{}: a copy that was not finished, left alone until its topic is deleted",
+                        path.display()
+                    );
+                    let log_dir = Arc::clone(&dir.log_dir);
+                    contents.futures.push(Future { topic_partition, log_dir, path });
                     continue;
                 }
             }
@@ -343,14 +366,18 @@ impl LockedDirs {
         self.disk.sync_dir(root).map_err(StorageError::sync(root))
     }
 
-    /// A checkpoint without which the load only takes longer.
-    fn read_or_empty(&self, dir: &Dir, name: &str) -> Result<checkpoint::Offsets, StorageError> {
+    /// A checkpoint without which the load only takes longer; `None` for a damaged one.
+    fn read_or_none(
+        &self,
+        dir: &Dir,
+        name: &str,
+    ) -> Result<Option<checkpoint::Offsets>, StorageError> {
         match self.read_checkpoint(dir, name) {
             Err(error @ StorageError::Corrupt { .. }) => {
                 log::warn!("{error}; going on without it");
-                Ok(checkpoint::Offsets::new())
+                Ok(None)
             }
-            other => other,
+            other => other.map(Some),
         }
     }
 

@@ -82,11 +82,21 @@ pub struct LogManager {
 struct Changes {
     /// Directories renamed `-delete`, to be removed.
     deletions: Vec<Deletion>,
+    /// Directories in which Kafka was copying partitions to another log directory.
+    futures: Vec<Future>,
     /// Log directories whose checkpoints may still name deleted partitions.
     stale: HashSet<PathBuf>,
     clock: ClockWatch,
     /// Retention passes that spared segments because the clock was not believed.
     spared_passes: u64,
+}
+
+/// A copy that Kafka had begun. It is left for Kafka to go on with, as long as the topic is there.
+#[derive(Debug)]
+struct Future {
+    topic_partition: TopicPartition,
+    log_dir: Arc<LogDir>,
+    path: PathBuf,
 }
 
 /// One of them.

@@ -7,7 +7,7 @@ use super::progress::LoadProgress;
 use super::spread::spread;
 use crate::disk::{Disk, Open};
 use crate::file_name::{FileKind, FileName};
-use crate::log::{OpenLog, OpenLogError, PartitionLog, Recovery};
+use crate::log::{Cut, OpenLog, OpenLogError, PartitionLog, Recovery};
 use crate::producer_state::snapshots::Shutdown;
 
 /// The logs in the order in which to open them: those with the most bytes to check first, so that
@@ -34,11 +34,11 @@ pub(super) fn open_all<'a>(
     disk: &dyn Disk,
     threads: usize,
     jobs: &'a [OpenLog],
+    cut: Cut,
     progress: &LoadProgress,
 ) -> impl Iterator<Item = (&'a OpenLog, Result<Arc<PartitionLog>, OpenLogError>)> {
     let opened = spread(disk, threads, jobs, |job| {
-        let recovery =
-            Recovery { on_bytes: &|bytes| progress.checked(bytes), ..Default::default() };
+        let recovery = Recovery { cut, on_bytes: &|bytes| progress.checked(bytes) };
         let opened = PartitionLog::open_with(job.clone(), &recovery);
         progress.opened_one();
         opened

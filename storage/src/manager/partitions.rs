@@ -7,7 +7,7 @@ use ottla_protocol::uuid::Uuid;
 
 use super::dirs::Dir;
 use super::spread::spread;
-use super::{Changes, Deletion, LogManager, ManagerError, for_each};
+use super::{Changes, Deletion, Future, LogManager, ManagerError, for_each};
 use crate::config::LogConfig;
 use crate::disk::Disk;
 use crate::error::StorageError;
@@ -173,7 +173,7 @@ impl LogManager {
             }
             unique += 1;
         }
-        self.put_away(changes, &dir.log_dir, &new.topic_partition, unique, now_ms)
+        self.put_away(changes, &dir.log_dir, (&new.topic_partition, &path), unique, now_ms)
     }
 
     /// Makes the files of a partition whose directory is there.
@@ -264,8 +264,11 @@ impl LogManager {
             };
             log_dir.check()?;
             self.forget(topic_partition);
-            let renamed = self.put_away(&mut changes, &log_dir, topic_partition, *unique, now_ms);
+            let from = log_dir.path().join(topic_partition.to_string());
+            let renamed =
+                self.put_away(&mut changes, &log_dir, (topic_partition, &from), *unique, now_ms);
             let renamed = log_dir.watch(renamed);
+            self.put_away_futures(&mut changes, topic_partition, *unique, now_ms);
             deleted.push((log_dir, topic_partition));
             renamed
         });
@@ -304,19 +307,41 @@ impl LogManager {
         self.forget_damaged(topic_partition);
     }
 
+    /// Puts away the copies of a deleted partition that Kafka had begun in other log directories.
+    /// One that cannot be renamed stays for the next load, which finds no topic for it.
+    fn put_away_futures(
+        &self,
+        changes: &mut Changes,
+        topic_partition: &TopicPartition,
+        unique: u128,
+        now_ms: i64,
+    ) {
+        let is_its = |future: &mut Future| future.topic_partition == *topic_partition;
+        let copies: Vec<_> = changes.futures.extract_if(.., is_its).collect();
+        for (n, copy) in (1..).zip(copies) {
+            let what = (topic_partition, &*copy.path);
+            let unique = unique.wrapping_add(n);
+            let put = self.put_away(changes, &copy.log_dir, what, unique, now_ms);
+            let root = copy.log_dir.path();
+            let put = put.and_then(|()| self.disk.sync_dir(root).map_err(StorageError::sync(root)));
+            if let Err(error) = copy.log_dir.watch(put) {
+                log::warn!("{error}");
+            }
+        }
+    }
+
     /// Renames a partition's directory to one that is to be removed.
     fn put_away(
         &self,
         changes: &mut Changes,
         log_dir: &Arc<LogDir>,
-        topic_partition: &TopicPartition,
+        (topic_partition, from): (&TopicPartition, &Path),
         unique: u128,
         now_ms: i64,
     ) -> Result<(), StorageError> {
         let root = log_dir.path();
-        let from = root.join(topic_partition.to_string());
         let to = root.join(dir_name(topic_partition, DirState::Deleted, unique));
-        self.disk.rename(&from, &to).map_err(StorageError::io("rename", &from))?;
+        self.disk.rename(from, &to).map_err(StorageError::io("rename", from))?;
         let delay_ms = self.config.load().default_log_config.file_delete_delay_ms;
         let due_ms = now_ms.saturating_add(delay_ms);
         let log_dir = Arc::clone(log_dir);

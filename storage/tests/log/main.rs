@@ -10,6 +10,7 @@ mod faults;
 mod fetch;
 mod golden;
 mod harness;
+mod leftovers;
 mod manager;
 mod property;
 mod retention;

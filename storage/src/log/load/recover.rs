@@ -7,7 +7,7 @@ use super::{Loader, RebuildTo};
 use crate::error::StorageError;
 use crate::file_name::FileKind;
 use crate::leader_epoch::{EpochEntry, LeaderEpochCache};
-use crate::log::damage::Recovery;
+use crate::log::damage::{Cut, Recovery};
 use crate::producer_state::snapshots::{LogRange, Shutdown};
 use crate::segment::{BatchAt, BatchScanner, RecoverSegment, Recovered, Segment};
 use crate::txn_index;
@@ -25,7 +25,9 @@ impl Loader<'_> {
             let base_offset = segment.base_offset();
             if let Some(&summed_to) = plan.get(&base_offset) {
                 let recovered = self.recover(n, summed_to, recovery)?;
-                if self.is_broken_off(n, &recovered, base_offset >= recovery_base) {
+                let may_drop = recovery.cut == Cut::AboveRecoveryPoint;
+                let checked = base_offset >= recovery_base && may_drop;
+                if self.is_broken_off(n, &recovered, checked) {
                     self.drop_behind(n, &recovered)?;
                 } else if recovered.truncated_bytes > 0 {
                     self.tell_cut(n, &recovered, &[]);
@@ -133,20 +135,21 @@ impl Loader<'_> {
             None => lost_to,
         };
         let bytes = dropped.iter().map(|segment| segment.size()).sum::<u64>() + truncated_bytes;
-        let offsets = match lost_to.map(|end| end - 1) {
-            Some(last) if last > next_offset => format!("offsets {next_offset} to {last}"),
-            Some(_) => format!("offset {next_offset}"),
-            None => format!("no whole batch, from offset {next_offset} on"),
-        };
         let path = self.segments[n].path();
+        let path = path.display();
         let at = self.segments[n].size();
         let why = problem.as_deref().unwrap_or("the next segment does not join on");
-        log::warn!(
-            "{}: cut off at byte {at}: {why}; {offsets}, {bytes} bytes in {} files, had not been \
-             flushed, and are lost",
-            path.display(),
-            dropped.len() + usize::from(truncated_bytes > 0),
-        );
+        let files = dropped.len() + usize::from(truncated_bytes > 0);
+        match lost_to.map(|end| end - 1).filter(|last| *last >= next_offset) {
+            Some(last) => log::warn!(
+                "{path}: cut off at byte {at}: {why}; records with offsets {next_offset} to {last}, \
+                 {bytes} bytes in {files} files, had not been flushed and are lost"
+            ),
+            None => log::warn!(
+                "{path}: cut off at byte {at}: {why}; {bytes} bytes held no whole batch; the log \
+                 goes on with offset {next_offset}"
+            ),
+        }
     }
 }
 
