@@ -277,30 +277,11 @@ impl LockedDirs {
             checkpointed: HashMap::new(),
         };
         for (path, partition_dir) in found {
-            let topic_partition = partition_dir.topic_partition;
-            match partition_dir.state {
-                DirState::Live => {}
-                DirState::Deleted => {
-                    let delay_ms = self.config.default_log_config.file_delete_delay_ms;
-                    let due_ms = now_ms.saturating_add(delay_ms);
-                    let log_dir = Arc::clone(&dir.log_dir);
-                    contents.deletions.push(Deletion { log_dir, path, due_ms });
-                    continue;
-                }
-                DirState::Stray => {
-                    log::warn!("{}: left alone", path.display());
-                    continue;
-                }
-                DirState::Future => {
-                    log::warn!(
-                        "{}: a copy that was not finished, left alone until its topic is deleted",
-                        path.display()
-                    );
-                    let log_dir = Arc::clone(&dir.log_dir);
-                    contents.futures.push(Future { topic_partition, log_dir, path });
-                    continue;
-                }
+            if partition_dir.state != DirState::Live {
+                self.pass_over(dir, &mut contents, partition_dir, path, now_ms);
+                continue;
             }
+            let topic_partition = partition_dir.topic_partition;
             let topic_id = partition_metadata::read(disk, &path).map_err(StorageError::from)?;
             let found = FoundLog { topic_partition, topic_id, dir: path };
             let Known::Here(config) = known(&found) else {
@@ -330,6 +311,34 @@ impl LockedDirs {
         let is_gone = |partition: &TopicPartition| !contents.checkpointed.contains_key(partition);
         contents.is_stale = recovery_points.keys().chain(log_starts.keys()).any(is_gone);
         Ok(contents)
+    }
+
+    /// Notes what is to be done with a directory that holds no log in use.
+    fn pass_over(
+        &self,
+        dir: &Dir,
+        contents: &mut DirContents,
+        PartitionDir { topic_partition, state, .. }: PartitionDir,
+        path: PathBuf,
+        now_ms: i64,
+    ) {
+        let log_dir = Arc::clone(&dir.log_dir);
+        match state {
+            DirState::Live => {}
+            DirState::Deleted => {
+                let delay_ms = self.config.default_log_config.file_delete_delay_ms;
+                let due_ms = now_ms.saturating_add(delay_ms);
+                contents.deletions.push(Deletion { log_dir, path, due_ms });
+            }
+            DirState::Stray => log::warn!("{}: left alone", path.display()),
+            DirState::Future => {
+                log::warn!(
+                    "{}: a copy that was not finished, left alone until its topic is deleted",
+                    path.display()
+                );
+                contents.futures.push(Future { topic_partition, log_dir, path });
+            }
+        }
     }
 
     /// The directories with their names taken apart. Who stops at a name that nobody should have
