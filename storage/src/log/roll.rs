@@ -106,11 +106,15 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// Makes the batches of a segment durable before another one begins behind it, if the log is
+    /// Makes the batches of a segment, and its name, durable before another one begins behind it, if the log is
     /// compacted. A power loss could else take records off the end of the one and leave the other,
     /// and a gap is nothing that a start may take for a loss where cleanings make gaps too.
     fn flush_if_compacted(&self, sealed: &Segment) -> Result<(), StorageError> {
-        if self.config.load().cleanup_compact { sealed.flush_log() } else { Ok(()) }
+        if !self.config.load().cleanup_compact {
+            return Ok(());
+        }
+        sealed.flush_log()?;
+        self.disk.sync_dir(&self.dir).map_err(StorageError::sync(&self.dir))
     }
 
     pub(super) fn create_segment(&self, base_offset: i64) -> Result<Arc<Segment>, StorageError> {
