@@ -86,7 +86,12 @@ fn gaps(world: &World, partition: &Partition, last: &[Seen], found: &mut Vec<Vio
     }
     let visible: HashSet<ValueId> = last.iter().filter_map(|seen| seen.payload.id()).collect();
     let mut sessions: BTreeMap<(u32, u32), Vec<u64>> = BTreeMap::new();
+    // A batch that may have been there when the power went may have gone with it.
+    let mut excused = HashSet::new();
     for send in &partition.sends {
+        if partition.cut_after(send.era) < i64::MAX {
+            excused.insert((send.what.producer, send.what.first_sequence));
+        }
         if let Some(session) = send.what.session {
             let list = sessions.entry((send.what.producer, session)).or_default();
             list.push(send.what.first_sequence);
@@ -106,7 +111,7 @@ fn gaps(world: &World, partition: &Partition, last: &[Seen], found: &mut Vec<Vio
             let id = ValueId { producer, sequence: *first };
             // An acknowledged one is a lost write, a refused one has left no gap.
             let outcome = world.batch_of(id).map(|batch| batch.outcome);
-            if outcome == Some(Outcome::Unknown) {
+            if outcome == Some(Outcome::Unknown) && !excused.contains(&(producer, *first)) {
                 let text = format!("{id:?} is missing, a later one of its session is there");
                 note(found, Rule::Gap, partition.place, text);
             }

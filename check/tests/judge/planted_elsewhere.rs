@@ -48,6 +48,25 @@ fn power_takes_a_suffix_and_nothing_else() {
 }
 
 #[test]
+fn a_session_goes_on_behind_what_the_power_took() {
+    for (synced, is_legal) in [(false, true), (true, false)] {
+        let mut story = Story::default();
+        let place = story.create(1, Policy::Keep, synced);
+        story.send(place, 1, 2);
+        let lost = story.batch(place, 1, 2);
+        story.note(1, What::Send(lost));
+        story.lose_power(place, 2);
+        story.send(place, 1, 2);
+        story.read_as(Reader::Final);
+        if is_legal {
+            assert_eq!(check(&story.events, &Limits::default()), []);
+        } else {
+            expect("a batch of a session", &story.events, Rule::Gap, &[]);
+        }
+    }
+}
+
+#[test]
 fn power_takes_nothing_that_was_synced() {
     let (mut story, place) = after_power_loss(true, 10);
     assert_eq!(check(&story.events, &Limits::default()), []);

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use ottla_check::event::{Crash, Event, Policy, What};
+use ottla_check::event::{Crash, Event, Outcome as Answer, Policy, What};
 
 use super::load::administer::alter;
 use super::load::{Load, Mix, ask};
@@ -269,6 +269,7 @@ fn lose_power(
     }
     let broker = shared.alone(|| -> Result<Broker> {
         let ended_ns = shared.now_ns();
+        unsettle(shared, began_ns);
         shared.note(Event { began_ns, ended_ns, client: 0, what: What::Crash(Crash::Power) });
         disk.unmount()?;
         disk.mount()?;
@@ -278,6 +279,42 @@ fn lose_power(
         Ok(broker)
     })?;
     Ok(broker)
+}
+
+/// Takes back what was acknowledged after the power had begun to go. A broker without power answers
+/// nothing; this one lives for some ms more, and a sync that is under way when the journal is cut
+/// off may even succeed: the kernel takes a dropped transaction for a written one.
+fn unsettle(shared: &Shared, cut_ns: u64) {
+    let doubt = |outcome: &mut Answer| {
+        if *outcome == Answer::Acked {
+            *outcome = Answer::Unknown;
+        }
+    };
+    shared.with_history(|history| {
+        for event in history.iter_mut().filter(|event| event.ended_ns >= cut_ns) {
+            match &mut event.what {
+                What::Send(send) => {
+                    doubt(&mut send.outcome);
+                    send.base_offset = None;
+                }
+                What::Set { outcome, .. } | What::Deleted { outcome, .. } => doubt(outcome),
+                _ => {}
+            }
+        }
+        // What it told of its state may have gone as well. A creation that is forgotten is one
+        // that nobody was told of.
+        history.retain(|event| {
+            let told = matches!(
+                event.what,
+                What::Got { .. }
+                    | What::Ends { .. }
+                    | What::Lookup { .. }
+                    | What::Listed(_)
+                    | What::Created { .. }
+            );
+            !told || event.ended_ns < cut_ns
+        });
+    });
 }
 
 /// Notes how far the files say that partitions are on the disk.

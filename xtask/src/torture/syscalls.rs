@@ -299,6 +299,11 @@ fn at_start(common: &Common, call: &Call, n: u32, random: &mut Random) -> Result
     // A tracer that is killed lets its process run on.
     kill_children(broker.id());
     broker.end()?;
+    let start = Instant::now();
+    while Connection::open(site.address).is_ok() {
+        ensure!(start.elapsed() < END_LIMIT, "the traced broker does not end");
+        thread::sleep(Duration::from_millis(2));
+    }
     let ended_ns = shared.now_ns();
     shared.note(Event { began_ns, ended_ns, client: 0, what: What::Crash(Crash::Process) });
     let broker = site.start().context("the start after the faulty one")?;

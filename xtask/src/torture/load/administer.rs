@@ -27,6 +27,8 @@ const DESCRIBE: Kind = Kind(ApiKey::DescribeConfigs, 4);
 const TOPIC_RESOURCE: i8 = 2;
 /// Topics that a client has at a time.
 const KEPT: usize = 3;
+/// So often a topic may exist by one answer and not by the next.
+const CONTRADICTIONS_MAX: u32 = 3;
 /// The setting that counts up; it changes nothing that this load would notice.
 const SETTING: &str = "max.message.bytes";
 /// Its first value, enough for all batches of the load.
@@ -68,6 +70,7 @@ pub(crate) fn register(client: &Client, topic: &str) -> Register {
 /// Creates a topic and finds out about it, whatever happens meanwhile.
 fn create(client: &mut Client, name: &str, random: &mut Random) -> Option<TopicId> {
     let partitions = 1 + i32::try_from(random.below(3)).unwrap_or(0);
+    let mut contradictions = 0;
     while !client.shared.is_stopped() {
         let (times, id) = match client.attempt(|c| ask::create(c, name, partitions, &[])) {
             Attempt::Answered(times, Ok(id)) => (times, id),
@@ -77,8 +80,13 @@ fn create(client: &mut Client, name: &str, random: &mut Random) -> Option<TopicI
                     continue;
                 };
                 let Some(found) = listed.into_iter().find(|topic| topic.name == name) else {
-                    client.shared.complain(format!("{name} exists and is not listed"));
-                    return None;
+                    // The power may have gone between the two answers, but not each time.
+                    contradictions += 1;
+                    if contradictions == CONTRADICTIONS_MAX {
+                        client.shared.complain(format!("{name} exists and is not listed"));
+                        return None;
+                    }
+                    continue;
                 };
                 (times, found.id)
             }

@@ -16,7 +16,7 @@ use ottla_protocol::messages::offset_fetch::{
 };
 
 use crate::torture::random::Random;
-use crate::torture::shared::{Attempt, Client, Target, Times};
+use crate::torture::shared::{Attempt, Client, Target};
 use crate::torture::wire::{Connection, Kind, read};
 
 const COMMIT: Kind = Kind(ApiKey::OffsetCommit, 9);
@@ -36,32 +36,27 @@ pub(crate) fn run(mut client: Client, targets: &[Target], mut random: Random, sy
                 client.note(times, What::Got { register, value });
             }
         }
-        let outcome = match client.attempt(|c| commit(c, &group, &topic, value)) {
+        let (times, code) = match client.attempt(|c| commit(c, &group, &topic, value)) {
             Attempt::NotSent => continue,
-            Attempt::Broken(times) => Some((times, Outcome::Unknown)),
-            Attempt::Answered(times, ErrorCode::NONE) => Some((times, Outcome::Acked)),
-            // It may have been written before its disk failed.
-            Attempt::Answered(times, ErrorCode::UNKNOWN_SERVER_ERROR) => {
-                Some((times, Outcome::Unknown))
-            }
-            Attempt::Answered(times, code) => {
-                note_retry(&client, times, code);
-                thread::sleep(Duration::from_millis(2));
-                None
-            }
+            Attempt::Broken(times) => (times, None),
+            Attempt::Answered(times, code) => (times, Some(code)),
         };
-        if let Some((times, outcome)) = outcome {
-            let register = register.clone();
-            client.note(times, What::Set { register, value, outcome });
-            value += 1;
+        // A refusal may come after the record was written, when its disk fails.
+        let acked = code == Some(ErrorCode::NONE);
+        let outcome = if acked { Outcome::Acked } else { Outcome::Unknown };
+        client.note(times, What::Set { register: register.clone(), value, outcome });
+        match code {
+            Some(code) if !acked => refused(&client, code),
+            _ => value += 1,
         }
         thread::sleep(Duration::from_micros(random.below(4_000)));
     }
     client.retire();
 }
 
-/// A refusal that comes and goes is no event; one that no client should meet is a complaint.
-fn note_retry(client: &Client, _times: Times, code: ErrorCode) {
+/// A refusal that comes and goes is followed by another try; one that no client should meet is a
+/// complaint.
+fn refused(client: &Client, code: ErrorCode) {
     let passing = [
         ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
         ErrorCode::COORDINATOR_NOT_AVAILABLE,
@@ -69,10 +64,12 @@ fn note_retry(client: &Client, _times: Times, code: ErrorCode) {
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         ErrorCode::REQUEST_TIMED_OUT,
         ErrorCode::KAFKA_STORAGE_ERROR,
+        ErrorCode::UNKNOWN_SERVER_ERROR,
     ];
     if !passing.contains(&code) {
         client.shared.complain(format!("a commit was refused: {code:?}"));
     }
+    thread::sleep(Duration::from_millis(2));
 }
 
 fn commit(

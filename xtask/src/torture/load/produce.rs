@@ -18,7 +18,7 @@ use ottla_protocol::wire::Records;
 
 use super::ask;
 use crate::torture::random::Random;
-use crate::torture::shared::{Attempt, Client, Target, uuid};
+use crate::torture::shared::{Attempt, Client, Shared, Target, Times, uuid};
 use crate::torture::wire::{Connection, Kind, read};
 
 const PRODUCE: Kind = Kind(ApiKey::Produce, 13);
@@ -154,7 +154,9 @@ impl Producer<'_> {
     fn attempt(&mut self, pending: &mut Vec<Batch>) {
         let mut answers = Vec::new();
         let acks = if self.style.idempotent { -1 } else { 1 };
-        let talk = |connection: &mut Connection| talk(connection, pending, acks, &mut answers);
+        let shared = self.client.shared.clone();
+        let talk =
+            |connection: &mut Connection| talk(connection, &shared, pending, acks, &mut answers);
         let times = match self.client.attempt(talk) {
             Attempt::NotSent => return,
             Attempt::Broken(times) | Attempt::Answered(times, ()) => times,
@@ -162,11 +164,12 @@ impl Producer<'_> {
         let batches = std::mem::take(pending);
         let mut ended = false;
         for (n, mut batch) in batches.into_iter().enumerate() {
-            let (code, base_offset) = answers.get(n).copied().unwrap_or((None, -1));
+            let none = Answer { code: None, base_offset: -1, ended_ns: times.ended_ns };
+            let Answer { code, base_offset, ended_ns } = answers.get(n).copied().unwrap_or(none);
             batch.send.outcome = outcome(code);
             let acked = batch.send.outcome == Outcome::Acked;
             batch.send.base_offset = (acked && base_offset >= 0).then_some(base_offset);
-            self.client.note(times, What::Send(batch.send));
+            self.client.note(Times { ended_ns, ..times }, What::Send(batch.send));
             if acked {
                 let count = u64::from(batch.send.count);
                 self.client.shared.acked.fetch_add(count, Ordering::Relaxed);
@@ -207,11 +210,18 @@ fn outcome(code: Option<ErrorCode>) -> Outcome {
     }
 }
 
-type Answer = (Option<ErrorCode>, i64);
+/// What came of a batch, and when that was told, ns.
+#[derive(Clone, Copy)]
+struct Answer {
+    code: Option<ErrorCode>,
+    base_offset: i64,
+    ended_ns: u64,
+}
 
 /// Sends the batches, one request each, then takes their answers as far as they come.
 fn talk(
     connection: &mut Connection,
+    shared: &Shared,
     batches: &[Batch],
     acks: i16,
     answers: &mut Vec<Answer>,
@@ -234,7 +244,8 @@ fn talk(
         let response: ProduceResponse = read(body, PRODUCE)?;
         let partition = response.responses.first().and_then(|t| t.partition_responses.first());
         let partition = partition.ok_or_else(|| io::Error::other("an empty answer"))?;
-        answers.push((Some(partition.error_code), partition.base_offset));
+        let (code, base_offset) = (Some(partition.error_code), partition.base_offset);
+        answers.push(Answer { code, base_offset, ended_ns: shared.now_ns() });
     }
     Ok(())
 }
