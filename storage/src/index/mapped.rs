@@ -12,7 +12,7 @@
 //! until the first of them is due: most partitions that a broker opens are not appended to soon,
 //! and one that never is costs neither a map nor a system call when it is closed again.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -306,6 +306,30 @@ impl MappedIndex {
             map.store_u32(start + n * 4, *word);
         }
         self.entries.store(slot + 1, Ordering::Release);
+    }
+
+    /// Fills the next slot of an index that rests, by a write into the file: for the one entry that
+    /// many a segment gets at its end, a map is not worth its while. False when it does not rest or
+    /// is full, and nothing was done.
+    pub(super) fn push_at_rest(&self, words: &[u32]) -> io::Result<bool> {
+        assert_eq!(words.len() * 4, self.entry_bytes as usize);
+        let mut state = self.write_state();
+        let State::Resting { length, map } = &mut *state else { return Ok(false) };
+        let used = self.used_bytes();
+        if used + u64::from(self.entry_bytes) > *length {
+            return Ok(false);
+        }
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        self.unsynced.store(true, Ordering::Release);
+        let file = self.disk.open(&self.path(), Open::ReadWrite)?;
+        if let Err(error) = file.write_all_at(&[IoSlice::new(&bytes)], used) {
+            // It rests on, and must be as long as one that rests.
+            file.set_len(used)?;
+            return Err(error);
+        }
+        *map = None;
+        self.entries.fetch_add(1, Ordering::Release);
+        Ok(true)
     }
 
     /// Forgets all slots from `entries` on. Their bytes stay until they are overwritten or trimmed.

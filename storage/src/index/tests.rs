@@ -198,6 +198,23 @@ fn an_index_that_rests_is_searched_and_cut_as_any_other() {
 }
 
 #[test]
+fn the_last_entry_of_a_time_index_that_rests_needs_no_map() {
+    let disk = new_disk();
+    let index = time_index(&disk, 24);
+    let length = || disk.open(&index.path(), Open::Read).unwrap().len().unwrap();
+    let entry = |n: i64| TimestampOffset { timestamp_ms: 1000 + n, offset: BASE + n };
+    index.finish(entry(0)).unwrap();
+    assert_eq!((length(), index.is_mapped()), (12, false));
+    index.finish(entry(0)).unwrap();
+    assert_eq!(index.last().unwrap(), entry(0));
+    index.finish(entry(1)).unwrap();
+    assert_eq!((length(), index.last().unwrap()), (24, entry(1)));
+    index.finish(entry(2)).unwrap();
+    index.trim().unwrap();
+    assert_eq!((length(), index.last().unwrap()), (24, entry(1)), "a full one takes none");
+}
+
+#[test]
 fn insane_files_are_told() {
     let disk = new_disk();
     let index = offset_index(&disk, 80);

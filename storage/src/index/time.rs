@@ -66,11 +66,27 @@ impl TimeIndex {
         if entry.timestamp_ms <= last.timestamp_ms || self.0.entries() >= self.0.entries_max() {
             return Ok(());
         }
+        self.0.push(&self.words(entry));
+        Ok(())
+    }
+
+    /// Adds the last entry of a segment if its timestamp is larger than the last one's. A full
+    /// index takes none.
+    pub(crate) fn finish(&self, entry: TimestampOffset) -> io::Result<()> {
+        if entry.timestamp_ms <= self.last()?.timestamp_ms
+            || self.0.push_at_rest(&self.words(entry))?
+        {
+            return Ok(());
+        }
+        self.0.reserve(1)?;
+        self.maybe_append(entry)
+    }
+
+    fn words(&self, entry: TimestampOffset) -> [u32; 3] {
         let relative = entry.offset - self.0.base_offset();
         assert!((0..=i64::from(i32::MAX)).contains(&relative), "offset {} too far", entry.offset);
         let timestamp = entry.timestamp_ms as u64;
-        self.0.push(&[(timestamp >> 32) as u32, timestamp as u32, relative as u32]);
-        Ok(())
+        [(timestamp >> 32) as u32, timestamp as u32, relative as u32]
     }
 
     /// The largest entry whose timestamp is at most `timestamp_ms`; with none, -1 and the segment's

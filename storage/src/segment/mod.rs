@@ -301,10 +301,7 @@ impl Segment {
     }
 
     fn finish_time_index(&self, max: TimestampOffset) -> io::Result<()> {
-        if max.timestamp_ms > self.time_index.last()?.timestamp_ms {
-            self.time_index.reserve(1)?;
-        }
-        self.time_index.maybe_append(max)?;
+        self.time_index.finish(max)?;
         self.time_index.trim()
     }
 
