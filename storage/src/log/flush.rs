@@ -155,6 +155,8 @@ impl PartitionLog {
             return Ok(());
         }
         let _turn = self.commit.turn();
+        // It may have been deleted meanwhile, and its files have other names.
+        self.check_open()?;
         self.log_dir.watch(self.flush_in_turn())
     }
 
@@ -167,6 +169,9 @@ impl PartitionLog {
     /// Makes everything below `offset` durable, and as much more as there is.
     pub(super) fn flush_to(&self, offset: i64) -> Result<(), StorageError> {
         let Some(turn) = self.commit.turn_unless_durable(offset) else { return Ok(()) };
+        // One who waited through a failed sync must not be told that all is well, nor sync again;
+        // nor must one whose log was deleted meanwhile look for files that have other names.
+        self.check_open()?;
         let flushed = self.log_dir.watch(self.flush_in_turn());
         drop(turn);
         flushed
@@ -247,6 +252,9 @@ impl PartitionLog {
         let due = waited_ms >= self.config.load().flush_ms;
         if due || self.commit.is_roll_noted() {
             let _turn = self.commit.turn();
+            if self.check_open().is_err() {
+                return Ok(());
+            }
             self.log_dir.watch(self.flush_in_turn())?;
             self.commit.note_flush(now_ms);
         }
