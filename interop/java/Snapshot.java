@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Consumer;
+import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.ConfigEntry.ConfigSource;
 import org.apache.kafka.clients.admin.GroupListing;
@@ -26,6 +27,7 @@ import org.apache.kafka.common.GroupType;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.InvalidRequestException;
 import org.apache.kafka.common.errors.UnsupportedVersionException;
 import org.apache.kafka.common.message.MetadataRequestData;
 import org.apache.kafka.common.message.MetadataResponseData;
@@ -160,7 +162,14 @@ final class Snapshot {
         }
         all.add(new ConfigResource(ConfigResource.Type.BROKER, "1"));
         all.add(new ConfigResource(ConfigResource.Type.BROKER, ""));
-        Visit.get(visit.admin.describeConfigs(all).all()).forEach((resource, config) -> {
+        Map<ConfigResource, Config> described;
+        try {
+            described = Visit.get(visit.admin.describeConfigs(all).all());
+        } catch (InvalidRequestException older) {
+            all.removeIf(resource -> resource.type() == ConfigResource.Type.GROUP);
+            described = Visit.get(visit.admin.describeConfigs(all).all());
+        }
+        described.forEach((resource, config) -> {
             for (ConfigEntry entry : config.entries()) {
                 if (entry.source() != ConfigSource.DEFAULT_CONFIG
                         && entry.source() != ConfigSource.STATIC_BROKER_CONFIG) {

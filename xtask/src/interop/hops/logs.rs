@@ -16,8 +16,11 @@ const KAFKA_ALLOWED: [(&str, &str); 5] = [
 const KAFKA_ALLOWED_KILLED: &str = "Stopped loading records from __";
 
 /// The same of Ottla.
-const OTTLA_ALLOWED: [(&str, &str); 1] =
-    [("known settings that Ottla does not act on yet", "about settings")];
+const OTTLA_ALLOWED: [(&str, &str); 3] = [
+    ("known settings that Ottla does not act on yet", "about settings"),
+    ("open transaction: ", "there is one, which Kafka has to end"),
+    ("Ottla has no transaction coordinator yet", "the same"),
+];
 
 /// An active segment has them preallocated.
 const OTTLA_ALLOWED_KILLED: &str = "the indexes are not as a roll leaves them";
