@@ -288,7 +288,8 @@ impl ProducerCheck {
             || known_batch.is_none() && batch.is_some_and(|(offset, ..)| is_old(offset));
         if !batches_agree {
             return Some(format!(
-                "its last batch ends at (offset, sequence, delta) {batch:?}, by the log {known_batch:?}"
+                "its last batch ends at (offset, sequence, delta) {batch:?}, by the log \
+                 {known_batch:?}"
             ));
         }
         if txn != known_txn && !txn.is_some_and(is_old) {
