@@ -21,9 +21,12 @@ mod segment;
 mod text;
 
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use ottla_storage::disk::{Disk, DiskFile, Open, RealDisk};
+use ottla_storage::meta_properties::META_PROPERTIES_FILE;
+use ottla_storage::verify::{self, LockedDir};
 
 use crate::{CannotRun, Found, Outcome};
 use decoder::Contents;
@@ -83,6 +86,9 @@ pub(crate) struct Args {
     #[arg(long, hide = true, value_name = "CLASS")]
     #[arg(num_args = 0..=1, default_missing_value = STRING_DECODER)]
     value_decoder_class: Option<String>,
+    /// Reads files of a running broker too, whose ends may change meanwhile.
+    #[arg(long)]
+    live: bool,
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -104,8 +110,43 @@ const STRING_DECODER: &str = "org.apache.kafka.tools.api.StringDecoder";
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Outcome {
+    let locked = if args.live { Vec::new() } else { lock(&RealDisk, &args.files)? };
     let out = BufWriter::new(io::stdout().lock());
-    run_with(args, &RealDisk, Box::new(out), Box::new(io::stderr().lock()))
+    let outcome = run_with(args, &RealDisk, Box::new(out), Box::new(io::stderr().lock()));
+    for dir in locked {
+        // A lock file that stays behind holds nothing.
+        let _left = dir.release();
+    }
+    outcome
+}
+
+/// Takes the locks of the log directories that the files are in. Files elsewhere need none, and a
+/// directory that only can be read is read.
+fn lock<'d>(disk: &'d dyn Disk, files: &str) -> Result<Vec<LockedDir<'d>>, CannotRun> {
+    let mut locked: Vec<LockedDir<'d>> = Vec::new();
+    for file in files.split(',') {
+        let folder = match Path::new(file).parent() {
+            Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+            Some(folder) => folder,
+            None => continue,
+        };
+        let candidates = [folder.join(".."), folder.to_owned()];
+        for dir in candidates {
+            let Ok(dir) = dir.canonicalize() else { continue };
+            let is_log_dir = disk.exists(&dir.join(META_PROPERTIES_FILE)).unwrap_or(false);
+            if !is_log_dir || locked.iter().any(|locked| locked.log_dir() == dir) {
+                continue;
+            }
+            match verify::lock(disk, &dir) {
+                Ok(lock) => locked.extend(lock),
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                    return Err(CannotRun(format!("{error}; --live reads its files all the same")));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    Ok(locked)
 }
 
 /// Runs the command on any disk, into any writers.

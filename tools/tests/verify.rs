@@ -1,4 +1,4 @@
-//! `ottlactl verify` and `repair` as programs: exit codes, the lock, output for programs.
+//! The commands of `ottlactl` as programs: exit codes, the lock, output for programs.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -49,6 +49,28 @@ fn a_running_broker_is_left_alone() {
         assert!(why.contains("a broker is running in it"), "{why}");
     }
     held.release().unwrap();
+}
+
+#[test]
+fn files_of_a_running_broker_are_dumped_only_when_that_is_asked_for() {
+    let dir = log_dir();
+    let partition = dir.path().join("t-0");
+    fs::create_dir(&partition).unwrap();
+    let file = partition.join("00000000000000000000.log");
+    fs::write(&file, "").unwrap();
+    let held = lock(&RealDisk, dir.path()).unwrap().unwrap();
+    let output = run(&["dump-log", "--files"], &file);
+    assert_eq!(output.status.code(), Some(2));
+    let why = String::from_utf8(output.stderr).unwrap();
+    assert!(why.contains("a broker is running in it; --live"), "{why}");
+    assert_eq!(code(&["dump-log", "--live", "--files"], &file), 0);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("00000000000000000000.log");
+    fs::copy(&file, &copy).unwrap();
+    assert_eq!(code(&["dump-log", "--files"], &copy), 0);
+    held.release().unwrap();
+    assert_eq!(code(&["dump-log", "--files"], &file), 0);
+    assert!(!dir.path().join(".lock").exists());
 }
 
 #[test]

@@ -45,6 +45,11 @@ pub fn lock<'d>(disk: &'d dyn Disk, dir: &Path) -> io::Result<Option<LockedDir<'
 }
 
 impl LockedDir<'_> {
+    /// The log directory.
+    pub fn log_dir(&self) -> &Path {
+        self.path.parent().expect("a lock file lies in a directory")
+    }
+
     /// Lets the directory go.
     ///
     /// # Errors
