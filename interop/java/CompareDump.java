@@ -5,8 +5,8 @@
 //
 // A case is a line: the options with blanks between them, a tab, the files with commas between
 // them. Kafka's tool runs in this JVM. Its stack traces are left out: of an exception that ends it,
-// the first line is compared, but not what a codec says of damaged data. Prints `differs OPTIONS FILES` with what differs, then
-// `compared COUNT LINES same SAME`.
+// the first line is compared, but not what a codec says of damaged data. Prints `differs OPTIONS
+// FILES` with what differs, then `compared COUNT LINES same SAME`.
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;

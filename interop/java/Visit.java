@@ -102,8 +102,8 @@ final class Visit implements AutoCloseable {
         }
     }
 
-    /** Waits until all partitions are led. Apache Kafka may refuse a producer's first batch and take
-     * the second, if it becomes the leader in between; then the first is too late for good. */
+    /** Waits until all partitions are led. Apache Kafka may refuse a producer's first batch and
+     * take the second, if it becomes the leader in between; then the first is too late for good. */
     void ready(String topic, int partitions) throws Exception {
         Map<TopicPartition, OffsetSpec> ends = new HashMap<>();
         for (int n = 0; n < partitions; n++) {

@@ -3,7 +3,8 @@
 //! Reading order: [`toolbox`] gets the clients, [`broker`] starts and stops a broker in a data
 //! directory, [`clients`] is the table of clients and how one is run; then the lanes, each a
 //! question that the broker has to answer: [`matrix`], [`cross`], [`dump_log`], [`handover`],
-//! [`hops`], [`kill`], [`groups`] and [`compare`]. `interop/README.md` tells what the client programs do.
+//! [`hops`], [`kill`], [`groups`] and [`compare`]. `interop/README.md` tells what the client
+//! programs do.
 
 mod broker;
 mod clients;

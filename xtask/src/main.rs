@@ -1,10 +1,11 @@
 //! Developer commands: `cargo xtask --help` lists them, `cargo xtask ci` is the whole gate.
 //!
 //! Reading order: [`gate`] (the steps of the gate), [`tidy`] and [`layers`] (checks of the source
-//! itself), [`spec`] (message tables against Kafka's), [`crash`] (crash points on a simulated disk),
-//! [`interop`] (real clients and the real Apache Kafka against a running broker), [`torture`] (the
-//! broker under faults), [`mod@bench`] (Ottla beside Apache Kafka and the floor). Two lanes of [`torture`] need root, nothing else
-//! does, and everything written here is under `target/`.
+//! itself), [`spec`] (message tables against Kafka's), [`crash`] (crash points on a simulated
+//! disk), [`interop`] (real clients and the real Apache Kafka against a running broker),
+//! [`torture`] (the broker under faults), [`mod@bench`] (Ottla beside Apache Kafka and the floor).
+//! Two lanes of [`torture`] need root, nothing else does, and everything written here is under
+//! `target/`.
 #![forbid(unsafe_code)]
 
 mod bench;

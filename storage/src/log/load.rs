@@ -185,9 +185,10 @@ impl PartitionLog {
 }
 
 impl Loader<'_> {
-    /// Drops epochs outside of the log. Returns whether the list is to be written by the next flush:
-    /// what a crash has kept out of the file is found again until then, and two syncs of each of
-    /// thousands of logs are not to be waited for. A list that could not be read is written now.
+    /// Drops epochs outside of the log. Returns whether the list is to be written by the next
+    /// flush: what a crash has kept out of the file is found again until then, and two syncs of
+    /// each of thousands of logs are not to be waited for. A list that could not be read is written
+    /// now.
     fn settle_epochs(
         &mut self,
         on_disk: Option<&LeaderEpochCache>,

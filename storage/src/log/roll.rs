@@ -106,9 +106,10 @@ impl PartitionLog {
         Ok(())
     }
 
-    /// Makes the batches of a segment, and its name, durable before another one begins behind it, if the log is
-    /// compacted. A power loss could else take records off the end of the one and leave the other,
-    /// and a gap is nothing that a start may take for a loss where cleanings make gaps too.
+    /// Makes the batches of a segment, and its name, durable before another one begins behind it,
+    /// if the log is compacted. A power loss could else take records off the end of the one and
+    /// leave the other, and a gap is nothing that a start may take for a loss where cleanings make
+    /// gaps too.
     fn flush_if_compacted(&self, sealed: &Segment) -> Result<(), StorageError> {
         if !self.config.load().cleanup_compact {
             return Ok(());

@@ -13,7 +13,8 @@ const CLOSE_THREADS: usize = 8;
 impl LogManager {
     /// Closes every log, writes the checkpoints, and marks each directory whose logs were all
     /// closed without an error as cleanly stopped; then lets the locks go. `broker_epoch` goes into
-    /// the marker, -1 if not known. A directory with a damaged log is not marked. Directories are closed at the same time.
+    /// the marker, -1 if not known. A directory with a damaged log is not marked. Directories are
+    /// closed at the same time.
     ///
     /// # Errors
     /// The first failure: its directory has no marker and will be recovered.

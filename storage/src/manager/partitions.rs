@@ -215,8 +215,8 @@ impl LogManager {
             after: Shutdown::Unclean,
             now_ms,
         })?;
-        // Last, as in Kafka: its sync of the directory makes the names of the log's files durable too,
-        // so that a power loss does not take the first segment and leave a later one.
+        // Last, as in Kafka: its sync of the directory makes the names of the log's files durable
+        // too, so that a power loss does not take the first segment and leave a later one.
         partition_metadata::write(&*self.disk, &path, new.topic_id)
             .map_err(StorageError::io("write", &partition_metadata::path(&path)))?;
         Ok(log)

@@ -108,8 +108,8 @@ fn enumerate(args: &Args) -> bool {
         tally.points as f64 / seconds
     );
     println!(
-        "crash: {} power losses, {} crashes of a recovery, {} after an injected error, {} recovered \
-         twice, {} used afterwards",
+        "crash: {} power losses, {} crashes of a recovery, {} after an injected error, {} \
+         recovered twice, {} used afterwards",
         tally.power, tally.nested, tally.faulty, tally.again, tally.used
     );
     let failed = failed.into_inner().unwrap();

@@ -142,8 +142,8 @@ impl Loader<'_> {
         let files = dropped.len() + usize::from(truncated_bytes > 0);
         match lost_to.map(|end| end - 1).filter(|last| *last >= next_offset) {
             Some(last) => log::warn!(
-                "{path}: cut off at byte {at}: {why}; records with offsets {next_offset} to {last}, \
-                 {bytes} bytes in {files} files, had not been flushed and are lost"
+                "{path}: cut off at byte {at}: {why}; records with offsets {next_offset} to \
+                 {last}, {bytes} bytes in {files} files, had not been flushed and are lost"
             ),
             None => log::warn!(
                 "{path}: cut off at byte {at}: {why}; {bytes} bytes held no whole batch; the log \
