@@ -152,6 +152,9 @@ impl MetadataLog {
         let place = this.place(open.now_ms);
         let batch = log_codec::leader_change_batch(open.node_id, &[open.node_id], place);
         this.append_batch(batch, open.now_ms)?;
+        // At most one batch waits for a sync: were there two, a power loss could keep the second
+        // alone, and a hole before a good batch is taken for damage.
+        this.sync()?;
         this.replay(&mut replay)?;
         Ok((this, replay))
     }
