@@ -34,6 +34,10 @@ public final class Cases {
             GroupMember.run(args[0], args[2], variants);
             Runtime.getRuntime().halt(0);
         }
+        if (args[1].equals("relay")) {
+            Relay.run(args[0]);
+            Runtime.getRuntime().halt(0);
+        }
         JavaClient client = new JavaClient(args[0]);
         switch (args[1]) {
             case "send" -> System.out.println("sent " + send(client, args[2], args[3], args[4]));

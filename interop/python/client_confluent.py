@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+import threading
 import time
 
 from confluent_kafka import (Consumer, KafkaException, Producer, TIMESTAMP_NOT_AVAILABLE,
@@ -190,5 +191,37 @@ class Member:
         self.consumer.close()
 
 
+def relay(bootstrap):
+    """Produces what it is told to, as franz/relay.go does."""
+    producer = Producer({
+        "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 2,
+        "compression.type": "lz4",
+        "reconnect.backoff.ms": 5, "reconnect.backoff.max.ms": 50, "retry.backoff.ms": 10,
+        "retry.backoff.max.ms": 50, "delivery.timeout.ms": 60_000,
+        "topic.metadata.refresh.interval.ms": 200,
+    })
+
+    def serve():
+        while True:
+            producer.poll(0.05)
+
+    threading.Thread(target=serve, daemon=True).start()
+    for line in sys.stdin:
+        number, topic, partition, key, value = line.split()
+
+        def done(error, message, number=number):
+            what = f"lost {number} {error}" if error else f"acked {number} {message.offset()}"
+            sys.stdout.write(what + "\n")
+            sys.stdout.flush()
+
+        producer.produce(
+            topic, bytes.fromhex(value), None if key == "-" else bytes.fromhex(key),
+            int(partition), on_delivery=done)
+    producer.flush(TIMEOUT_S)
+
+
 if __name__ == "__main__":
-    main(Client, Member)
+    if sys.argv[2] == "relay":
+        relay(sys.argv[1])
+    else:
+        main(Client, Member)

@@ -22,6 +22,7 @@ mod process;
 mod toolbox;
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -216,6 +217,33 @@ fn lane(name: &str, run: impl FnOnce() -> Result<Outcome>) -> Outcome {
     let seconds = start.elapsed().as_secs_f64();
     println!("{name}: {} ok, {} failed in {seconds:.1} s", outcome.passed, outcome.failed);
     outcome
+}
+
+/// Real clients that produce what they are told to, `CLIENT BOOTSTRAP relay`.
+pub(crate) struct Relays {
+    toolbox: Toolbox,
+    clients: Vec<&'static Client>,
+}
+
+impl Relays {
+    /// Gets them; also returns which cannot run here, as `lane: needs tool`.
+    pub(crate) fn prepare(root: &Path) -> Result<(Relays, Vec<String>)> {
+        let names = ["franz-go", "confluent", "java"].map(str::to_owned);
+        let mut clients = clients::choose(&names)?;
+        let (toolbox, missing) = Toolbox::prepare(root, &clients, &[])?;
+        clients.retain(|client| toolbox.has(client.needs));
+        Ok((Relays { toolbox, clients }, missing))
+    }
+
+    /// Their names and how to run them.
+    pub(crate) fn commands(&self, bootstrap: &str) -> Vec<(&'static str, Command)> {
+        let command = |client: &&Client| {
+            let mut command = client.command(&self.toolbox, bootstrap);
+            command.arg("relay");
+            (client.name, command)
+        };
+        self.clients.iter().map(command).collect()
+    }
 }
 
 /// Builds the broker for release.

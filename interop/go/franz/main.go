@@ -41,6 +41,9 @@ func main() {
 		case "feed":
 			feed(os.Args[1])
 			return
+		case "relay":
+			relay(os.Args[1])
+			return
 		}
 	}
 	cases.Main(func(bootstrap string) (cases.Client, error) {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use ottla_check::event::{Crash, Event, Policy, What};
 
+use super::load::relay::Program;
 use super::load::{Load, Mix};
 use super::random::Random;
 use super::round::{Plan, judge, prepare, read_everything, save};
@@ -17,6 +18,7 @@ use super::shared::{Shared, Target};
 use super::site::{Broker, Site};
 use super::{Common, raw, sabotage};
 use crate::gate::Outcome;
+use crate::interop::Relays;
 
 /// Cycles on the same topics, before everything is read and judged.
 const ROUND: u32 = 50;
@@ -118,17 +120,21 @@ pub(crate) fn run(common: &Common, cycles: u32) -> Result<Outcome> {
     let site = Site::fresh(&common.root, &folder, data, &common.broker, SETTINGS)?;
     let mut random = Random::new(common.seed);
     let mut outcome = Outcome::default();
+    let (relays, missing) = Relays::prepare(&common.root)?;
+    outcome.not_run.extend(missing);
     let (mut done, start) = (0, Instant::now());
-    let (mut acked, mut events) = (0, 0);
+    let (mut acked, mut events, mut relayed) = (0, 0, 0);
     while done < cycles {
         let count = ROUND.min(cycles - done);
-        let round = round(&site, &mut random, count, u64::from(done), None)?;
+        let round = round(&site, &mut random, count, Extra::Relays(&relays))?;
         done += count;
         acked += round.acked;
         events += round.events;
+        relayed += round.relayed;
         let seconds = start.elapsed().as_secs_f64();
         println!(
-            "kill: {done} cycles, {acked} records acknowledged, {events} events, {seconds:.0} s"
+            "kill: {done} cycles, {acked} records acknowledged ({relayed} to real clients), \
+             {events} events, {seconds:.0} s"
         );
         let found = round.problems.len();
         outcome.add(Outcome { passed: u64::from(count), ..Outcome::default() });
@@ -155,19 +161,34 @@ pub(crate) fn report(lane: &str, problems: &[String]) -> Outcome {
     Outcome { passed: u64::from(failed == 0), failed, not_run: Vec::new() }
 }
 
-/// Runs a round; `plant` damages the directory once, between a kill and the next start.
+/// What a round has beside the clients of every round.
+pub(crate) enum Extra<'a> {
+    /// Real clients.
+    Relays(&'a Relays),
+    /// A bug that strikes once, between a kill and the next start.
+    Plant(sabotage::Plant),
+}
+
+/// Runs a round.
 pub(crate) fn round(
     site: &Site,
     random: &mut Random,
     cycles: u32,
-    number: u64,
-    plant: Option<sabotage::Plant>,
+    extra: Extra,
 ) -> Result<super::round::Verdict> {
-    let shared = Shared::new(site.address, random.below(1 << 40) << 16 | number);
+    let shared = Shared::new(site.address, random.below(1 << 40) << 16);
     let mut broker = site.start()?;
     let targets = prepare(&shared, &PLANS)?;
-    let load = Load::start(&shared, &targets, MIX, random);
-    let mut saboteur = plant.map(sabotage::Saboteur::new);
+    let mut load = Load::start(&shared, &targets, MIX, random);
+    let mut saboteur = None;
+    match extra {
+        Extra::Relays(relays) => {
+            for (name, command) in relays.commands(&site.address.to_string()) {
+                load.relay(Program { name, command }, &targets, random);
+            }
+        }
+        Extra::Plant(plant) => saboteur = Some(sabotage::Saboteur::new(plant)),
+    }
     let mut problems = Vec::new();
     for n in 0..cycles {
         wait_for_answers(&shared, random)?;

@@ -1,6 +1,6 @@
 //! Clients that keep a broker busy and write down what they are told.
 //!
-//! Reading order: [`produce`], [`consume`], [`commit`], [`administer`], then [`ask`] with the
+//! Reading order: [`produce`], [`relay`] (real clients), [`consume`], [`commit`], [`administer`], then [`ask`] with the
 //! requests that several of them need.
 
 pub(crate) mod administer;
@@ -8,6 +8,7 @@ pub(crate) mod ask;
 pub(crate) mod commit;
 pub(crate) mod consume;
 pub(crate) mod produce;
+pub(crate) mod relay;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -75,6 +76,18 @@ impl Load {
             load.add(targets, random, administer::run);
         }
         load
+    }
+
+    /// Starts a real client beside them.
+    pub(crate) fn relay(
+        &mut self,
+        program: relay::Program,
+        targets: &[Target],
+        random: &mut Random,
+    ) {
+        self.add(targets, random, move |client, targets, random| {
+            relay::run(client, targets, random, program);
+        });
     }
 
     fn add(

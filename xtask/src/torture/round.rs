@@ -158,6 +158,7 @@ fn read_registers(shared: &Arc<Shared>, client: &mut Client) -> Result<()> {
 pub(crate) struct Verdict {
     pub(crate) events: usize,
     pub(crate) acked: u64,
+    pub(crate) relayed: u64,
     pub(crate) problems: Vec<String>,
     pub(crate) violations: Vec<Violation>,
 }
@@ -168,7 +169,9 @@ pub(crate) fn judge(shared: &Arc<Shared>) -> Verdict {
         shared.with_history(|history| (history.len(), check(history, &Limits::default())));
     let mut problems = shared.take_complaints();
     problems.extend(violations.iter().map(ToString::to_string));
-    Verdict { events, acked: shared.acked.load(Ordering::Relaxed), problems, violations }
+    let acked = shared.acked.load(Ordering::Relaxed);
+    let relayed = shared.relayed.load(Ordering::Relaxed);
+    Verdict { events, acked, relayed, problems, violations }
 }
 
 /// Where the history of a round that failed is kept, as text.

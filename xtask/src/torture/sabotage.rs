@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use ottla_check::violation::Rule;
 use ottla_protocol::record::set::Batches;
 
-use super::kill::{self, copy};
+use super::kill::{self, Extra, copy};
 use super::random::Random;
 use super::shared::Target;
 use super::site::Site;
@@ -62,7 +62,7 @@ pub(crate) fn run(common: &Common) -> Result<Outcome> {
         let folder = common.target.join("self-test");
         let data = vec![folder.join("data")];
         let site = Site::fresh(&common.root, &folder, data, &common.broker, "")?;
-        let seen = match kill::round(&site, &mut random, CYCLES, 0, Some(plant)) {
+        let seen = match kill::round(&site, &mut random, CYCLES, Extra::Plant(plant)) {
             Ok(verdict) => {
                 let found: BTreeMap<&str, u32> =
                     verdict.violations.iter().fold(BTreeMap::new(), |mut counts, violation| {

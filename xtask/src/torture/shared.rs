@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) answered: AtomicU64,
     /// Records that were acknowledged.
     pub(crate) acked: AtomicU64,
+    /// Those of them that real clients sent.
+    pub(crate) relayed: AtomicU64,
     next_client: AtomicU64,
 }
 
@@ -67,6 +69,7 @@ impl Shared {
             stop: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             acked: AtomicU64::new(0),
+            relayed: AtomicU64::new(0),
             next_client: AtomicU64::new(1),
         })
     }

@@ -1,34 +1,44 @@
 //! Every storage system call fails in turn, under load and at the start; strace makes it fail.
 //!
-//! Whatever fails, the broker either goes on for all that does not need the failed directory, or
-//! it ends by itself with a code that is not 0. After a restart without faults every acknowledged
-//! record is there.
+//! Reading order: [`table`] (which calls, which faults, what is promised), [`tracer`] (strace),
+//! the cases here, and [`sweep`] (a kill at the n-th call). Whatever fails, the broker goes on for
+//! all that does not need the failed directory, or it ends by itself with a code that is not 0.
+//! After a restart without faults every acknowledged record is there.
+
+mod sweep;
+mod table;
+mod tracer;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use ottla_check::event::{Crash, Event, What};
+use ottla_check::event::{Crash, Event, Outcome as Answer, What};
 
 use super::load::{Load, Mix, ask};
 use super::random::Random;
 use super::round::{judge, prepare, read_everything, save};
-use super::shared::Shared;
+use super::shared::{Shared, Target};
 use super::site::{Broker, Site};
 use super::wire::Connection;
-use super::{Common, kill};
+use super::{Common, kill, raw};
 use crate::gate::Outcome;
+use table::{CALLS, Call, End, Fault, broken_promise};
+use tracer::{Tracer, count_injected, injection, kill_children, log_of};
 
 /// How long calls fail under load.
 const FAULTY: Duration = Duration::from_millis(1_200);
-/// How long strace may need to hold all threads.
-const ATTACH_LIMIT: Duration = Duration::from_secs(10);
+/// With one failed directory, acknowledgments are counted from here on.
+const SETTLED: Duration = Duration::from_millis(500);
 /// A broker that still runs after its directories failed is given this long to end.
-const END_LIMIT: Duration = Duration::from_secs(8);
+const END_LIMIT: Duration = Duration::from_secs(10);
+/// Without the fault a broker that serves has to acknowledge something within this time.
+const HEAL_LIMIT: Duration = Duration::from_secs(10);
+/// Largest file while sizes are limited, bytes: a write across it is short, the next one fails.
+const FILE_BYTES_MAX: u64 = 300_001;
 
 const SETTINGS: &str = "log.flush.offset.checkpoint.interval.ms=200
 replica.high.watermark.checkpoint.interval.ms=200
@@ -36,11 +46,12 @@ log.retention.check.interval.ms=200
 log.initial.task.delay.ms=50
 log.cleaner.backoff.ms=100
 log.segment.delete.delay.ms=100
+log.index.size.max.bytes=65536
 ";
 
 const MIX: Mix = Mix {
     idempotent: 1,
-    plain: 1,
+    plain: 2,
     consumers: 1,
     committers: 1,
     administrators: 1,
@@ -48,59 +59,12 @@ const MIX: Mix = Mix {
     sessions_end: false,
 };
 
-/// A call, and whether it may be failed for any file. The others are used for sockets and threads
-/// as well: they fail only for files of the data directories.
-struct Call {
-    name: &'static str,
-    any_file: bool,
-}
-
-const fn call(name: &'static str) -> Call {
-    Call { name, any_file: true }
-}
-
-const fn call_of_data(name: &'static str) -> Call {
-    Call { name, any_file: false }
-}
-
-const CALLS: [Call; 16] = [
-    call("pwrite64"),
-    call("pwritev"),
-    call("fdatasync"),
-    call("fsync"),
-    call("rename"),
-    call("ftruncate"),
-    call("fallocate"),
-    call("unlink"),
-    call("mkdir"),
-    call("getdents64"),
-    call("pread64"),
-    call("sendfile"),
-    call_of_data("openat"),
-    call_of_data("write"),
-    call_of_data("mmap"),
-    call_of_data("close"),
-];
-
-/// What a call does instead of its work.
-#[derive(Clone, Copy)]
-enum Fault {
-    /// It fails with this error.
-    Error(&'static str),
-    /// The process is killed at the call.
-    Kill,
-}
-
-/// When it does so, in strace's words.
-const ONCE: &str = "when=2";
-const FROM_NOW_ON: &str = "when=1+";
-
-/// A row of the table.
+/// A row of the printed table.
 struct Row {
     name: String,
     injected: usize,
     ended: String,
-    acked_meanwhile: u64,
+    acked: u64,
     problems: Vec<String>,
 }
 
@@ -113,77 +77,60 @@ pub(crate) fn run(common: &Common, only: Option<&str>) -> Result<Outcome> {
         return Ok(Outcome { passed: 0, failed: 1, not_run });
     }
     let mut random = Random::new(common.seed);
-    let mut outcome = Outcome::default();
-    println!("{:<34} {:>8} {:>9} {:<22} verdict", "fault", "injected", "acked", "broker");
+    let mut report = Report::default();
+    println!("{:<34} {:>8} {:>8} {:<18} verdict", "fault", "injected", "acked", "broker");
     for call in CALLS.iter().filter(|call| only.is_none_or(|only| only == call.name)) {
-        for (fault, when) in [
-            (Fault::Error("EIO"), ONCE),
-            (Fault::Error("EIO"), FROM_NOW_ON),
-            (Fault::Error("ENOSPC"), FROM_NOW_ON),
-            (Fault::Error("EINTR"), ONCE),
-            (Fault::Kill, ONCE),
-        ] {
-            let row = under_load(common, call, fault, when, &mut random)
-                .unwrap_or_else(|error| failed(call, fault, when, &error));
-            outcome.add(show(&row));
+        for fault in call.faults {
+            let name = name_of(call, *fault);
+            report.add(&name, under_load(common, call, *fault, &mut random));
         }
-        for n in [1, 3, 8] {
-            let row = at_start(common, call, n, &mut random)
-                .unwrap_or_else(|error| failed(call, Fault::Error("EIO"), "at start", &error));
-            outcome.add(show(&row));
+        for nth in [1, 3, 8] {
+            let name = format!("{} EIO, {nth}th of a start", call.name);
+            report.add(&name, at_start(common, call, nth, &mut random));
         }
+        let name = format!("{} SIGKILL", call.name);
+        report.add(&name, sweep::run(common, call, &mut random));
     }
-    Ok(outcome)
+    if only.is_none_or(|only| only == "limit") {
+        report.add("limit", limited(common, &mut random));
+    }
+    println!("syscalls: {} cells, {} of them never called", report.cells, report.unused);
+    Ok(report.outcome)
 }
 
-fn name_of(call: &Call, fault: Fault, when: &str) -> String {
+#[derive(Default)]
+struct Report {
+    outcome: Outcome,
+    cells: u32,
+    unused: u32,
+}
+
+impl Report {
+    fn add(&mut self, name: &str, row: Result<Row>) {
+        let row = row.unwrap_or_else(|error| {
+            let problems = vec![format!("{error:#}")];
+            Row { name: name.to_owned(), injected: 0, ended: "?".to_owned(), acked: 0, problems }
+        });
+        let verdict = match (row.problems.is_empty(), row.injected) {
+            (true, 0) => "ok (never called)",
+            (true, _) => "ok",
+            (false, _) => "BAD",
+        };
+        self.cells += 1;
+        self.unused += u32::from(row.injected == 0);
+        let Row { name, injected, acked, ended, .. } = &row;
+        println!("{name:<34} {injected:>8} {acked:>8} {ended:<18} {verdict}");
+        self.outcome.add(kill::report(name, &row.problems));
+    }
+}
+
+fn name_of(call: &Call, fault: Fault) -> String {
     match fault {
-        Fault::Error(error) => format!("{} {error} {when}", call.name),
-        Fault::Kill => format!("{} SIGKILL {when}", call.name),
+        Fault::Once(error) => format!("{} {error} once", call.name),
+        Fault::Always(error) => format!("{} {error}", call.name),
+        Fault::OneDir(error) => format!("{} {error} in one dir", call.name),
+        Fault::Short => format!("{} moves nothing once", call.name),
     }
-}
-
-fn failed(call: &Call, fault: Fault, when: &str, error: &anyhow::Error) -> Row {
-    let (name, ended) = (name_of(call, fault, when), "?".to_owned());
-    let problems = vec![format!("{error:#}")];
-    Row { name, injected: 0, ended, acked_meanwhile: 0, problems }
-}
-
-fn show(row: &Row) -> Outcome {
-    let verdict = match (row.problems.is_empty(), row.injected) {
-        (true, 0) => "ok (never called)",
-        (true, _) => "ok",
-        (false, _) => "BAD",
-    };
-    let Row { name, injected, acked_meanwhile, ended, .. } = row;
-    println!("{name:<34} {injected:>8} {acked_meanwhile:>9} {ended:<22} {verdict}");
-    kill::report(name, &row.problems)
-}
-
-/// strace's own words for the fault, and where it may strike.
-fn injection(call: &Call, fault: Fault, when: &str, site: &Site) -> Result<Vec<String>> {
-    let what = match fault {
-        Fault::Error(error) => format!("error={error}"),
-        Fault::Kill => "signal=KILL".to_owned(),
-    };
-    let trace = format!("trace={}", call.name);
-    let inject = format!("inject={}:{what}:{when}", call.name);
-    let mut words = vec!["-f".to_owned(), "-e".to_owned(), trace, "-e".to_owned(), inject];
-    if !call.any_file {
-        // Files that come later cannot be named in advance; directories are opened to be synced.
-        let folders = site.data.iter().flat_map(|data| sub_folders(data));
-        let paths = site.files()?.into_iter().chain(folders);
-        for path in paths {
-            words.extend(["-P".to_owned(), path.display().to_string()]);
-        }
-    }
-    Ok(words)
-}
-
-fn sub_folders(data: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(data).into_iter().flatten().flatten();
-    let folders = entries.map(|entry| entry.path()).filter(|path| path.is_dir());
-    std::iter::once(data.to_owned()).chain(folders).collect()
 }
 
 fn fresh(common: &Common) -> Result<Site> {
@@ -192,13 +139,7 @@ fn fresh(common: &Common) -> Result<Site> {
     Site::fresh(&common.root, &folder, data, &common.broker, SETTINGS)
 }
 
-fn under_load(
-    common: &Common,
-    call: &Call,
-    fault: Fault,
-    when: &str,
-    random: &mut Random,
-) -> Result<Row> {
+fn under_load(common: &Common, call: &Call, fault: Fault, random: &mut Random) -> Result<Row> {
     let site = fresh(common)?;
     let shared = Shared::new(site.address, random.below(1 << 40) << 16);
     let mut broker = site.start()?;
@@ -206,66 +147,139 @@ fn under_load(
     let load = Load::start(&shared, &targets, MIX, random);
     thread::sleep(Duration::from_millis(150));
     let began_ns = shared.now_ns();
-    let mut tracer = Tracer::attach(&site, &broker, injection(call, fault, when, &site)?)?;
+    let mut tracer = Tracer::attach(&site, &broker, injection(call, fault, 2, &site)?)?;
     let before = shared.acked.load(Ordering::Relaxed);
+    let settled_ns = shared.now_ns() + u64::try_from(SETTLED.as_nanos())?;
+    wait_for_end(&mut broker)?;
+    let faulty_ns = shared.now_ns();
+    let acked = shared.acked.load(Ordering::Relaxed) - before;
+    tracer.detach()?;
+    let mut problems = Vec::new();
+    let end = after_fault(&mut broker)?;
+    problems.extend(broken_promise(call, fault, end));
+    if matches!(fault, Fault::OneDir(_)) {
+        let good = acked_in(&shared, &site, &targets, settled_ns..faulty_ns);
+        if good == 0 {
+            problems.push("the other directory acknowledged nothing".to_owned());
+        }
+    }
+    if matches!(end, End::Serves { .. }) {
+        problems.extend(heals(&shared));
+    }
+    let name = name_of(call, fault);
+    let mut row = Row { name, injected: tracer.injected()?, ended: end.to_string(), acked, problems };
+    finish(common, &site, &shared, Under { broker, load, targets, began_ns }, &mut row)?;
+    Ok(row)
+}
+
+fn wait_for_end(broker: &mut Broker) -> Result<()> {
     let start = Instant::now();
     while start.elapsed() < FAULTY && broker.ended()?.is_none() {
         thread::sleep(Duration::from_millis(5));
     }
-    tracer.detach()?;
-    let acked_meanwhile = shared.acked.load(Ordering::Relaxed) - before;
-    let mut problems = Vec::new();
-    let ended = after_fault(&mut broker, fault, &mut problems)?;
+    Ok(())
+}
+
+/// A broker that had its fault, and the load that still runs.
+struct Under {
+    broker: Broker,
+    load: Load,
+    targets: Vec<Target>,
+    /// When the fault began.
+    began_ns: u64,
+}
+
+/// Kills what is left, starts without faults, and judges.
+fn finish(
+    common: &Common,
+    site: &Site,
+    shared: &std::sync::Arc<Shared>,
+    under: Under,
+    row: &mut Row,
+) -> Result<()> {
+    let Under { broker, load, targets, began_ns } = under;
     broker.end()?;
     let ended_ns = shared.now_ns();
     shared.note(Event { began_ns, ended_ns, client: 0, what: What::Crash(Crash::Process) });
-    broker = site.start().context("the start after the fault")?;
+    let broker = site.start().context("the start after the fault")?;
     shared.note_now(What::Restarted);
     thread::sleep(Duration::from_millis(100));
     load.finish();
-    read_everything(&shared, &targets)?;
+    read_everything(shared, &targets)?;
     broker.signal("TERM")?;
     broker.wait_for_stop()?;
-    problems.extend(judge(&shared).problems);
-    if !problems.is_empty() {
-        save(&shared, &site)?;
+    raw::read_all(shared, &site.data, &targets)?;
+    row.problems.extend(judge(shared).problems);
+    if !row.problems.is_empty() {
+        save(shared, site)?;
         fs::copy(site.folder.join("broker-before.log"), common.target.join("faulty.log"))?;
     }
-    let (name, injected) = (name_of(call, fault, when), tracer.injected()?);
-    Ok(Row { name, injected, ended, acked_meanwhile, problems })
+    Ok(())
 }
 
-/// How the broker is after the fault. It has ended with a bad code, or it answers.
-fn after_fault(broker: &mut Broker, fault: Fault, problems: &mut Vec<String>) -> Result<String> {
+/// How the broker is after the fault.
+fn after_fault(broker: &mut Broker) -> Result<End> {
     let start = Instant::now();
-    loop {
+    while start.elapsed() < END_LIMIT {
         if let Some(status) = broker.ended()? {
-            if status.code() == Some(0) {
-                problems.push("it ended with 0".to_owned());
-            }
-            let signalled = status.code().is_none();
-            if signalled && !matches!(fault, Fault::Kill) {
-                problems.push(format!("it died: {status}"));
-            }
-            return Ok(status.to_string());
+            return Ok(status.code().map_or(End::Dies, End::Exits));
         }
         if let Ok(mut connection) = Connection::open(broker.address())
             && ask::topics(&mut connection).is_ok()
         {
             let log = broker.log();
-            let offline = log.lines().filter(|line| line.contains("offline")).count();
-            return Ok(if offline > 0 { "serves, dir offline" } else { "serves" }.to_owned());
-        }
-        if start.elapsed() > END_LIMIT {
-            problems.push("it neither answers nor ends".to_owned());
-            return Ok("hangs".to_owned());
+            let is_offline = |line: &&str| line.contains("log directory") && line.contains("offline");
+            return Ok(End::Serves { offline: log.lines().filter(is_offline).count() });
         }
         thread::sleep(Duration::from_millis(10));
     }
+    Ok(End::Hangs)
+}
+
+/// Acknowledged batches of partitions in the first directory, of which both the beginning and the
+/// end fall into this time.
+fn acked_in(
+    shared: &Shared,
+    site: &Site,
+    targets: &[Target],
+    during_ns: std::ops::Range<u64>,
+) -> usize {
+    let first = &site.data[..1];
+    let places: Vec<_> = targets
+        .iter()
+        .flat_map(|target| target.places().map(move |place| (target, place)))
+        .filter(|(target, place)| raw::folder_of(first, target, *place).is_some())
+        .map(|(_, place)| place)
+        .collect();
+    shared.with_history(|history| {
+        let is_good = |event: &&mut Event| match &event.what {
+            What::Send(send) => {
+                send.outcome == Answer::Acked
+                    && places.contains(&send.place)
+                    && during_ns.contains(&event.began_ns)
+                    && during_ns.contains(&event.ended_ns)
+            }
+            _ => false,
+        };
+        history.iter_mut().filter(is_good).count()
+    })
+}
+
+/// Something is acknowledged soon after the fault, without a restart.
+fn heals(shared: &Shared) -> Option<String> {
+    let before = shared.acked.load(Ordering::Relaxed);
+    let start = Instant::now();
+    while shared.acked.load(Ordering::Relaxed) == before {
+        if start.elapsed() > HEAL_LIMIT {
+            return Some("it serves, but acknowledges nothing any more".to_owned());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    None
 }
 
 /// The n-th such call of each thread fails while the broker starts in a directory that was killed.
-fn at_start(common: &Common, call: &Call, n: u32, random: &mut Random) -> Result<Row> {
+fn at_start(common: &Common, call: &Call, nth: u32, random: &mut Random) -> Result<Row> {
     let site = fresh(common)?;
     let shared = Shared::new(site.address, random.below(1 << 40) << 16);
     let broker = site.start()?;
@@ -274,11 +288,10 @@ fn at_start(common: &Common, call: &Call, n: u32, random: &mut Random) -> Result
     thread::sleep(Duration::from_millis(200));
     broker.kill()?;
     shared.note_now(What::Crash(Crash::Process));
-    let when = format!("when={n}");
-    let fault = Fault::Error("EIO");
-    let log = site.folder.join("strace.log");
+    let error = if call.name == "mmap" { "ENOMEM" } else { "EIO" };
     let mut command = Command::new("strace");
-    command.args(injection(call, fault, &when, &site)?).arg("-o").arg(&log).arg("--");
+    command.args(injection(call, Fault::Once(error), nth, &site)?);
+    command.arg("-o").arg(log_of(&site)).arg("--");
     command.arg(&common.broker).arg(site.folder.join("server.properties"));
     let began_ns = shared.now_ns();
     let mut broker = site.spawn_as(command)?;
@@ -298,89 +311,47 @@ fn at_start(common: &Common, call: &Call, n: u32, random: &mut Random) -> Result
     };
     // A tracer that is killed lets its process run on.
     kill_children(broker.id());
-    broker.end()?;
     let start = Instant::now();
+    while broker.ended()?.is_none() && start.elapsed() < END_LIMIT {
+        thread::sleep(Duration::from_millis(2));
+    }
     while Connection::open(site.address).is_ok() {
         ensure!(start.elapsed() < END_LIMIT, "the traced broker does not end");
         thread::sleep(Duration::from_millis(2));
     }
-    let ended_ns = shared.now_ns();
-    shared.note(Event { began_ns, ended_ns, client: 0, what: What::Crash(Crash::Process) });
-    let broker = site.start().context("the start after the faulty one")?;
-    shared.note_now(What::Restarted);
-    load.finish();
-    read_everything(&shared, &targets)?;
-    broker.signal("TERM")?;
-    broker.wait_for_stop()?;
-    problems.extend(judge(&shared).problems);
-    if !problems.is_empty() {
-        save(&shared, &site)?;
-        fs::copy(site.folder.join("broker-before.log"), common.target.join("faulty.log"))?;
-    }
-    let name = name_of(call, fault, &format!("{when} at start"));
-    let injected = count_injected(&log)?;
-    Ok(Row { name, injected, ended, acked_meanwhile: 0, problems })
+    let name = format!("{} {error}, {nth}th of a start", call.name);
+    let injected = count_injected(&log_of(&site))?;
+    let mut row = Row { name, injected, ended, acked: 0, problems };
+    finish(common, &site, &shared, Under { broker, load, targets, began_ns }, &mut row)?;
+    Ok(row)
 }
 
-/// Ends what a tracer has started, so that the directory is free.
-fn kill_children(tracer: u32) {
-    let path = format!("/proc/{tracer}/task/{tracer}/children");
-    for id in fs::read_to_string(path).unwrap_or_default().split_whitespace() {
-        // It may have ended by itself.
-        let _ = Command::new("kill").args(["-KILL", id]).stderr(Stdio::null()).status();
+/// Files may not grow beyond a limit: the write that crosses it is really short, the next one fails
+/// with EFBIG.
+fn limited(common: &Common, random: &mut Random) -> Result<Row> {
+    let site = fresh(common)?;
+    let shared = Shared::new(site.address, random.below(1 << 40) << 16);
+    let mut broker = site.start()?;
+    let targets = prepare(&shared, &kill::PLANS)?;
+    let load = Load::start(&shared, &targets, MIX, random);
+    thread::sleep(Duration::from_millis(150));
+    let began_ns = shared.now_ns();
+    let before = shared.acked.load(Ordering::Relaxed);
+    let limit = format!("--fsize={FILE_BYTES_MAX}");
+    let status = Command::new("prlimit").args(["--pid", &broker.id().to_string(), &limit]).status();
+    ensure!(status.is_ok_and(|status| status.success()), "prlimit {limit}");
+    let start = Instant::now();
+    while start.elapsed() < END_LIMIT && broker.ended()?.is_none() {
+        thread::sleep(Duration::from_millis(5));
     }
-}
-
-fn count_injected(log: &Path) -> Result<usize> {
-    let text = fs::read(log)?;
-    let text = String::from_utf8_lossy(&text);
-    Ok(text.lines().filter(|line| line.contains("INJECTED") || line.contains("SIGKILL")).count())
-}
-
-/// strace, attached to a running broker.
-struct Tracer {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Tracer {
-    fn attach(site: &Site, broker: &Broker, words: Vec<String>) -> Result<Tracer> {
-        let log = site.folder.join("strace.log");
-        let said = site.folder.join("strace-said.log");
-        let mut command = Command::new("strace");
-        command.args(words).arg("-o").arg(&log).arg("-p").arg(broker.id().to_string());
-        command.stdin(Stdio::null()).stderr(fs::File::create(&said)?);
-        let child = command.spawn().context("start strace")?;
-        let start = Instant::now();
-        while !fs::read_to_string(&said)?.contains("attached") {
-            let text = fs::read_to_string(&said)?;
-            ensure!(start.elapsed() < ATTACH_LIMIT, "strace does not attach: {text}");
-            thread::sleep(Duration::from_millis(2));
-        }
-        Ok(Tracer { child, log })
+    let end = after_fault(&mut broker)?;
+    let mut problems = Vec::new();
+    if !matches!(end, End::Exits(1) | End::Serves { offline: 1.. }) {
+        problems.push(format!("the broker: {end}"));
     }
-
-    fn detach(&mut self) -> Result<()> {
-        let id = self.child.id().to_string();
-        // It has ended already if the broker has.
-        let _ = Command::new("kill").args(["-INT", &id]).stderr(Stdio::null()).status();
-        let start = Instant::now();
-        while self.child.try_wait()?.is_none() {
-            ensure!(start.elapsed() < ATTACH_LIMIT, "strace does not let go");
-            thread::sleep(Duration::from_millis(2));
-        }
-        Ok(())
-    }
-
-    fn injected(&self) -> Result<usize> {
-        count_injected(&self.log)
-    }
-}
-
-impl Drop for Tracer {
-    fn drop(&mut self) {
-        // After `detach` it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    let acked = shared.acked.load(Ordering::Relaxed) - before;
+    let name = format!("files of {FILE_BYTES_MAX} bytes at most");
+    let mut row = Row { name, injected: 1, ended: end.to_string(), acked, problems };
+    finish(common, &site, &shared, Under { broker, load, targets, began_ns }, &mut row)?;
+    Ok(row)
 }

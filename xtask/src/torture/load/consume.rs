@@ -1,5 +1,6 @@
 //! Consumers: they follow every partition, and ask where its ends are and what a timestamp finds.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::thread;
@@ -10,6 +11,7 @@ use ottla_check::value::Payload;
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
+use ottla_protocol::record::compression::{Codec, DecompressLimits, decompress};
 use ottla_protocol::record::set::Batches;
 
 use super::ask;
@@ -18,6 +20,9 @@ use crate::torture::shared::{Attempt, Client, Target, topic_id, uuid};
 use crate::torture::wire::{Connection, Kind, read};
 
 const FETCH: Kind = Kind(ApiKey::Fetch, 17);
+
+/// No batch of the load is larger when it is decompressed.
+const BATCH_BYTES_MAX: u64 = 64 << 20;
 
 /// A place's answer.
 pub(crate) struct Fetched {
@@ -144,7 +149,16 @@ pub(crate) fn seen(bytes: &[u8], from: i64, run: u64) -> io::Result<(Vec<Seen>, 
     for batch in Batches::new(bytes) {
         let batch = batch.map_err(io::Error::other)?;
         batch.check_crc().map_err(io::Error::other)?;
-        for record in batch.records().map_err(io::Error::other)? {
+        let payload = match Codec::from_id(batch.header().attributes().codec_id()) {
+            Some(Codec::None) => Cow::Borrowed(batch.payload()),
+            // Real clients compress.
+            Some(codec) => {
+                let limits = DecompressLimits::of_bytes(BATCH_BYTES_MAX);
+                Cow::Owned(decompress(codec, batch.payload(), limits).map_err(io::Error::other)?)
+            }
+            None => return Err(io::Error::other("a batch of an unknown codec")),
+        };
+        for record in batch.records_in(&payload).map_err(io::Error::other)? {
             let record = record.map_err(|error| io::Error::other(format!("{error:?}")))?;
             if record.offset >= from {
                 let payload = Payload::read(record.value.unwrap_or_default(), run);

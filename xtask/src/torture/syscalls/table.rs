@@ -1,0 +1,154 @@
+//! Which calls fail in which ways, and what is promised then.
+
+/// A call, how it may fail, and whether it may do so for any file. The others are used for sockets
+/// and threads as well: they fail only for files of the data directories.
+pub(crate) struct Call {
+    pub(crate) name: &'static str,
+    pub(crate) any_file: bool,
+    pub(crate) faults: &'static [Fault],
+}
+
+/// What a call does instead of its work. A number of bytes that were never moved would be a lie of
+/// the kernel that no file system tells, so a short transfer is one of nothing: really short ones
+/// come from a limit on the size of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It fails with this error, once in each thread.
+    Once(&'static str),
+    /// It fails with this error from now on.
+    Always(&'static str),
+    /// It fails with this error from now on for what is in one of the two directories.
+    OneDir(&'static str),
+    /// It moves no byte, once in each thread.
+    Short,
+}
+
+use Fault::{Always, Once, OneDir, Short};
+
+const WRITES: &[Fault] = &[
+    Once("EIO"),
+    Always("EIO"),
+    OneDir("EIO"),
+    Always("ENOSPC"),
+    OneDir("ENOSPC"),
+    Always("EDQUOT"),
+    Always("EROFS"),
+    Once("EFBIG"),
+    Once("EINTR"),
+    Short,
+];
+const SYNCS: &[Fault] = &[
+    Once("EIO"),
+    Always("EIO"),
+    OneDir("EIO"),
+    Once("ENOSPC"),
+    Once("EDQUOT"),
+    Once("EROFS"),
+    Once("EINTR"),
+];
+const SPACE: &[Fault] = &[
+    Once("EIO"),
+    Always("EIO"),
+    OneDir("EIO"),
+    Always("ENOSPC"),
+    Always("EDQUOT"),
+    Always("EROFS"),
+    Once("EFBIG"),
+    Once("EINTR"),
+];
+const NAMES: &[Fault] = &[
+    Once("EIO"),
+    Always("EIO"),
+    OneDir("EIO"),
+    Always("ENOSPC"),
+    Always("EDQUOT"),
+    Always("EROFS"),
+];
+const READS: &[Fault] =
+    &[Once("EIO"), Always("EIO"), OneDir("EIO"), Once("EINTR"), Short];
+const LISTS: &[Fault] = &[Once("EIO"), Always("EIO"), OneDir("EIO")];
+const OPENS: &[Fault] = &[
+    Once("EIO"),
+    Always("EIO"),
+    OneDir("EIO"),
+    Always("ENOSPC"),
+    Always("EDQUOT"),
+    Always("EROFS"),
+    Once("EINTR"),
+    Once("EMFILE"),
+];
+const MAPS: &[Fault] = &[Once("ENOMEM"), Always("ENOMEM"), OneDir("ENOMEM"), Once("EAGAIN")];
+const CLOSES: &[Fault] = &[Once("EIO"), Once("EINTR"), Once("ENOSPC")];
+
+const fn call(name: &'static str, faults: &'static [Fault]) -> Call {
+    Call { name, any_file: true, faults }
+}
+
+const fn call_of_data(name: &'static str, faults: &'static [Fault]) -> Call {
+    Call { name, any_file: false, faults }
+}
+
+/// All calls that the storage makes.
+pub(crate) const CALLS: [Call; 16] = [
+    call("pwrite64", WRITES),
+    call("pwritev", WRITES),
+    call("fdatasync", SYNCS),
+    call("fsync", SYNCS),
+    call("rename", NAMES),
+    call("ftruncate", SPACE),
+    call("fallocate", SPACE),
+    call("unlink", NAMES),
+    call("mkdir", NAMES),
+    call("getdents64", LISTS),
+    call("pread64", READS),
+    call("sendfile", READS),
+    call_of_data("openat", OPENS),
+    call_of_data("write", WRITES),
+    call_of_data("mmap", MAPS),
+    call_of_data("close", CLOSES),
+];
+
+/// How a broker may be after a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It answers, and so many directories are offline.
+    Serves { offline: usize },
+    /// It ended by itself with this code.
+    Exits(i32),
+    /// A signal ended it, though nobody sent one.
+    Dies,
+    /// It neither answers nor ends.
+    Hangs,
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            End::Serves { offline: 0 } => write!(f, "serves"),
+            End::Serves { offline } => write!(f, "serves, {offline} offline"),
+            End::Exits(code) => write!(f, "exit code {code}"),
+            End::Dies => write!(f, "died"),
+            End::Hangs => write!(f, "hangs"),
+        }
+    }
+}
+
+/// What is wrong with this end after this fault, by the promises of `docs/DURABILITY.md`.
+pub(crate) fn broken_promise(call: &Call, fault: Fault, end: End) -> Option<String> {
+    let is_sync = matches!(call.name, "fdatasync" | "fsync");
+    let allowed = match fault {
+        // Interrupted is not failed; a closed descriptor is closed.
+        Once("EINTR") => end == End::Serves { offline: 0 },
+        // Nothing is changed for want of space, or of memory, and it heals.
+        Once("ENOSPC" | "EDQUOT" | "ENOMEM" | "EMFILE" | "EAGAIN")
+        | Always("ENOSPC" | "EDQUOT" | "ENOMEM")
+        | OneDir("ENOSPC" | "EDQUOT" | "ENOMEM")
+            if !is_sync =>
+        {
+            end == End::Serves { offline: 0 }
+        }
+        OneDir(_) => matches!(end, End::Serves { offline: 0 | 1 }),
+        _ => matches!(end, End::Serves { .. } | End::Exits(1)),
+    };
+    (!allowed).then(|| format!("the broker: {end}"))
+}
