@@ -55,7 +55,7 @@ impl Reading {
             Self { found: Vec::with_capacity(context.partitions.len()), bytes: 0, is_final: false };
         for ((topic, index), fetch) in &context.partitions {
             let found = match node.topics.partition(topic, *index) {
-                Ok(partition) => reading.read(&partition, *fetch, wanted),
+                Ok(partition) => reading.read(node, &partition, *fetch, wanted),
                 // Kafka looks an id up when the request comes, and knows the name from then on.
                 Err(ErrorCode::UNKNOWN_TOPIC_ID) if wanted.has_waited => Found::Failed {
                     code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
@@ -77,7 +77,13 @@ impl Reading {
         reading
     }
 
-    fn read(&self, partition: &Partition, fetch: PartitionFetch, wanted: &Wanted) -> Found {
+    fn read(
+        &self,
+        node: &Node,
+        partition: &Partition,
+        fetch: PartitionFetch,
+        wanted: &Wanted,
+    ) -> Found {
         let leader_epoch = Some(partition.leader_epoch);
         if let Err(code) = partition.check_epoch(fetch.current_leader_epoch) {
             return Found::Failed { code, leader_epoch };
@@ -115,7 +121,10 @@ impl Reading {
             Err(error) => {
                 let code = errors::of_read(&error);
                 if matches!(code, ErrorCode::KAFKA_STORAGE_ERROR | ErrorCode::CORRUPT_MESSAGE) {
-                    log::error!("fetch from {}: {error}", partition.log.dir().display());
+                    let from = partition.log.dir().display();
+                    // Consumers ask again and again.
+                    node.failures
+                        .say(log::Level::Error, format_args!("fetch from {from}: {error}"));
                 }
                 Found::Failed { code, leader_epoch }
             }
