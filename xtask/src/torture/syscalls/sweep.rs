@@ -71,7 +71,8 @@ pub(crate) fn run(common: &Common, call: &Call, random: &mut Random) -> Result<R
     }
     let name = format!("{} SIGKILL at 1st..{furthest}th", call.name);
     let (acked, problems) = (verdict.acked, verdict.problems);
-    Ok(Row { name, injected: hits, ended: "killed".to_owned(), acked, problems })
+    let ended = "killed".to_owned();
+    Ok(Row { name, injected: hits, ended, acked, problems, ..Row::default() })
 }
 
 fn crashed(shared: &Shared, began_ns: u64) {

@@ -64,8 +64,7 @@ const NAMES: &[Fault] = &[
     Always("EDQUOT"),
     Always("EROFS"),
 ];
-const READS: &[Fault] =
-    &[Once("EIO"), Always("EIO"), OneDir("EIO"), Once("EINTR"), Short];
+const READS: &[Fault] = &[Once("EIO"), Always("EIO"), OneDir("EIO"), Once("EINTR"), Short];
 const LISTS: &[Fault] = &[Once("EIO"), Always("EIO"), OneDir("EIO")];
 const OPENS: &[Fault] = &[
     Once("EIO"),
@@ -135,7 +134,8 @@ impl std::fmt::Display for End {
 
 /// What is wrong with this end after this fault, by the promises of `docs/DURABILITY.md`.
 pub(crate) fn broken_promise(call: &Call, fault: Fault, end: End) -> Option<String> {
-    let is_sync = matches!(call.name, "fdatasync" | "fsync");
+    // A directory that cannot be opened cannot be synced.
+    let is_sync = matches!(call.name, "fdatasync" | "fsync" | "openat");
     let allowed = match fault {
         // Interrupted is not failed; a closed descriptor is closed.
         Once("EINTR") => end == End::Serves { offline: 0 },

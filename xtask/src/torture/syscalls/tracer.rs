@@ -86,8 +86,8 @@ pub(crate) fn injection(call: &Call, fault: Fault, nth: u32, site: &Site) -> Res
 pub(crate) fn killed_at(call: &Call, nth: u32, site: &Site) -> Result<Command> {
     let dirs = if call.any_file { &[] } else { &site.data[..] };
     let mut command = Command::new("strace");
-    // The broker is our child, strace is beside it.
-    command.args(["-D", "--seccomp-bpf"]);
+    // The broker is our child, strace is beside it. (With --seccomp-bpf it would not inject.)
+    command.arg("-D");
     command.args(words(call, &format!("signal=KILL:when={nth}"), dirs, site)?);
     command.arg("-o").arg(log_of(site)).arg("--");
     let broker = site.command();
@@ -100,7 +100,7 @@ fn words(call: &Call, what: &str, dirs: &[PathBuf], site: &Site) -> Result<Vec<S
     let inject = format!("inject={}:{what}", call.name);
     let mut words = vec!["-f".to_owned(), "-e".to_owned(), trace, "-e".to_owned(), inject];
     // Files that come later cannot be named in advance; directories are opened to be synced.
-    let files = site.files().unwrap_or_default().into_iter();
+    let files = site.files()?.into_iter();
     let files = files.filter(|file| dirs.iter().any(|dir| file.starts_with(dir)));
     for path in files.chain(dirs.iter().flat_map(|dir| sub_folders(dir))) {
         words.extend(["-P".to_owned(), path.display().to_string()]);
