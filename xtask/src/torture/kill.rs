@@ -32,7 +32,7 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 const RESTARTS: u32 = 100;
 
 /// Work in the background that comes soon enough to be hit.
-const SETTINGS: &str = "log.cleaner.backoff.ms=50
+pub(crate) const SETTINGS: &str = "log.cleaner.backoff.ms=50
 log.cleaner.min.cleanable.ratio=0.01
 log.retention.check.interval.ms=100
 log.initial.task.delay.ms=50
@@ -166,7 +166,7 @@ pub(crate) enum Extra<'a> {
     /// Real clients.
     Relays(&'a Relays),
     /// A bug that strikes once, between a kill and the next start.
-    Plant(sabotage::Plant),
+    Plant(&'a mut sabotage::Saboteur),
 }
 
 /// Runs a round.
@@ -180,14 +180,14 @@ pub(crate) fn round(
     let mut broker = site.start()?;
     let targets = prepare(&shared, &PLANS)?;
     let mut load = Load::start(&shared, &targets, MIX, random);
-    let mut saboteur = None;
+    let mut saboteur: Option<&mut sabotage::Saboteur> = None;
     match extra {
         Extra::Relays(relays) => {
             for (name, command) in relays.commands(&site.address.to_string()) {
                 load.relay(Program { name, command }, &targets, random);
             }
         }
-        Extra::Plant(plant) => saboteur = Some(sabotage::Saboteur::new(plant)),
+        Extra::Plant(bug) => saboteur = Some(bug),
     }
     let mut problems = Vec::new();
     for n in 0..cycles {
@@ -195,7 +195,7 @@ pub(crate) fn round(
         let fault = if saboteur.is_some() { Fault::Kill } else { pick(random) };
         inflict(&shared, broker, fault, random, &mut problems)
             .with_context(|| format!("cycle {n}: {fault:?}"))?;
-        if let Some(saboteur) = &mut saboteur {
+        if let Some(saboteur) = saboteur.as_deref_mut() {
             saboteur.between(n, site, &targets)?;
         }
         broker = restart(&shared, site, fault, random, &mut problems)

@@ -1,7 +1,7 @@
 //! Clients that keep a broker busy and write down what they are told.
 //!
-//! Reading order: [`produce`], [`relay`] (real clients), [`consume`], [`commit`], [`administer`], then [`ask`] with the
-//! requests that several of them need.
+//! Reading order: [`produce`], [`relay`] (real clients), [`consume`], [`commit`], [`administer`],
+//! then [`ask`] with the requests that several of them need.
 
 pub(crate) mod administer;
 pub(crate) mod ask;

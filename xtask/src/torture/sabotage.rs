@@ -1,26 +1,36 @@
 //! Bugs that a broker might have, done to its files by hand: the harness has to see each.
 
+mod surgery;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use ottla_check::violation::Rule;
-use ottla_protocol::record::set::Batches;
 
-use super::kill::{self, Extra, copy};
+use super::kill::{self, Extra, SETTINGS, copy};
 use super::random::Random;
+use super::round::Verdict;
 use super::shared::Target;
 use super::site::Site;
-use super::{Common, raw};
+use super::{Common, power, raw};
 use crate::gate::Outcome;
+use surgery::{
+    delay_index, empty, exchange, flip, folders, forge, halve, last_segment, lose_segments, repeat,
+    rewrite, shift, swap,
+};
 
 /// Cycles of a round with a planted bug.
-const CYCLES: u32 = 8;
+const CYCLES: u32 = 10;
 /// An earlier state of a folder is kept from this one.
 const COPY_AT: u32 = 2;
-/// The bug strikes after this one.
+/// The bug strikes after this one, or the next one after which it can.
 const STRIKE_AT: u32 = 5;
+/// Until then a cycle takes at least so long where each has to have a segment of its own.
+const PAUSE: Duration = Duration::from_millis(520);
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +51,28 @@ pub(crate) enum Plant {
     LoseMetadata,
     /// A partition's folder is gone.
     LosePartition,
+    /// The last batch is at the offset behind its own.
+    OffByOne,
+    /// A value was changed before its checksum was made.
+    Forge,
+    /// Two partitions have each other's records.
+    Exchange,
+    /// A partition begins again at offset 0.
+    Empty,
+    /// A segment in the middle is gone.
+    LoseSegment,
+    /// Retention has taken what had not expired.
+    Expire,
+    /// Commits are those of an earlier time.
+    OlderCommits,
+    /// Entries of time indexes are too late.
+    LateIndex,
 }
 
-const PLANTS: [(Plant, &[Rule]); 8] = [
+/// A bug that only a loss of power shows: syncs that do nothing, of these calls.
+const UNSYNCED: [&str; 2] = ["fdatasync", "fsync"];
+
+const PLANTS: [(Plant, &[Rule]); 16] = [
     (Plant::EatTail, &[Rule::LostWrite, Rule::InconsistentOffset]),
     (Plant::OlderCopy, &[Rule::LostWrite, Rule::InconsistentOffset]),
     (Plant::FlipByte, &[Rule::LostWrite, Rule::Phantom, Rule::InconsistentOffset]),
@@ -52,6 +81,14 @@ const PLANTS: [(Plant, &[Rule]); 8] = [
     (Plant::LoseCommits, &[Rule::Register]),
     (Plant::LoseMetadata, &[Rule::TopicLost, Rule::TopicUndead, Rule::Register]),
     (Plant::LosePartition, &[Rule::LostWrite]),
+    (Plant::OffByOne, &[Rule::InconsistentOffset, Rule::Duplicate, Rule::LostWrite]),
+    (Plant::Forge, &[Rule::Phantom]),
+    (Plant::Exchange, &[Rule::Phantom]),
+    (Plant::Empty, &[Rule::LostWrite, Rule::OffsetReuse]),
+    (Plant::LoseSegment, &[Rule::LostWrite]),
+    (Plant::Expire, &[Rule::LostWrite]),
+    (Plant::OlderCommits, &[Rule::Register]),
+    (Plant::LateIndex, &[Rule::TimestampLookup]),
 ];
 
 /// Runs a round with each bug; each must be seen.
@@ -61,42 +98,57 @@ pub(crate) fn run(common: &Common) -> Result<Outcome> {
     for (plant, rules) in PLANTS {
         let folder = common.target.join("self-test");
         let data = vec![folder.join("data")];
-        let site = Site::fresh(&common.root, &folder, data, &common.broker, "")?;
-        let seen = match kill::round(&site, &mut random, CYCLES, Extra::Plant(plant)) {
-            Ok(verdict) => {
-                let found: BTreeMap<&str, u32> =
-                    verdict.violations.iter().fold(BTreeMap::new(), |mut counts, violation| {
-                        *counts.entry(violation.rule.name()).or_default() += 1;
-                        counts
-                    });
-                let named = verdict.violations.iter().any(|v| rules.contains(&v.rule));
-                println!("self-test: {plant:?}: {found:?}");
-                named
-            }
-            // A broker that will not start or serve any more is seen as well.
-            Err(error) => {
-                println!("self-test: {plant:?}: {error:#}");
-                true
-            }
-        };
-        if !seen {
-            println!("self-test: {plant:?} was not seen");
-        }
+        let site = Site::fresh(&common.root, &folder, data, &common.broker, SETTINGS)?;
+        let mut saboteur = Saboteur { plant, has_struck: false };
+        let round = kill::round(&site, &mut random, CYCLES, Extra::Plant(&mut saboteur));
+        let seen = is_seen(&format!("{plant:?}"), round, rules) && saboteur.has_struck;
         outcome.add(Outcome::of(seen));
     }
+    for call in UNSYNCED {
+        match power::unsynced(common, &mut random, call)? {
+            Some(round) => {
+                let rules = [Rule::LostWrite, Rule::LostRead, Rule::TopicLost, Rule::Register];
+                outcome.add(Outcome::of(is_seen(&format!("no {call}"), round, &rules)));
+            }
+            None => outcome.not_run.push(format!("torture self-test, no {call}: needs root")),
+        }
+    }
     Ok(outcome)
+}
+
+/// Whether one of the rules was broken, and told on a line.
+fn is_seen(name: &str, round: Result<Verdict>, rules: &[Rule]) -> bool {
+    let seen = match round {
+        Ok(verdict) => {
+            let mut found: BTreeMap<&str, u32> = BTreeMap::new();
+            for violation in &verdict.violations {
+                *found.entry(violation.rule.name()).or_default() += 1;
+            }
+            println!("self-test: {name}: {found:?}");
+            verdict.violations.iter().any(|violation| rules.contains(&violation.rule))
+        }
+        // A broker that will not start or serve any more is seen as well.
+        Err(error) => {
+            let text = format!("{error:#}");
+            let end = text.floor_char_boundary(300);
+            println!("self-test: {name}: {}", &text[..end]);
+            true
+        }
+    };
+    if !seen {
+        println!("self-test: {name} was not seen");
+    }
+    seen
 }
 
 /// Waits for its moment.
 pub(crate) struct Saboteur {
     plant: Plant,
+    /// Whether the files were changed; what goes wrong before does not count.
+    has_struck: bool,
 }
 
 impl Saboteur {
-    pub(crate) fn new(plant: Plant) -> Saboteur {
-        Saboteur { plant }
-    }
-
     /// Called after each kill, while no broker runs.
     pub(crate) fn between(&mut self, cycle: u32, site: &Site, targets: &[Target]) -> Result<()> {
         let target = targets.first().context("there is a first topic")?;
@@ -105,19 +157,38 @@ impl Saboteur {
         let kept = site.folder.join("kept");
         if cycle == COPY_AT {
             copy(&folder, &kept)?;
-        }
-        if cycle != STRIKE_AT {
-            return Ok(());
-        }
-        match self.plant {
-            Plant::EatTail => halve(&last_segment(&folder)?),
-            Plant::OlderCopy => {
-                fs::remove_dir_all(&folder)?;
-                copy(&kept, &folder)
+            for partition in folders(site, "__consumer_offsets-")? {
+                copy(&partition, &site.folder.join(partition.file_name().context("a name")?))?;
             }
-            Plant::FlipByte => flip(&last_segment(&folder)?),
-            Plant::Repeat => rewrite(&last_segment(&folder)?, repeat),
-            Plant::Swap => rewrite(&last_segment(&folder)?, swap),
+        }
+        if cycle < STRIKE_AT && self.wants_segments() {
+            thread::sleep(PAUSE);
+        }
+        if cycle >= STRIKE_AT && !self.has_struck {
+            // There may be too little to be changed, right after a roll.
+            match self.strike(site, &folder, &kept) {
+                Err(_) if cycle + 1 < CYCLES => return Ok(()),
+                result => result?,
+            }
+            self.has_struck = true;
+        }
+        Ok(())
+    }
+
+    fn wants_segments(&self) -> bool {
+        matches!(self.plant, Plant::LoseSegment | Plant::Expire | Plant::LateIndex)
+    }
+
+    fn strike(&self, site: &Site, folder: &Path, kept: &Path) -> Result<()> {
+        match self.plant {
+            Plant::EatTail => halve(&last_segment(folder)?),
+            Plant::OlderCopy => {
+                fs::remove_dir_all(folder)?;
+                copy(kept, folder)
+            }
+            Plant::FlipByte => flip(&last_segment(folder)?),
+            Plant::Repeat => rewrite(&last_segment(folder)?, repeat),
+            Plant::Swap => rewrite(&last_segment(folder)?, swap),
             Plant::LoseCommits => {
                 for partition in folders(site, "__consumer_offsets-")? {
                     halve(&last_segment(&partition)?)?;
@@ -131,75 +202,26 @@ impl Saboteur {
                 }
                 Ok(())
             }
-            Plant::LosePartition => Ok(fs::remove_dir_all(&folder)?),
-        }
-    }
-}
-
-fn folders(site: &Site, prefix: &str) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for data in &site.data {
-        for entry in fs::read_dir(data)? {
-            let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(prefix) {
-                found.push(entry.path());
+            Plant::LosePartition => Ok(fs::remove_dir_all(folder)?),
+            Plant::OffByOne => rewrite(&last_segment(folder)?, |_, batches| shift(batches)),
+            Plant::Forge => rewrite(&last_segment(folder)?, |_, batches| forge(batches)),
+            Plant::Exchange => {
+                let name = folder.to_string_lossy();
+                let topic = name.strip_suffix('0').context("it is the first partition")?;
+                exchange(folder, Path::new(&format!("{topic}1")))
             }
+            Plant::Empty => empty(folder),
+            Plant::LoseSegment => lose_segments(folder, false),
+            Plant::Expire => lose_segments(folder, true),
+            Plant::OlderCommits => {
+                for partition in folders(site, "__consumer_offsets-")? {
+                    let older = site.folder.join(partition.file_name().context("a name")?);
+                    fs::remove_dir_all(&partition)?;
+                    copy(&older, &partition)?;
+                }
+                Ok(())
+            }
+            Plant::LateIndex => delay_index(folder),
         }
     }
-    Ok(found)
-}
-
-fn last_segment(folder: &Path) -> Result<PathBuf> {
-    // Right after a roll there is nothing in the last one.
-    let segments = raw::segments(folder)?;
-    let filled = segments.values().rfind(|path| path.metadata().is_ok_and(|m| m.len() > 0));
-    filled.or(segments.values().next_back()).cloned().context("a partition has a segment")
-}
-
-fn halve(path: &Path) -> Result<()> {
-    let file = fs::OpenOptions::new().write(true).open(path)?;
-    let length = file.metadata()?.len();
-    Ok(file.set_len(length / 2)?)
-}
-
-fn flip(path: &Path) -> Result<()> {
-    let mut bytes = fs::read(path)?;
-    let at = bytes.len() / 2;
-    bytes[at] ^= 1;
-    Ok(fs::write(path, bytes)?)
-}
-
-/// Changes a file's batches; the first argument of the change is the next offset.
-fn rewrite(path: &Path, change: impl FnOnce(i64, &mut Vec<Vec<u8>>)) -> Result<()> {
-    let bytes = fs::read(path)?;
-    let (mut batches, mut next) = (Vec::new(), 0);
-    for batch in Batches::new(&bytes) {
-        let Ok(batch) = batch else { break };
-        batches.push(batch.bytes().to_vec());
-        next = batch.header().last_offset() + 1;
-    }
-    ensure!(batches.len() >= 2, "{} has too few batches", path.display());
-    change(next, &mut batches);
-    Ok(fs::write(path, batches.concat())?)
-}
-
-/// The base offset is not under the checksum.
-fn set_base(batch: &mut [u8], base: i64) {
-    batch[..8].copy_from_slice(&base.to_be_bytes());
-}
-
-fn repeat(next: i64, batches: &mut Vec<Vec<u8>>) {
-    // The one before the last one is surely whole and known to its producer.
-    let mut copy = batches[batches.len() - 2].clone();
-    set_base(&mut copy, next);
-    batches.push(copy);
-}
-
-fn swap(next: i64, batches: &mut Vec<Vec<u8>>) {
-    let (Some(mut last), Some(mut before)) = (batches.pop(), batches.pop()) else { return };
-    let base = before.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
-    let middle = last.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
-    set_base(&mut last, base);
-    set_base(&mut before, base + (next - middle));
-    batches.extend([last, before]);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -25,6 +26,8 @@ pub(crate) struct Site {
     pub(crate) data: Vec<PathBuf>,
     pub(crate) address: SocketAddr,
     broker: PathBuf,
+    /// A command and arguments that run the broker; none by default.
+    pub(crate) wrapper: Vec<String>,
 }
 
 impl Site {
@@ -50,12 +53,19 @@ impl Site {
         fs::write(folder.join("server.properties"), settings + more)?;
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let (folder, broker) = (folder.to_owned(), broker.to_owned());
-        Ok(Site { folder, data, address, broker })
+        Ok(Site { folder, data, address, broker, wrapper: Vec::new() })
     }
 
     /// The command that runs the broker here.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(&self.broker);
+        let mut command = match self.wrapper.split_first() {
+            Some((program, args)) => {
+                let mut command = Command::new(program);
+                command.args(args).arg(&self.broker);
+                command
+            }
+            None => Command::new(&self.broker),
+        };
         command.arg(self.folder.join("server.properties"));
         command
     }
@@ -89,7 +99,12 @@ impl Site {
         let mut found = BTreeSet::new();
         let mut folders = self.data.clone();
         while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder)? {
+            // A broker that runs may have removed it just now.
+            let entries = match fs::read_dir(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries?,
+            };
+            for entry in entries {
                 let path = entry?.path();
                 if path.is_dir() {
                     folders.push(path);
