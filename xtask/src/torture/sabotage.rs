@@ -19,8 +19,8 @@ use super::site::Site;
 use super::{Common, power, raw};
 use crate::gate::Outcome;
 use surgery::{
-    delay_index, empty, exchange, flip, folders, forge, halve, last_segment, lose_segments, repeat,
-    rewrite, shift, swap,
+    antedate_index, empty, exchange, flip, folders, forge, halve, last_segment, lose_segments,
+    repeat, rewrite, shift, swap,
 };
 
 /// Cycles of a round with a planted bug.
@@ -65,8 +65,8 @@ pub(crate) enum Plant {
     Expire,
     /// Commits are those of an earlier time.
     OlderCommits,
-    /// Entries of time indexes are too late.
-    LateIndex,
+    /// Entries of time indexes are too early.
+    EarlyIndex,
 }
 
 /// A bug that only a loss of power shows: syncs that do nothing, of these calls.
@@ -88,7 +88,7 @@ const PLANTS: [(Plant, &[Rule]); 16] = [
     (Plant::LoseSegment, &[Rule::LostWrite]),
     (Plant::Expire, &[Rule::LostWrite]),
     (Plant::OlderCommits, &[Rule::Register]),
-    (Plant::LateIndex, &[Rule::TimestampLookup]),
+    (Plant::EarlyIndex, &[Rule::TimestampLookup]),
 ];
 
 /// Runs a round with each bug; each must be seen.
@@ -176,7 +176,7 @@ impl Saboteur {
     }
 
     fn wants_segments(&self) -> bool {
-        matches!(self.plant, Plant::LoseSegment | Plant::Expire | Plant::LateIndex)
+        matches!(self.plant, Plant::LoseSegment | Plant::Expire | Plant::EarlyIndex)
     }
 
     fn strike(&self, site: &Site, folder: &Path, kept: &Path) -> Result<()> {
@@ -221,7 +221,7 @@ impl Saboteur {
                 }
                 Ok(())
             }
-            Plant::LateIndex => delay_index(folder),
+            Plant::EarlyIndex => antedate_index(folder),
         }
     }
 }

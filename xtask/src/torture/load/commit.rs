@@ -27,13 +27,18 @@ pub(crate) fn run(mut client: Client, targets: &[Target], mut random: Random, sy
     let group = format!("group-{}-{}", client.shared.run, client.id);
     let topic = random.pick(targets).name.clone();
     let register = Register { name: format!("{group}/{topic}"), synced };
-    let mut value = 0;
+    let (mut value, mut unsure) = (0, true);
     while !client.shared.is_stopped() {
-        if random.once_in(3) {
+        // Another commit would hide what a restart has made of the last one.
+        if unsure || random.once_in(3) {
             let found = client.attempt(|c| committed(c, &group, &topic));
             if let Attempt::Answered(times, Some(value)) = found {
                 let register = register.clone();
                 client.note(times, What::Got { register, value });
+                unsure = false;
+            } else if unsure {
+                thread::sleep(Duration::from_millis(1));
+                continue;
             }
         }
         let (times, code) = match client.attempt(|c| commit(c, &group, &topic, value)) {
@@ -43,6 +48,7 @@ pub(crate) fn run(mut client: Client, targets: &[Target], mut random: Random, sy
         };
         // A refusal may come after the record was written, when its disk fails.
         let acked = code == Some(ErrorCode::NONE);
+        unsure = !acked;
         let outcome = if acked { Outcome::Acked } else { Outcome::Unknown };
         client.note(times, What::Set { register: register.clone(), value, outcome });
         match code {

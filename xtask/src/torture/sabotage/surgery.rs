@@ -132,8 +132,8 @@ pub(super) fn lose_segments(folder: &Path, all: bool) -> Result<()> {
     Ok(())
 }
 
-/// Time indexes of all segments but the last say that everything came some seconds later.
-pub(super) fn delay_index(folder: &Path) -> Result<()> {
+/// Time indexes of all segments but the last say that everything came some seconds earlier.
+pub(super) fn antedate_index(folder: &Path) -> Result<()> {
     const ENTRY_BYTES: usize = 12;
     let segments = raw::segments(folder)?;
     ensure!(segments.len() >= 2, "{} has too few segments", folder.display());
@@ -142,7 +142,7 @@ pub(super) fn delay_index(folder: &Path) -> Result<()> {
         let mut bytes = fs::read(&file)?;
         for entry in bytes.chunks_exact_mut(ENTRY_BYTES) {
             let time = entry.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
-            entry[..8].copy_from_slice(&(time + 5_000).to_be_bytes());
+            entry[..8].copy_from_slice(&(time - 5_000).to_be_bytes());
         }
         fs::write(&file, bytes)?;
     }
