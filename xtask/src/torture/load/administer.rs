@@ -28,7 +28,10 @@ const TOPIC_RESOURCE: i8 = 2;
 /// Topics that a client has at a time.
 const KEPT: usize = 3;
 /// So often a topic may exist by one answer and not by the next.
-const CONTRADICTIONS_MAX: u32 = 3;
+const CONTRADICTIONS_MAX: u32 = 20;
+/// Between two of them. A broker that cannot write its metadata log may contradict itself until it
+/// has ended.
+const CONTRADICTION_PAUSE: Duration = Duration::from_millis(100);
 /// The setting that counts up; it changes nothing that this load would notice.
 const SETTING: &str = "max.message.bytes";
 /// Its first value, enough for all batches of the load.
@@ -86,6 +89,7 @@ fn create(client: &mut Client, name: &str, random: &mut Random) -> Option<TopicI
                         client.shared.complain(format!("{name} exists and is not listed"));
                         return None;
                     }
+                    thread::sleep(CONTRADICTION_PAUSE);
                     continue;
                 };
                 (times, found.id)
