@@ -10,12 +10,15 @@ use arc_swap::ArcSwap;
 use ottla_metadata::controller::Records;
 use ottla_metadata::image::Image;
 use ottla_metadata::replay::Replay;
+use ottla_storage::log_dir::LogDir;
 
 use crate::metadata_log::{MetadataLog, MetadataLogError};
 
 /// The image, and the controller's lock.
 pub struct Cluster {
     image: ArcSwap<Image>,
+    /// The metadata log's.
+    log_dir: Arc<LogDir>,
     controller: Mutex<Controller>,
 }
 
@@ -38,6 +41,7 @@ impl Cluster {
     pub fn new(log: MetadataLog, replay: Replay) -> Self {
         Self {
             image: ArcSwap::from_pointee(replay.image().clone()),
+            log_dir: Arc::clone(log.log_dir()),
             controller: Mutex::new(Controller { log, replay }),
         }
     }
@@ -45,6 +49,11 @@ impl Cluster {
     /// The cluster's state, as of the last change that is carried out.
     pub fn image(&self) -> Arc<Image> {
         self.image.load_full()
+    }
+
+    /// The directory of the metadata log. When it fails, nothing can change any more.
+    pub fn log_dir(&self) -> &LogDir {
+        &self.log_dir
     }
 
     fn controller(&self) -> MutexGuard<'_, Controller> {
@@ -68,8 +77,7 @@ impl Cluster {
         if records.is_empty() {
             return Ok(answer);
         }
-        controller.append(&records, now_ms)?;
-        controller.log.sync()?;
+        controller.write(&records, now_ms)?;
         let after = controller.replay.image().clone();
         carry_out(&before, &after);
         self.image.store(Arc::new(after));
@@ -99,9 +107,8 @@ impl Cluster {
         let mut controller = self.controller();
         let next_offset = controller.log.next_offset();
         for records in decide(&controller.replay, next_offset)? {
-            controller.append(&records, now_ms)?;
+            controller.write(&records, now_ms)?;
         }
-        controller.log.sync()?;
         self.image.store(Arc::new(controller.replay.image().clone()));
         Ok(())
     }
@@ -125,11 +132,17 @@ impl Cluster {
 }
 
 impl Controller {
-    fn append(&mut self, records: &Records, now_ms: i64) -> Result<(), MetadataLogError> {
+    /// What is not surely on the disk is not replayed: neither [`Cluster::hold`] nor a snapshot
+    /// knows of it.
+    fn write(&mut self, records: &Records, now_ms: i64) -> Result<(), MetadataLogError> {
         let base_offset = self.log.append(records, now_ms)?;
+        self.log.sync()?;
         for (value, offset) in records.iter().zip(base_offset..) {
             self.replay.apply_value(value, offset).map_err(MetadataLogError::Replay)?;
         }
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,11 +21,13 @@ use ottla_protocol::record::builder::BuildError;
 use ottla_protocol::record::set::BatchError;
 use ottla_protocol::uuid::Uuid;
 use ottla_storage::disk::Disk;
+use ottla_storage::error::{StorageError, StorageErrorKind};
 use ottla_storage::file_name::{FileKind, FileName};
 use ottla_storage::log::{
     AppendAsLeader, AppendError, Cut, Isolation, LogEnvironment, LogRole, OpenLog, OpenLogError,
     PartitionLog, Read, ReadError, Recovery,
 };
+use ottla_storage::log_dir::LogDir;
 use ottla_storage::partition_dir::TopicPartition;
 use ottla_storage::producer_state::snapshots::Shutdown;
 use ottla_storage::producer_state::{Origin, ProducerSettings, VerificationGuard};
@@ -53,7 +55,7 @@ pub enum MetadataLogError {
     /// It cannot be appended to.
     Append(AppendError),
     /// It cannot be synced.
-    Storage(ottla_storage::error::StorageError),
+    Storage(StorageError),
     /// Its records make no sense.
     Replay(LogError),
     /// A batch could not be built.
@@ -152,9 +154,6 @@ impl MetadataLog {
         let place = this.place(open.now_ms);
         let batch = log_codec::leader_change_batch(open.node_id, &[open.node_id], place);
         this.append_batch(batch, open.now_ms)?;
-        // At most one batch waits for a sync: were there two, a power loss could keep the second
-        // alone, and a hole before a good batch is taken for damage.
-        this.sync()?;
         this.replay(&mut replay)?;
         Ok((this, replay))
     }
@@ -167,6 +166,21 @@ impl MetadataLog {
     /// The epoch that all appends are in.
     pub fn epoch(&self) -> i32 {
         self.epoch
+    }
+
+    /// The log directory that it lies in.
+    pub fn log_dir(&self) -> &Arc<LogDir> {
+        self.log.log_dir()
+    }
+
+    /// An error met while writing beside the log, which takes the directory out of service as one
+    /// of the log itself would.
+    fn failed(&self, path: &Path, source: std::io::Error) -> MetadataLogError {
+        let error = StorageError::Io { doing: "write", path: path.to_owned(), source };
+        if error.kind() == StorageErrorKind::Offline {
+            self.log_dir().take_offline(&error.to_string());
+        }
+        MetadataLogError::Storage(error)
     }
 
     fn place(&self, now_ms: i64) -> BatchPlace {
@@ -183,7 +197,10 @@ impl MetadataLog {
         self.append_batch(batch.map_err(MetadataLogError::Build)?, now_ms)
     }
 
+    /// At most one batch waits for a sync: were there two, a power loss could keep the second alone,
+    /// and a hole before a good batch is taken for damage.
     fn append_batch(&mut self, batch: Vec<u8>, now_ms: i64) -> Result<i64, MetadataLogError> {
+        self.sync()?;
         let validated_bytes = batch.len() as u64;
         let validated = Validated::from_built(batch).map_err(MetadataLogError::Batch)?;
         let how = AppendAsLeader {

@@ -23,7 +23,8 @@ pub(crate) struct Scheduler {
 }
 
 impl Scheduler {
-    /// Starts the thread. `failed` is called once when no log directory is left.
+    /// Starts the thread. `failed` is called once when no log directory is left, or not
+    /// the metadata log's.
     ///
     /// # Errors
     /// When the system grants no thread.
@@ -113,6 +114,16 @@ pub(crate) fn said(node: &Node, outcome: Result<(), ottla_storage::error::Storag
     }
 }
 
+/// Why nothing is left to serve, if so. As in Kafka, a broker does not outlive its metadata log.
+fn end_of_storage(node: &Node) -> Option<String> {
+    if node.logs.is_all_offline() {
+        return Some("no log directory is left".to_owned());
+    }
+    let dir = node.cluster.log_dir();
+    (!dir.is_online())
+        .then(|| format!("{}, with the metadata log, has failed", dir.path().display()))
+}
+
 fn run(node: &Node, stop: &Stop, failed: impl FnOnce()) {
     let mut tasks = tasks(node);
     loop {
@@ -126,8 +137,8 @@ fn run(node: &Node, stop: &Stop, failed: impl FnOnce()) {
             (task.work)(node);
             task.due = now + task.interval;
         }
-        if node.logs.is_all_offline() {
-            log::error!("no log directory is left; stopping");
+        if let Some(why) = end_of_storage(node) {
+            log::error!("{why}; stopping");
             failed();
             return;
         }

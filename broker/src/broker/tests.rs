@@ -1,4 +1,4 @@
-//! What groups notice of who leads their partition.
+//! What groups notice of who leads their partition, and what a broker does not outlive.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -160,4 +160,32 @@ fn groups_go_with_the_directory_of_their_partition() {
     assert_eq!(committed(node), Err(ErrorCode::NOT_COORDINATOR));
     // Its only directory is gone, so that it cannot stop cleanly.
     let _ = broker.stop();
+}
+
+#[test]
+fn a_broker_does_not_outlive_the_directory_of_its_metadata() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let paths = [&dirs[0], &dirs[1]].map(|dir| dir.path().to_str().unwrap());
+    let start = || {
+        let mut statics = StaticConfig::standalone(paths[0]);
+        let log_dirs = format!("log.dirs={}", paths.join(","));
+        for setting in ["listeners=PLAINTEXT://127.0.0.1:0", &log_dirs] {
+            statics.set_override(setting).unwrap();
+        }
+        Start::new(statics).unwrap()
+    };
+    // The free port that a start has found may be gone again when it listens.
+    let (broker, stop) = (0..5)
+        .find_map(|_| {
+            let start = start();
+            let stop = start.stop.clone();
+            Broker::start(start).ok().map(|broker| (broker, stop))
+        })
+        .expect("a broker starts");
+    assert!(!stop.wait_timeout(Duration::ZERO));
+    broker.node.cluster.log_dir().take_offline("a test");
+    assert!(stop.wait_timeout(Duration::from_secs(30)), "it goes on");
+    assert!(!broker.node.logs.is_all_offline());
+    let error = broker.stop().unwrap_err().to_string();
+    assert!(error.contains(paths[0]), "{error}");
 }

@@ -12,6 +12,7 @@ use ottla_protocol::metadata::control::MetadataControl;
 use ottla_protocol::record::control::ControlType;
 use ottla_storage::config::LogConfig;
 use ottla_storage::disk::Open;
+use ottla_storage::error::StorageError;
 use ottla_storage::log::LogStartError;
 use ottla_storage::whole_file;
 
@@ -61,6 +62,10 @@ impl MetadataLog {
         replay: &Replay,
         now_ms: i64,
     ) -> Result<(), MetadataLogError> {
+        if !self.log_dir().is_online() {
+            let dir = self.log_dir().path().to_owned();
+            return Err(MetadataLogError::Storage(StorageError::Offline { dir }));
+        }
         let settings = &self.settings;
         let bytes_max = settings.metadata_log_max_record_bytes_between_snapshots;
         let interval_ms = settings.metadata_log_max_snapshot_interval_ms;
@@ -89,7 +94,8 @@ impl MetadataLog {
         // A snapshot is believed to stand for what is durable.
         self.sync()?;
         let path = self.dir.join(id.to_string());
-        whole_file::replace(&*self.disk, &path, &bytes).map_err(io(&path))?;
+        whole_file::replace(&*self.disk, &path, &bytes)
+            .map_err(|error| self.failed(&path, error))?;
         log::info!("{}: written", path.display());
         self.due = Due { bytes: 0, since_ms: now_ms, end_offset: id.end_offset, ..self.due };
         Ok(())
@@ -113,7 +119,7 @@ impl MetadataLog {
             // The log first: its part below is in the next snapshot in any case.
             self.advance_start(pair[1].end_offset, now_ms)?;
             let path = self.dir.join(pair[0].to_string());
-            self.disk.unlink(&path).map_err(io(&path))?;
+            self.disk.unlink(&path).map_err(|error| self.failed(&path, error))?;
             log::info!("{}: removed, {} stands for it", path.display(), pair[1]);
             snapshots_bytes -= size_bytes;
         }

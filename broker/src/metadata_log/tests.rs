@@ -2,7 +2,6 @@
 
 use ottla_metadata::bootstrap;
 use ottla_storage::log::OpenBudget;
-use ottla_storage::log_dir::LogDir;
 use ottla_storage::sim::{CrashStyle, SimDisk, Stop};
 
 use super::*;
