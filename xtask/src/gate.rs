@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{crash, interop, layers, spec, tidy, torture};
+use crate::{crash, full_disk, interop, layers, spec, tidy, torture};
 
 /// What a step found.
 #[derive(Default)]
@@ -102,6 +102,11 @@ pub(crate) fn run_crash(root: &Path, args: &crash::Args) -> Result<bool> {
 /// Runs a lane of faults.
 pub(crate) fn run_torture(root: &Path, args: &torture::Args) -> Result<bool> {
     Ok(verdict(&timed("torture", || torture::run(root, args))))
+}
+
+/// Runs the broker on a disk that fills up.
+pub(crate) fn run_full_disk(root: &Path, args: &full_disk::Args) -> Result<bool> {
+    Ok(verdict(&timed("full-disk", || full_disk::run(root, args))))
 }
 
 /// Runs a step between two lines that name it; an error counts as one failure.

@@ -3,13 +3,14 @@
 //! Reading order: [`gate`] (the steps of the gate), [`tidy`] and [`layers`] (checks of the source
 //! itself), [`spec`] (message tables against Kafka's), [`crash`] (crash points on a simulated
 //! disk), [`interop`] (real clients and the real Apache Kafka against a running broker),
-//! [`torture`] (the broker under faults), [`mod@bench`] (Ottla beside Apache Kafka and the floor).
-//! Two lanes of [`torture`] need root, nothing else does, and everything written here is under
-//! `target/`.
+//! [`torture`] (the broker under faults), [`full_disk`] (the broker without space), [`mod@bench`]
+//! (Ottla beside Apache Kafka and the floor). [`full_disk`] and two lanes of [`torture`] need root,
+//! nothing else does, and everything written here is under `target/`.
 #![forbid(unsafe_code)]
 
 mod bench;
 mod crash;
+mod full_disk;
 mod gate;
 mod interop;
 mod layers;
@@ -57,6 +58,8 @@ enum Command {
     Interop(interop::Args),
     /// Kills the broker, cuts its power, fails its system calls, and judges what clients saw.
     Torture(torture::Args),
+    /// Fills the broker's disk, and gives it space again; needs root.
+    FullDisk(full_disk::Args),
     /// Measures the broker beside Apache Kafka and the floor; not part of the gate.
     Bench(bench::Args),
 }
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Spec => gate::run_one(&root, "spec"),
         Command::Bench(args) => bench::run(&root, &args).map(|()| true),
         Command::Torture(args) => gate::run_torture(&root, &args),
+        Command::FullDisk(args) => gate::run_full_disk(&root, &args),
         Command::Crash(args) => gate::run_crash(&root, &args),
         Command::Interop(args) => gate::run_interop(&root, &args),
     };

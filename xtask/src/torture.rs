@@ -7,16 +7,16 @@
 //! `interop/README.md` tells what each lane proves and needs.
 
 mod kill;
-mod load;
+pub(crate) mod load;
 mod power;
 mod random;
 mod raw;
 mod round;
 mod sabotage;
-mod shared;
-mod site;
+pub(crate) mod shared;
+pub(crate) mod site;
 mod syscalls;
-mod wire;
+pub(crate) mod wire;
 
 use std::path::{Path, PathBuf};
 

@@ -78,7 +78,7 @@ fn refused(client: &Client, code: ErrorCode) {
     thread::sleep(Duration::from_millis(2));
 }
 
-fn commit(
+pub(crate) fn commit(
     connection: &mut Connection,
     group_id: &str,
     name: &str,
