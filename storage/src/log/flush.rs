@@ -32,6 +32,10 @@ struct State {
     /// For want of space the leader epochs of records from this offset on are in no file: a load
     /// must find them in the records.
     epochs_from: Option<i64>,
+    /// The base offset of the segment that is being sealed.
+    rolling_from: Option<i64>,
+    /// Where the log is about to be cut: what is durable behind it will not be there.
+    cutting_to: Option<i64>,
     last_flush_ms: i64,
 }
 
@@ -46,6 +50,8 @@ impl GroupCommit {
                 busy: false,
                 sealed_from: None,
                 epochs_from: None,
+                rolling_from: None,
+                cutting_to: None,
                 last_flush_ms: now_ms,
             }),
             idle: Condvar::new(),
@@ -73,9 +79,33 @@ impl GroupCommit {
         self.state().sealed_from.take_if(|sealed| *sealed >= active_base_offset);
     }
 
+    /// The segment at `sealed_base_offset` is about to be sealed. Returns how far a checkpoint may
+    /// have been written before; from here on it does not reach beyond that segment.
+    pub(super) fn begin_roll(&self, sealed_base_offset: i64) -> i64 {
+        self.state().rolling_from = Some(sealed_base_offset);
+        self.recovery_point()
+    }
+
+    /// It goes on being appended to.
+    pub(super) fn undo_roll(&self) {
+        self.state().rolling_from = None;
+    }
+
     /// The segment at `sealed_base_offset` was sealed.
     pub(super) fn note_roll(&self, sealed_base_offset: i64) {
-        self.state().sealed_from.get_or_insert(sealed_base_offset);
+        let mut state = self.state();
+        state.sealed_from.get_or_insert(sealed_base_offset);
+        state.rolling_from = None;
+    }
+
+    /// The log is about to be cut at `offset`: the checkpoint must be there before.
+    pub(super) fn begin_cut(&self, offset: i64) {
+        self.state().cutting_to = Some(offset);
+    }
+
+    /// It was cut, and the recovery point lowered.
+    pub(super) fn end_cut(&self) {
+        self.state().cutting_to = None;
     }
 
     /// The log now begins with the segment at `first_base_offset`.
@@ -94,7 +124,8 @@ impl GroupCommit {
     pub(super) fn checkpoint(&self) -> i64 {
         let recovery_point = self.recovery_point();
         let state = self.state();
-        let limits = [state.sealed_from, state.epochs_from];
+        let limits =
+            [state.sealed_from, state.epochs_from, state.rolling_from, state.cutting_to];
         limits.into_iter().flatten().fold(recovery_point, i64::min)
     }
 

@@ -8,6 +8,7 @@ use crate::config::LogConfig;
 use crate::error::StorageError;
 use crate::file_name::FileKind;
 use crate::segment::{NewFiles, Segment, SegmentWriter};
+use crate::txn_index;
 
 /// What is about to be appended.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +78,9 @@ impl PartitionLog {
     ) -> Result<(), StorageError> {
         let old = self.segments.active();
         assert!(old.base_offset() < new_base, "a roll goes forward");
+        let vouched_to = self.commit.begin_roll(old.base_offset());
         let sealed = old.seal().and_then(|()| self.flush_if_compacted(&old));
+        let sealed = sealed.and_then(|()| self.flush_if_vouched_for(&old, vouched_to, new_base));
         let rolled = sealed.and_then(|()| self.create_segment(new_base));
         let new = match rolled {
             Ok(new) => new,
@@ -118,6 +121,23 @@ impl PartitionLog {
         self.disk.sync_dir(&self.dir).map_err(StorageError::sync(&self.dir))
     }
 
+    /// Makes a segment's indexes durable before another one begins where the recovery point is. A
+    /// recovery begins with the last segment that does not lie above the recovery point, and would
+    /// trust indexes that have lost their ends.
+    fn flush_if_vouched_for(
+        &self,
+        sealed: &Segment,
+        vouched_to: i64,
+        new_base: i64,
+    ) -> Result<(), StorageError> {
+        if vouched_to < new_base {
+            return Ok(());
+        }
+        sealed.flush_indexes()?;
+        txn_index::sync(&*self.disk, &sealed.path_of(FileKind::TxnIndex))?;
+        self.disk.sync_dir(&self.dir).map_err(StorageError::sync(&self.dir))
+    }
+
     pub(super) fn create_segment(&self, base_offset: i64) -> Result<Arc<Segment>, StorageError> {
         let config = self.config.load();
         let files = NewFiles::of(&config);
@@ -132,6 +152,7 @@ impl PartitionLog {
 
     fn undo_roll(&self, old: &Segment, new_base: i64) -> Result<(), StorageError> {
         self.remove_new_files(new_base);
+        self.commit.undo_roll();
         self.log_dir.watch(old.activate(self.config.load().segment_index_bytes))
     }
 

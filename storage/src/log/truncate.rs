@@ -13,15 +13,28 @@ use crate::segment::Segment;
 use crate::txn_index;
 
 impl PartitionLog {
+    /// From now on until [`PartitionLog::truncate_to`] is done the recovery point is `offset` at
+    /// most. Returns whether a checkpoint may be above that.
+    pub(crate) fn begin_truncation(&self, offset: i64) -> bool {
+        let may_be_above = self.commit.recovery_point() > offset;
+        if may_be_above {
+            self.commit.begin_cut(offset);
+        }
+        may_be_above
+    }
+
     /// Removes all records from `offset` on; a batch that holds `offset` goes whole. The log end is
     /// `offset` afterwards. Does nothing when the log ends there or before.
     ///
-    /// The caller must then write the recovery point checkpoint: it may be above the new end.
+    /// A recovery point checkpoint above the new end must have been lowered before, or a start
+    /// after a kill finds records gone that it vouches for; see
+    /// [`LogManager::truncate_to`](crate::manager::LogManager::truncate_to).
     pub fn truncate_to(&self, offset: i64, now_ms: i64) -> Result<(), StorageError> {
         let _still = self.stop_cleaning();
         let mut appender = self.appender();
         self.check_open()?;
         if offset >= self.marks().log_end().offset {
+            self.commit.end_cut();
             return Ok(());
         }
         // A sync under way must not raise the recovery point above the new end.
@@ -30,6 +43,7 @@ impl PartitionLog {
         if all[0].base_offset() > offset {
             let started = self.start_over_at(offset, now_ms);
             appender.writer = self.new_writer(offset, now_ms);
+            self.commit.end_cut();
             return self.log_dir.watch(started);
         }
         let kept = all.partition_point(|segment| segment.base_offset() <= offset);
@@ -53,7 +67,10 @@ impl PartitionLog {
         self.marks().truncate_to(Mark { offset, place: Some(place) });
         self.segments.replace(kept.to_vec());
         self.commit.lower_recovery_point(offset, active.base_offset());
-        self.remove_segments(dropped, now_ms)?;
+        self.commit.end_cut();
+        // From the end, so that a kill leaves no gap.
+        let last_first: Vec<_> = dropped.iter().rev().cloned().collect();
+        self.remove_segments(&last_first, now_ms)?;
         if !dropped.is_empty() {
             self.disk.sync_dir(self.dir()).map_err(StorageError::sync(self.dir()))?;
             active.activate(self.config.load().segment_index_bytes)?;

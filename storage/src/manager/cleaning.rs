@@ -255,6 +255,10 @@ impl LogManager {
         offset: i64,
         now_ms: i64,
     ) -> Result<(), StorageError> {
+        if log.begin_truncation(offset) {
+            // Before the cut: a start that finds less than is vouched for takes it for damage.
+            self.checkpoint_recovery_points_of(log.log_dir())?;
+        }
         log.truncate_to(offset, now_ms)?;
         self.checkpoint_dir(log.log_dir())?;
         let active_base_offset =

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ottla_protocol::record::set::Batches;
-use ottla_storage::log::{AbortedTxn, Isolation, PartitionLog, Read};
+use ottla_storage::log::{AbortedTxn, Isolation, PartitionLog, Read, TimestampQuery};
 use ottla_storage::manager::LogManager;
 
 use crate::model::{Aborted, Batch, Life, Model, Part};
@@ -68,6 +68,7 @@ fn check_log(log: &PartitionLog, part: &Part, power: bool) -> Result<(i64, i64, 
     ensure(offsets.high_watermark == end, || format!("high watermark of {offsets:?}"))?;
     let bytes = read_all(log, start, end, None)?;
     let actual = match_batches(&bytes, part, start, end)?;
+    check_lookups(log, &bytes, start)?;
     // What is there counts: producers and transactions must agree with it.
     let mut as_found = part.clone();
     as_found.batches = actual;
@@ -104,6 +105,40 @@ fn read_all(
         ensure(before < next, || format!("a read at {before} brings nothing"))?;
     }
     Ok(all)
+}
+
+/// Compares what the indexes find, by offset and by time, with all that is there.
+fn check_lookups(log: &PartitionLog, bytes: &[u8], start: i64) -> Result<(), Broken> {
+    let mut records = Vec::new();
+    for batch in Batches::new(bytes) {
+        let batch = batch.map_err(|error| error.to_string())?;
+        let (base, last) = (batch.header().base_offset(), batch.header().last_offset());
+        for record in batch.records().map_err(|error| error.to_string())? {
+            let record = record.map_err(|error| error.to_string())?;
+            records.push((record.timestamp, record.offset));
+        }
+        let start_offset = start.max(last);
+        let isolation = Isolation::LogEnd;
+        let read = Read { start_offset, bytes_max: 1, isolation, min_one_batch: true };
+        let found = log.read(read).map_err(|error| format!("read at {last}: {error:?}"))?;
+        let region = found.region.ok_or_else(|| format!("nothing is read at {last}"))?;
+        let mut first = [0; 8];
+        let got = region.file.read_exact_at(&mut first, region.position);
+        got.map_err(|error| format!("read at {last}: {error}"))?;
+        let first = i64::from_be_bytes(first);
+        ensure(first == base, || format!("a read at {last} finds the batch at {first}"))?;
+    }
+    records.retain(|(_, offset)| start <= *offset);
+    let mut times: Vec<i64> = records.iter().map(|(ms, _)| *ms).collect();
+    times.dedup();
+    for ms in times {
+        let expected = records.iter().find(|(at, _)| ms <= *at).map(|(_, offset)| *offset);
+        let told = log.offset_for_timestamp(TimestampQuery::At(ms));
+        let told = told.map_err(|error| format!("a lookup of {ms}: {error}"))?;
+        let told = told.map(|told| told.offset);
+        ensure(told == expected, || format!("{told:?} at time {ms}, {expected:?} by the log"))?;
+    }
+    Ok(())
 }
 
 /// Finds every batch of the log among those that were given to it; returns those that are there,

@@ -377,11 +377,6 @@ impl Live {
         if first_cut < part.start_tried || part.config.cleanup_compact {
             return Ok(());
         }
-        // Cut below its recovery point, a log that is found by a start before the checkpoint was
-        // written anew passes for one that has lost what was flushed. Only followers cut there.
-        if first_cut < log.recovery_point() {
-            return Ok(());
-        }
         part.acked_end = part.acked_end.min(first_cut);
         part.durable_end = part.durable_end.min(first_cut);
         self.mark();

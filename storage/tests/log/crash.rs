@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ottla_storage::config::LogConfig;
 use ottla_storage::disk::Disk;
+use ottla_storage::log::TimestampQuery;
 use ottla_storage::manager::LogManager;
 use ottla_storage::partition_dir::TopicPartition;
 use ottla_storage::sim::{CrashStyle, SimDisk, Stop};
@@ -142,6 +143,72 @@ fn recovery_may_be_cut_too() {
                 let how = format!("{style:?}, then {second:?} at operation {op} of the recovery");
                 check(&twice, &config, at_least, model.tried, &how);
             }
+        }
+    }
+}
+
+/// A roll that begins where the recovery point is: what is sealed then lies below the recovery
+/// point, and a start trusts its indexes.
+#[test]
+fn a_roll_right_behind_a_flush_loses_no_time() {
+    let config = LogConfig { flush_messages: 1, index_interval_bytes: 4096, ..small() };
+    let values = 12;
+    let run = |disk: &SimDisk| {
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let manager = open_manager(&shared, &config).ok()?;
+        let log = manager.create(new_partition("t", &config), NOW_MS).ok()?;
+        for value in 0..values {
+            append(&log, value, 1).ok()?;
+            manager.checkpoint_recovery_points().ok()?;
+        }
+        Some(())
+    };
+    let whole = SimDisk::new();
+    run(&whole).unwrap();
+    for op in 0..whole.ops() {
+        let disk = SimDisk::new();
+        disk.stop(Stop::Before(op));
+        run(&disk);
+        for style in CrashStyle::POWER_LOSS {
+            let shared: Arc<dyn Disk> = Arc::new(disk.crash(op, style));
+            let manager = open_manager(&shared, &config).unwrap();
+            let Some(log) = manager.get(&TopicPartition::new("t", 0)) else { continue };
+            for value in 0..log.offsets().log_end_offset {
+                let query = TimestampQuery::At(NOW_MS + value);
+                let told = log.offset_for_timestamp(query).unwrap().map(|told| told.offset);
+                assert_eq!(told, Some(value), "before {op}, {style:?}");
+            }
+        }
+    }
+}
+
+/// Records that were flushed are cut off: at no point may a start take that for damage.
+#[test]
+fn a_kill_amid_a_truncation_damages_nothing() {
+    let config = small();
+    for op in 0.. {
+        let disk = SimDisk::new();
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let manager = open_manager(&shared, &config).unwrap();
+        let log = manager.create(new_partition("t", &config), NOW_MS).unwrap();
+        for value in 0..20 {
+            append(&log, value, 1).unwrap();
+        }
+        log.flush().unwrap();
+        manager.checkpoint_recovery_points().unwrap();
+        disk.stop(Stop::Before(disk.ops() + op));
+        let done = manager.truncate_to(&log, 7, NOW_MS).is_ok();
+        for style in [CrashStyle::ProcessKill, CrashStyle::Mixed] {
+            let shared: Arc<dyn Disk> = Arc::new(disk.crash(op, style));
+            let manager = open_manager(&shared, &config).unwrap();
+            let log = manager.get(&TopicPartition::new("t", 0));
+            let log = log.unwrap_or_else(|| panic!("{op}, {style:?}: offline"));
+            let values = all_values(&log);
+            assert_eq!(values, (0..values.len() as u64).collect::<Vec<_>>(), "{op}, {style:?}");
+            assert!(7 <= values.len() && (!done || values.len() == 7), "{op}, {style:?}");
+        }
+        if done {
+            break;
         }
     }
 }
