@@ -124,8 +124,7 @@ impl GroupCommit {
     pub(super) fn checkpoint(&self) -> i64 {
         let recovery_point = self.recovery_point();
         let state = self.state();
-        let limits =
-            [state.sealed_from, state.epochs_from, state.rolling_from, state.cutting_to];
+        let limits = [state.sealed_from, state.epochs_from, state.rolling_from, state.cutting_to];
         limits.into_iter().flatten().fold(recovery_point, i64::min)
     }
 

@@ -11,7 +11,7 @@ use super::damaged::{Checkpointed, DamagedLog};
 use super::dirs::{Dir, LockedDirs};
 use super::progress::LoadProgress;
 use super::spread::spread;
-use super::{Changes, Deletion, Future, LogManager, ManagerError, opening};
+use super::{Changes, Deletion, Future, LogManager, ManagerError, opening, stray};
 use crate::checkpoint::{
     self, LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
 };
@@ -63,14 +63,14 @@ struct DirContents {
 
 /// Logs by partition, of one log directory or of all.
 #[derive(Default)]
-struct Loaded {
-    logs: HashMap<TopicPartition, Arc<PartitionLog>>,
-    damaged: HashMap<TopicPartition, Arc<DamagedLog>>,
+pub(super) struct Loaded {
+    pub(super) logs: HashMap<TopicPartition, Arc<PartitionLog>>,
+    pub(super) damaged: HashMap<TopicPartition, Arc<DamagedLog>>,
     deletions: Vec<Deletion>,
     futures: Vec<Future>,
     broker_epoch: Option<i64>,
     /// Directories whose checkpoints name partitions that are not there.
-    stale: Vec<Arc<LogDir>>,
+    pub(super) stale: Vec<Arc<LogDir>>,
 }
 
 impl LockedDirs {
@@ -160,13 +160,11 @@ impl LockedDirs {
             all.futures.extend(dir.futures);
             all.stale.extend(dir.stale);
             broker_epochs.push(dir.broker_epoch);
-            for (topic_partition, log) in dir.logs {
-                all.check_new(&topic_partition, log.dir())?;
-                all.logs.insert(topic_partition, log);
+            for log in dir.logs.into_values() {
+                self.add_log(&mut all, log)?;
             }
-            for (topic_partition, log) in dir.damaged {
-                all.check_new(&topic_partition, &log.dir)?;
-                all.damaged.insert(topic_partition, log);
+            for log in dir.damaged.into_values() {
+                self.add_damaged(&mut all, log)?;
             }
         }
         if let Some(error) = self.all_offline() {
@@ -285,7 +283,8 @@ impl LockedDirs {
             let topic_id = partition_metadata::read(disk, &path).map_err(StorageError::from)?;
             let found = FoundLog { topic_partition, topic_id, dir: path };
             let Known::Here(config) = known(&found) else {
-                self.set_aside(dir, &found)?;
+                let FoundLog { topic_partition, dir, .. } = &found;
+                stray::set_aside(disk, topic_partition, dir, "of no known topic")?;
                 continue;
             };
             let FoundLog { topic_partition, dir: path, .. } = found;
@@ -355,26 +354,6 @@ impl LockedDirs {
         dirs.collect()
     }
 
-    /// Renames a directory that belongs to no topic, and leaves it to the operator.
-    fn set_aside(&self, dir: &Dir, found: &FoundLog) -> Result<(), StorageError> {
-        // Unlike that of a deletion, the name need not be unique in time: only one stray of a
-        // partition can be made by one load, and an older one has taken its number.
-        let root = dir.log_dir.path();
-        let mut unique = 0;
-        let to = loop {
-            let name =
-                crate::partition_dir::dir_name(&found.topic_partition, DirState::Stray, unique);
-            let to = root.join(name);
-            if !self.disk.exists(&to).map_err(StorageError::io("look for", &to))? {
-                break to;
-            }
-            unique += 1;
-        };
-        log::warn!("{}: of no known topic, set aside as {}", found.dir.display(), to.display());
-        self.disk.rename(&found.dir, &to).map_err(StorageError::io("rename", &found.dir))?;
-        self.disk.sync_dir(root).map_err(StorageError::sync(root))
-    }
-
     /// A checkpoint without which the load only takes longer; `None` for a damaged one.
     fn read_or_none(
         &self,
@@ -393,20 +372,5 @@ impl LockedDirs {
     fn read_checkpoint(&self, dir: &Dir, name: &str) -> Result<checkpoint::Offsets, StorageError> {
         let path = dir.path_of(name);
         checkpoint::read_offsets(&*self.disk, &path).map_err(StorageError::from)
-    }
-}
-
-impl Loaded {
-    /// An error when the partition is there already, in another directory.
-    fn check_new(&self, topic_partition: &TopicPartition, dir: &Path) -> Result<(), ManagerError> {
-        let log = self.logs.get(topic_partition).map(|log| log.dir());
-        let damaged = self.damaged.get(topic_partition).map(|log| &*log.dir);
-        match log.or(damaged) {
-            Some(other) => Err(ManagerError::Duplicate {
-                topic_partition: topic_partition.clone(),
-                dirs: [other.to_owned(), dir.to_owned()],
-            }),
-            None => Ok(()),
-        }
     }
 }

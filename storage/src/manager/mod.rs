@@ -11,6 +11,7 @@ mod cleaning;
 mod close;
 mod damaged;
 mod dirs;
+mod duplicates;
 mod error;
 mod load;
 mod opening;
@@ -19,6 +20,7 @@ mod periodic;
 mod progress;
 mod retain;
 mod spread;
+mod stray;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;

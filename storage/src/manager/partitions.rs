@@ -111,10 +111,22 @@ impl LogManager {
             if let Some(log) = self.damaged_log(&new.topic_partition) {
                 return Err(ManagerError::Damaged(Box::new(log.damage.clone())));
             }
-            let Some((count, dir)) = counts.iter_mut().min_by_key(|(count, _)| *count) else {
+            let name = new.topic_partition.to_string();
+            // One that could not be made before has left its directory there, and must not be in
+            // two of them.
+            let is_begun = |dir: &Dir| self.disk.exists(&dir.path_of(&name)).unwrap_or(false);
+            let begun = match counts.len() {
+                0 | 1 => None,
+                _ => counts.iter().position(|(_, dir)| is_begun(dir)),
+            };
+            let chosen = match begun {
+                Some(at) => counts.get_mut(at),
+                None => counts.iter_mut().min_by_key(|(count, _)| *count),
+            };
+            let Some((count, dir)) = chosen else {
                 return Err(self.all_offline());
             };
-            let path = dir.path_of(&new.topic_partition.to_string());
+            let path = dir.path_of(&name);
             if changes.stale.contains(dir.log_dir.path()) {
                 // It may say that the partition of that name which was deleted was longer.
                 self.checkpoint_dir(&dir.log_dir)?;

@@ -193,12 +193,6 @@ impl Live {
     }
 
     fn create(&mut self, slot: usize) {
-        // One that could not be made where it was begun would be made elsewhere, and then be there
-        // twice when that directory is back.
-        let was_begun = self.model.parts[slot].life == Life::Creating;
-        if was_begun && self.manager.log_dirs().any(|dir| !dir.is_online()) {
-            return;
-        }
         self.model.begin_create(slot);
         self.mark();
         let part = &self.model.parts[slot];

@@ -8,7 +8,7 @@ use ottla_storage::disk::{Disk, Open, RealDisk};
 use ottla_storage::log::{Isolation, Read, ReadError};
 use ottla_storage::manager::{Known, LockedDirs, LogManager, ManagerError};
 use ottla_storage::partition_dir::TopicPartition;
-use ottla_storage::sim::{CrashStyle, SimDisk};
+use ottla_storage::sim::{CrashStyle, Fault, OpKind, SimDisk};
 
 use crate::harness::{
     NOW_MS, all_values, append, manager_config, new_partition, open_manager, read_at, small,
@@ -185,15 +185,74 @@ fn strangers_stop_the_start_and_strays_are_set_aside() {
     assert!(matches!(error, ManagerError::FileName { .. }), "{error}");
 }
 
+/// Makes a partition in one directory, with so many records.
+fn make_in(shared: &Arc<dyn Disk>, dir: &str, records: u64) {
+    let config = small();
+    let known = |_: &_| Known::Here(config.clone());
+    let dirs = manager_config(&[dir], &config);
+    let manager = LogManager::open(dirs, Arc::clone(shared), NOW_MS, &known).unwrap();
+    let log = manager.create(new_partition("t", &config), NOW_MS).unwrap();
+    for value in 0..records {
+        append(&log, value, 1).unwrap();
+    }
+    manager.checkpoint_recovery_points().unwrap();
+}
+
 #[test]
 fn the_same_partition_twice_stops_the_start() {
     let (_, shared) = sim();
-    shared.create_dir_all(Path::new("one/t-0")).unwrap();
-    shared.create_dir_all(Path::new("two/t-0")).unwrap();
+    make_in(&shared, "one", 3);
+    make_in(&shared, "two", 3);
     let config = small();
     let known = |_: &_| Known::Here(config.clone());
-    let error = LogManager::open(manager_config(&["one", "two"], &config), shared, NOW_MS, &known);
-    assert!(matches!(error, Err(ManagerError::Duplicate { .. })));
+    let dirs = || manager_config(&["one", "two"], &config);
+    for _ in 0..2 {
+        let error = LogManager::open(dirs(), Arc::clone(&shared), NOW_MS, &known);
+        assert!(matches!(error, Err(ManagerError::Duplicate { .. })));
+    }
+}
+
+#[test]
+fn of_two_copies_one_without_records_is_set_aside() {
+    for (first, second) in [(0, 3), (3, 0), (0, 0)] {
+        let (disk, shared) = sim();
+        make_in(&shared, "one", first);
+        make_in(&shared, "two", second);
+        let config = small();
+        let known = |_: &_| Known::Here(config.clone());
+        let open = |shared: &Arc<dyn Disk>| {
+            let dirs = manager_config(&["one", "two"], &config);
+            LogManager::open(dirs, Arc::clone(shared), NOW_MS, &known).unwrap()
+        };
+        let manager = open(&shared);
+        let log = manager.get(&TopicPartition::new("t", 0)).unwrap();
+        let (kept, gone) = if second > 0 { ("two", "one") } else { ("one", "two") };
+        assert_eq!(log.log_dir().path(), Path::new(kept));
+        assert_eq!(all_values(&log).len() as u64, first + second);
+        let names = shared.list(Path::new(gone)).unwrap();
+        assert!(names.iter().any(|entry| entry.name.ends_with("-stray")), "{names:?}");
+        let points =
+            read_offsets(&*shared, &Path::new(gone).join("recovery-point-offset-checkpoint"));
+        assert!(points.unwrap().is_empty());
+        let after: Arc<dyn Disk> = Arc::new(disk.crash(1, CrashStyle::ProcessKill));
+        drop(open(&after));
+    }
+}
+
+#[test]
+fn a_partition_is_made_where_it_was_begun() {
+    let (disk, shared) = sim();
+    let config = small();
+    let known = |_: &_| Known::Here(config.clone());
+    let dirs = manager_config(&["one", "two"], &config);
+    let manager = LogManager::open(dirs, Arc::clone(&shared), NOW_MS, &known).unwrap();
+    disk.inject(Fault::on(OpKind::CreateFile, 28).path(".log"));
+    assert!(manager.create(new_partition("t", &config), NOW_MS).is_err());
+    // By the number of partitions the next one goes to the same directory, and this one elsewhere.
+    manager.create(new_partition("u", &config), NOW_MS).unwrap();
+    manager.create(new_partition("t", &config), NOW_MS).unwrap();
+    let is_in = |dir: &str| shared.exists(&Path::new(dir).join("t-0")).unwrap();
+    assert!(is_in("one") != is_in("two"));
 }
 
 #[test]
