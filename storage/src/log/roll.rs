@@ -121,9 +121,10 @@ impl PartitionLog {
         self.disk.sync_dir(&self.dir).map_err(StorageError::sync(&self.dir))
     }
 
-    /// Makes a segment's indexes durable before another one begins where the recovery point is. A
-    /// recovery begins with the last segment that does not lie above the recovery point, and would
-    /// trust indexes that have lost their ends.
+    /// Makes the ends of a segment's files durable before another one begins where the recovery
+    /// point is. A recovery begins with the last segment that does not lie above the recovery point,
+    /// and would trust indexes that have lost their last entries, and a file that was preallocated
+    /// and is not cut to its batches.
     fn flush_if_vouched_for(
         &self,
         sealed: &Segment,
@@ -133,7 +134,7 @@ impl PartitionLog {
         if vouched_to < new_base {
             return Ok(());
         }
-        sealed.flush_indexes()?;
+        sealed.flush()?;
         txn_index::sync(&*self.disk, &sealed.path_of(FileKind::TxnIndex))?;
         self.disk.sync_dir(&self.dir).map_err(StorageError::sync(&self.dir))
     }
