@@ -65,7 +65,11 @@ enum Lane {
         call: Option<String>,
     },
     /// Bugs planted in the files: each must be seen.
-    SelfTest,
+    SelfTest {
+        /// Only this one, as the lane prints it.
+        #[arg(long)]
+        bug: Option<String>,
+    },
 }
 
 /// What all lanes need.
@@ -84,7 +88,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
         Lane::Kill { cycles } => kill::run(&common, *cycles),
         Lane::Power { losses } => power::run(&common, *losses),
         Lane::Syscalls { call } => syscalls::run(&common, call.as_deref()),
-        Lane::SelfTest => sabotage::run(&common),
+        Lane::SelfTest { bug } => sabotage::run(&common, bug.as_deref()),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ottla_check::event::{Crash, Event, Policy, What};
+use ottla_check::violation::Rule;
 
 use super::load::relay::Program;
 use super::load::{Load, Mix};
@@ -201,7 +202,7 @@ pub(crate) fn round(
         broker = restart(&shared, site, fault, random, &mut problems)
             .with_context(|| format!("after cycle {n}: {fault:?}"))?;
         if n % LOOK == LOOK - 1 && saboteur.is_none() {
-            problems.extend(judge(&shared).problems);
+            problems.extend(judge_early(&shared));
         }
     }
     let mut verdict = finish(&shared, site, broker, load, &targets)?;
@@ -211,6 +212,15 @@ pub(crate) fn round(
         save(&shared, site)?;
     }
     Ok(verdict)
+}
+
+/// What is wrong already while the load goes on. Of a record that is on its way nothing is noted
+/// yet, and a consumer may have read it: whether somebody sent it is seen in the end.
+fn judge_early(shared: &Arc<Shared>) -> Vec<String> {
+    let verdict = judge(shared);
+    let may_be_pending = |rule| matches!(rule, Rule::Phantom | Rule::FailedVisible);
+    let sure = verdict.violations.iter().filter(|violation| !may_be_pending(violation.rule));
+    verdict.complaints.into_iter().chain(sure.map(ToString::to_string)).collect()
 }
 
 /// Lets the load end, reads everything, stops the broker, reads its files, judges.

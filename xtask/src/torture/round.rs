@@ -159,6 +159,9 @@ pub(crate) struct Verdict {
     pub(crate) events: usize,
     pub(crate) acked: u64,
     pub(crate) relayed: u64,
+    /// What went wrong that no event tells.
+    pub(crate) complaints: Vec<String>,
+    /// These and all violations, as text.
     pub(crate) problems: Vec<String>,
     pub(crate) violations: Vec<Violation>,
 }
@@ -167,11 +170,12 @@ pub(crate) struct Verdict {
 pub(crate) fn judge(shared: &Arc<Shared>) -> Verdict {
     let (events, violations) =
         shared.with_history(|history| (history.len(), check(history, &Limits::default())));
-    let mut problems = shared.take_complaints();
+    let complaints = shared.take_complaints();
+    let mut problems = complaints.clone();
     problems.extend(violations.iter().map(ToString::to_string));
     let acked = shared.acked.load(Ordering::Relaxed);
     let relayed = shared.relayed.load(Ordering::Relaxed);
-    Verdict { events, acked, relayed, problems, violations }
+    Verdict { events, acked, relayed, complaints, problems, violations }
 }
 
 /// Where the history of a round that failed is kept, as text.

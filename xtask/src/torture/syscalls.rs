@@ -98,8 +98,8 @@ pub(crate) fn run(common: &Common, only: Option<&str>) -> Result<Outcome> {
             }
             report.add(&name, row);
         }
-        for nth in [1, 3, 8] {
-            let name = format!("{} EIO, {nth}th of a start", call.name);
+        for nth in [1, 2, 4] {
+            let name = format!("{} EIO, number {nth} of a start", call.name);
             report.add(&name, at_start(common, call, nth, &mut random));
         }
         let name = format!("{} SIGKILL", call.name);
@@ -334,7 +334,7 @@ fn at_start(common: &Common, call: &Call, nth: u32, random: &mut Random) -> Resu
         ensure!(start.elapsed() < END_LIMIT, "the traced broker does not end");
         thread::sleep(Duration::from_millis(2));
     }
-    let name = format!("{} {error}, {nth}th of a start", call.name);
+    let name = format!("{} {error}, number {nth} of a start", call.name);
     let injected = count_injected(&log_of(&site))?;
     let mut row = Row { name, injected, ended, problems, ..Row::default() };
     finish(common, &site, &shared, Under { broker, load, targets, began_ns }, &mut row)?;

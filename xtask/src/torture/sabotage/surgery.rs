@@ -140,7 +140,9 @@ pub(super) fn antedate_index(folder: &Path) -> Result<()> {
     for path in segments.values().take(segments.len() - 1) {
         let file = path.with_extension("timeindex");
         let mut bytes = fs::read(&file)?;
-        for entry in bytes.chunks_exact_mut(ENTRY_BYTES) {
+        // A start looks at the last one.
+        let end = bytes.len().saturating_sub(ENTRY_BYTES);
+        for entry in bytes[..end].chunks_exact_mut(ENTRY_BYTES) {
             let time = entry.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
             entry[..8].copy_from_slice(&(time - 5_000).to_be_bytes());
         }

@@ -102,6 +102,8 @@ fn words(call: &Call, what: &str, dirs: &[PathBuf], site: &Site) -> Result<Vec<S
     // Files that come later cannot be named in advance; directories are opened to be synced.
     let files = site.files()?.into_iter();
     let files = files.filter(|file| dirs.iter().any(|dir| file.starts_with(dir)));
+    // Checkpoints are written aside first.
+    let files = files.flat_map(|file| [file.with_added_extension("tmp"), file]);
     for path in files.chain(dirs.iter().flat_map(|dir| sub_folders(dir))) {
         words.extend(["-P".to_owned(), path.display().to_string()]);
     }
