@@ -19,8 +19,8 @@ use super::site::Site;
 use super::{Common, power, raw};
 use crate::gate::Outcome;
 use surgery::{
-    antedate_index, empty, exchange, flip, folders, forge, halve, last_segment, lose_segments,
-    repeat, rewrite, shift, swap,
+    empty, exchange, flip, folders, forge, halve, last_segment, lose_segments, repeat, rewrite,
+    shift, swap,
 };
 
 /// Cycles of a round with a planted bug.
@@ -65,14 +65,12 @@ pub(crate) enum Plant {
     Expire,
     /// Commits are those of an earlier time.
     OlderCommits,
-    /// Entries of time indexes are too early.
-    EarlyIndex,
 }
 
 /// A bug that only a loss of power shows: syncs that do nothing, of these calls.
 const UNSYNCED: [&str; 2] = ["fdatasync", "fsync"];
 
-const PLANTS: [(Plant, &[Rule]); 16] = [
+const PLANTS: [(Plant, &[Rule]); 15] = [
     (Plant::EatTail, &[Rule::LostWrite, Rule::InconsistentOffset]),
     (Plant::OlderCopy, &[Rule::LostWrite, Rule::InconsistentOffset]),
     (Plant::FlipByte, &[Rule::LostWrite, Rule::Phantom, Rule::InconsistentOffset]),
@@ -88,7 +86,6 @@ const PLANTS: [(Plant, &[Rule]); 16] = [
     (Plant::LoseSegment, &[Rule::LostWrite]),
     (Plant::Expire, &[Rule::LostWrite]),
     (Plant::OlderCommits, &[Rule::Register]),
-    (Plant::EarlyIndex, &[Rule::TimestampLookup]),
 ];
 
 /// Runs a round with each bug, or with one; each must be seen.
@@ -180,7 +177,7 @@ impl Saboteur {
     }
 
     fn wants_segments(&self) -> bool {
-        matches!(self.plant, Plant::LoseSegment | Plant::Expire | Plant::EarlyIndex)
+        matches!(self.plant, Plant::LoseSegment | Plant::Expire)
     }
 
     fn strike(&self, site: &Site, folder: &Path, kept: &Path) -> Result<()> {
@@ -225,7 +222,6 @@ impl Saboteur {
                 }
                 Ok(())
             }
-            Plant::EarlyIndex => antedate_index(folder),
         }
     }
 }

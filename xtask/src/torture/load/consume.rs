@@ -91,7 +91,9 @@ fn ask_ends(client: &mut Client, targets: &[Target], random: &mut Random) {
     if matches!(target.topic.policy, Policy::Compact { .. }) {
         return;
     }
-    let back_ms = i64::try_from(random.below(20_000)).unwrap_or(0);
+    // Most often among the latest records.
+    let most_ms = *random.pick(&[200, 2_000, 20_000]);
+    let back_ms = i64::try_from(random.below(most_ms)).unwrap_or(0);
     let timestamp_ms = ask::wall_ms() - back_ms;
     let talk = |connection: &mut Connection| {
         ask::lookup(connection, &target.name, place.partition, timestamp_ms)

@@ -131,22 +131,3 @@ pub(super) fn lose_segments(folder: &Path, all: bool) -> Result<()> {
     }
     Ok(())
 }
-
-/// Time indexes of all segments but the last say that everything came some seconds earlier.
-pub(super) fn antedate_index(folder: &Path) -> Result<()> {
-    const ENTRY_BYTES: usize = 12;
-    let segments = raw::segments(folder)?;
-    ensure!(segments.len() >= 2, "{} has too few segments", folder.display());
-    for path in segments.values().take(segments.len() - 1) {
-        let file = path.with_extension("timeindex");
-        let mut bytes = fs::read(&file)?;
-        // A start looks at the last one.
-        let end = bytes.len().saturating_sub(ENTRY_BYTES);
-        for entry in bytes[..end].chunks_exact_mut(ENTRY_BYTES) {
-            let time = entry.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
-            entry[..8].copy_from_slice(&(time - 5_000).to_be_bytes());
-        }
-        fs::write(&file, bytes)?;
-    }
-    Ok(())
-}
