@@ -83,7 +83,9 @@ pub(super) fn split_commas(text: &str) -> impl Iterator<Item = &str> {
     pieces.into_iter().flat_map(|text| text.split(','))
 }
 
-/// A map that is walked in the order of Java's `HashMap` of strings.
+/// A map that is walked in the order of a `HashMap` of strings that Java fills by
+/// `computeIfAbsent`, which does not do what `put` does: a new entry is the first of its bucket, and
+/// the table grows before an entry is added, not after.
 #[derive(Debug)]
 pub(super) struct HashMapOrder<V> {
     entries: Vec<(String, V)>,
@@ -106,14 +108,14 @@ impl<V: Default> HashMapOrder<V> {
         &mut self.entries[place].1
     }
 
-    /// The entries: by bucket, and within one as they came.
+    /// The entries: by bucket, and within one the last that came first.
     pub(super) fn in_order(&self) -> Vec<&(String, V)> {
-        // Java doubles its table when it is more than three quarters full.
+        // It is doubled when an entry comes and it is more than three quarters full already.
         let mut buckets = 16usize;
-        while self.entries.len() * 4 > buckets * 3 {
+        while self.entries.len().saturating_sub(1) * 4 > buckets * 3 {
             buckets *= 2;
         }
-        let mut ordered: Vec<&(String, V)> = self.entries.iter().collect();
+        let mut ordered: Vec<&(String, V)> = self.entries.iter().rev().collect();
         ordered.sort_by_key(|(key, _)| {
             let hash = string_hash(key);
             (hash ^ (hash >> 16)) as usize & (buckets - 1)

@@ -216,13 +216,20 @@ fn json_lines() {
 
 #[test]
 fn maps_are_walked_as_java_walks_them() {
-    let mut map = java::HashMapOrder::<u8>::default();
-    for key in ["b", "a", "q"] {
-        map.entry(key);
-    }
-    // `a` and `q` share a bucket of sixteen.
-    let order: Vec<&str> = map.in_order().iter().map(|(key, _)| key.as_str()).collect();
-    assert_eq!(order, ["a", "q", "b"]);
+    let walk = |count: usize| {
+        let mut map = java::HashMapOrder::<u8>::default();
+        for key in ["b", "a", "q", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"] {
+            map.entry(key);
+            if map.in_order().len() == count {
+                break;
+            }
+        }
+        map.in_order().iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>().join(" ")
+    };
+    // As a JVM prints them. `a` and `q` share a bucket of sixteen.
+    assert_eq!(walk(3), "q a b");
+    assert_eq!(walk(13), "0 1 q a 2 b 3 4 5 6 7 8 9");
+    assert_eq!(walk(14), "a b 0 1 q 2 3 4 5 6 7 8 9 10");
     let pieces = |text| java::split_commas(text).collect::<Vec<_>>();
     assert_eq!((pieces("a,,b,,"), pieces(""), pieces(",")), (vec!["a", "", "b"], vec![""], vec![]));
     assert_eq!(JavaPath::new("a//b/").as_str(), "a/b");
