@@ -43,11 +43,6 @@ public final class Cases {
             case "send" -> System.out.println("sent " + send(client, args[2], args[3], args[4]));
             case "receive" -> System.out.println(
                 "sha256 " + receive(client, args[2], Integer.parseInt(args[3])));
-            case "topic-ids" -> {
-                for (String topic : Arrays.copyOfRange(args, 2, args.length)) {
-                    System.out.println(topic + " " + client.topicId(topic));
-                }
-            }
             default -> {
                 Cases cases = new Cases(client, args[2]);
                 for (String name : Arrays.copyOfRange(args, 3, args.length)) {

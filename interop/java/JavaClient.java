@@ -93,11 +93,6 @@ final class JavaClient {
         }
     }
 
-    String topicId(String topic) throws Exception {
-        return get(admin.describeTopics(List.of(topic)).allTopicNames())
-            .get(topic).topicId().toString();
-    }
-
     private KafkaProducer<byte[], byte[]> producer(String codec, boolean idempotent) {
         return producers.computeIfAbsent(codec + idempotent, name -> {
             Map<String, Object> config = common();

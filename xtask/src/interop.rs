@@ -2,9 +2,9 @@
 //!
 //! Reading order: [`toolbox`] gets the clients, [`broker`] starts and stops a broker in a data
 //! directory, [`clients`] is the table of clients and how one is run; then the lanes, each a
-//! question that the broker has to answer: [`matrix`], [`cross`], [`dump_log`], [`handover`],
-//! [`hops`], [`kill`], [`groups`] and [`compare`]. `interop/README.md` tells what the client
-//! programs do.
+//! question that the broker has to answer: [`matrix`], [`cross`], [`dump_log`], [`hops`], [`kill`],
+//! [`groups`], [`compare`] and [`old_formats`]. `interop/README.md` tells what the client programs
+//! do.
 
 mod broker;
 mod clients;
@@ -13,7 +13,6 @@ mod cross;
 mod differences;
 mod dump_log;
 mod groups;
-mod handover;
 mod hops;
 mod kill;
 mod matrix;
@@ -75,8 +74,6 @@ enum Lane {
     Cross,
     /// Apache Kafka's own dump tool over every file that was written.
     DumpLog,
-    /// Apache Kafka goes on in the directory that the broker wrote, and back again.
-    Handover,
     /// A directory of all kinds of things goes from broker to broker, by stops and by kills.
     Hops,
     /// The broker is killed in mid-produce again and again; nothing acknowledged is lost.
@@ -94,12 +91,11 @@ enum Lane {
 }
 
 /// What runs when no lane is named: all of them.
-const LANES: [Lane; 12] = [
+const LANES: [Lane; 11] = [
     Lane::Clients,
     Lane::Reconnect,
     Lane::Cross,
     Lane::DumpLog,
-    Lane::Handover,
     Lane::Hops,
     Lane::Kill,
     Lane::KillAdmin,
@@ -125,7 +121,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     let needs: &[Need] = if args.bootstrap.is_none() { &[Need::Java, Need::Go] } else { &[] };
     let (toolbox, missing) = Toolbox::prepare(root, &chosen, needs)?;
     outcome.not_run.extend(missing);
-    if kind == Kind::Ottla && args.bootstrap.is_none() {
+    if args.bootstrap.is_none() {
         build(root)?;
     }
     let shop = Shop { args, toolbox, kind };
@@ -170,10 +166,10 @@ impl Shop<'_> {
             && (!narrow || matches!(lane, Lane::Clients | Lane::Reconnect | Lane::Groups))
     }
 
-    /// The lanes that share one data directory: it is filled, restarted, dumped, handed over.
+    /// The lanes that share one data directory: it is filled, restarted, dumped.
     fn run_site_lanes(&self, usable: &[&Client]) -> Result<Outcome> {
         let mut outcome = Outcome::default();
-        let lanes = [Lane::Clients, Lane::Reconnect, Lane::Cross, Lane::DumpLog, Lane::Handover];
+        let lanes = [Lane::Clients, Lane::Reconnect, Lane::Cross, Lane::DumpLog];
         if !lanes.iter().any(|lane| self.wants(*lane)) {
             return Ok(outcome);
         }
@@ -191,17 +187,13 @@ impl Shop<'_> {
             outcome.add(result);
             running = again;
         }
-        let mut texts = Vec::new();
-        if [Lane::Cross, Lane::DumpLog, Lane::Handover].iter().any(|lane| self.wants(*lane)) {
-            outcome.add(lane("cross", || cross::run(self, &site, &mut texts)));
+        if self.wants(Lane::Cross) || self.wants(Lane::DumpLog) {
+            outcome.add(lane("cross", || cross::run(self, &site)));
         }
         let stopped = running.stop();
         outcome.add(lane("clean stop", || stopped.map(|()| Outcome::of(true))));
         if self.wants(Lane::DumpLog) {
             outcome.add(lane("dump-log", || dump_log::run(self, &site)));
-        }
-        if self.wants(Lane::Handover) {
-            outcome.add(lane("handover", || handover::run(self, &site, &texts)));
         }
         Ok(outcome)
     }
@@ -246,11 +238,12 @@ impl Relays {
     }
 }
 
-/// Builds the broker for release.
+/// Builds the broker and the offline tools for release.
 pub(crate) fn build(root: &Path) -> Result<()> {
     let start = Instant::now();
-    let mut command = cargo_command(root, &["build", "--quiet", "--release", "-p", "ottla"]);
-    ensure!(command.status().context("cargo build")?.success(), "the broker does not build");
-    println!("built the broker in {:.1} s", start.elapsed().as_secs_f64());
+    let args = ["build", "--quiet", "--release", "-p", "ottla", "-p", "ottlactl"];
+    let status = cargo_command(root, &args).status().context("cargo build")?;
+    ensure!(status.success(), "the broker and the tools do not build");
+    println!("built the broker and the tools in {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }
