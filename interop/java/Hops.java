@@ -6,8 +6,10 @@
 //
 //     rich BOOTSTRAP RECORDS     fills a new directory of either broker; with `consumer-groups`
 //                                behind it, without these
-//     transactions BOOTSTRAP     transactions, of which one stays open
-//     end BOOTSTRAP              ends that one
+//     transactions BOOTSTRAP     transactions, of which two stay open
+//     end BOOTSTRAP ID           ends that one of these
+//     new-groups BOOTSTRAP       share groups and streams groups
+//     new-groups-go-on BOOTSTRAP these go on, if there are any
 //     visit BOOTSTRAP NAME       a bit of everything, with new things named after NAME
 //     ended BOOTSTRAP            transactions that end
 //     remember BOOTSTRAP         keeps all that can be seen
@@ -84,7 +86,9 @@ public final class Hops {
             }
             case "transactions" -> new Transactions(visit).write();
             case "ended" -> new Transactions(visit).ended();
-            case "end" -> new Transactions(visit).end();
+            case "end" -> new Transactions(visit).end(words[2]);
+            case "new-groups" -> new NewGroups(visit).write();
+            case "new-groups-go-on" -> say(new NewGroups(visit).goOn());
             case "visit" -> visit(visit, words[2]);
             case "remember" -> {
                 chain.snapshot = Snapshot.take(visit, null);

@@ -41,6 +41,8 @@ final class Ledger {
     private final TreeSet<String> compacted = new TreeSet<>();
     /** Topics whose records have the broker's time. */
     private final TreeSet<String> appendTime = new TreeSet<>();
+    /** Records that a share group has done with, as partition and offset. */
+    final TreeSet<String> shared = new TreeSet<>();
 
     /** A copy that goes its own way. */
     Ledger copy() {
@@ -55,6 +57,7 @@ final class Ledger {
         });
         copy.compacted.addAll(compacted);
         copy.appendTime.addAll(appendTime);
+        copy.shared.addAll(shared);
         return copy;
     }
 
@@ -66,10 +69,10 @@ final class Ledger {
         appendTime.add(topic);
     }
 
-    /** Ends every transaction that is open. */
-    synchronized void end(Fate fate) {
-        partitions.values().forEach(entries -> entries.values().stream()
-            .filter(entry -> entry.transaction.fate == Fate.OPEN)
+    /** Ends every transaction that is open in a topic. */
+    synchronized void end(String topic, Fate fate) {
+        partitions.forEach((where, entries) -> entries.values().stream()
+            .filter(entry -> where.topic().equals(topic) && entry.transaction.fate == Fate.OPEN)
             .forEach(entry -> entry.transaction.fate = fate));
     }
 

@@ -77,8 +77,10 @@ final class Rich {
         visit.create("grown", 1);
         visit.fill("grown", 1, 50, "none");
         grow(visit, "grown", 3);
-        visit.create("open", 2);
-        visit.fill("open", 2, 20, "none");
+        for (String topic : Transactions.OPEN) {
+            visit.create(topic, 2);
+            visit.fill(topic, 2, 20, "none");
+        }
         visit.create("gone", 3);
         visit.fill("gone", 3, 300, "none");
         delete(visit, "gone");

@@ -1,15 +1,22 @@
-// Transactions of Apache Kafka: committed, aborted, side by side, and one that stays open.
+// Transactions of Apache Kafka: committed, aborted, side by side, and two that stay open.
 
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.apache.kafka.clients.admin.ListOffsetsOptions;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.ConsumerGroupMetadata;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.TopicPartition;
 
 final class Transactions {
     private static final List<String> TOPICS = List.of("transactions", "codec_lz4");
+
+    /** Topics in which a transaction stays open; its transactional id is the same word. */
+    static final List<String> OPEN = List.of("open-briefly", "open");
 
     private final Visit visit;
 
@@ -17,10 +24,12 @@ final class Transactions {
         this.visit = visit;
     }
 
-    /** Writes some that end and one, in the topic `open`, that does not. */
+    /** Writes some that end, and those that do not. */
     void write() throws Exception {
         ended();
-        leaveOpen();
+        for (String id : OPEN) {
+            leaveOpen(id);
+        }
     }
 
     /** Writes some that end. */
@@ -33,19 +42,20 @@ final class Transactions {
         }
     }
 
-    private void leaveOpen() throws Exception {
-        var open = visit.producer("none", "left-open");
+    private void leaveOpen(String id) throws Exception {
+        var open = visit.producer("none", id);
         open.beginTransaction();
         Ledger.Transaction transaction = new Ledger.Transaction(Ledger.Fate.OPEN);
         for (int n = 0; n < 30; n++) {
-            visit.send(open, visit.any("open", n % 2, n), transaction);
+            visit.send(open, visit.any(id, n % 2, n), transaction);
         }
         open.sendOffsetsToTransaction(
-            Map.of(new TopicPartition("many", 3), new OffsetAndMetadata(9, "pending")),
+            Map.of(new TopicPartition("many", 6 + OPEN.indexOf(id)),
+                new OffsetAndMetadata(9, "pending")),
             group());
         visit.flush();
         // Behind it, not in it.
-        visit.fill("open", 2, 20, "none");
+        visit.fill(id, 2, 20, "none");
     }
 
     /** Two producers at the same time; every third transaction of either is aborted. */
@@ -81,9 +91,24 @@ final class Transactions {
         return new ConsumerGroupMetadata("by-hand");
     }
 
-    /** Ends the open one, as the next producer of that name does. */
-    void end() {
-        visit.producer("none", "left-open");
-        visit.ledger.end(Ledger.Fate.ABORTED);
+    /** Ends an open one, as the next producer of that name does: what it wrote is aborted, and
+     * those who read what is committed see the records behind it. */
+    void end(String id) throws Exception {
+        visit.producer("none", id);
+        visit.ledger.end(id, Ledger.Fate.ABORTED);
+        Map<TopicPartition, OffsetSpec> specs = new HashMap<>();
+        for (int n = 0; n < 2; n++) {
+            specs.put(new TopicPartition(id, n), OffsetSpec.latest());
+        }
+        Visit.until("end of the transaction in " + id, () -> offsets(specs,
+            IsolationLevel.READ_COMMITTED).equals(offsets(specs, IsolationLevel.READ_UNCOMMITTED)));
+    }
+
+    private Map<TopicPartition, Long> offsets(Map<TopicPartition, OffsetSpec> specs,
+            IsolationLevel isolation) throws Exception {
+        Map<TopicPartition, Long> offsets = new HashMap<>();
+        Visit.get(visit.admin.listOffsets(specs, new ListOffsetsOptions(isolation)).all())
+            .forEach((where, found) -> offsets.put(where, found.offset()));
+        return offsets;
     }
 }

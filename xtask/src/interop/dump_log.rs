@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use super::broker::{Kind, Site};
 use super::toolbox::{Need, Toolbox};
 use super::{Shop, clients, process};
-use crate::gate::{Outcome, cargo_command};
+use crate::gate::Outcome;
 
 /// The tool prints a line for each record, and there are millions.
 const LIMIT: Duration = Duration::from_secs(1800);
@@ -40,18 +40,26 @@ const KAFKA_CASES: [&str; 9] = [
     "idempotent",
 ];
 
-/// Dumps all files of a site whose broker has stopped, and compares the two tools on them, on those
-/// of a directory that Kafka wrote, and on damaged ones.
+/// [`of_site`], and the same of a directory that Kafka wrote, and of damaged files.
 pub(crate) fn run(shop: &Shop, site: &Site) -> Result<Outcome> {
+    let mut outcome = of_site(shop, site)?;
+    if !shop.toolbox.has(Need::Java) {
+        return Ok(outcome);
+    }
+    let kafka = of_kafka(shop)?;
+    outcome.add(compare(&shop.toolbox, &kafka.data(), "kafka")?);
+    outcome.add(damaged(&shop.toolbox, &kafka.data())?);
+    Ok(outcome)
+}
+
+/// Dumps all files of a site whose broker has stopped, and compares the two tools on them.
+pub(crate) fn of_site(shop: &Shop, site: &Site) -> Result<Outcome> {
     if !shop.toolbox.has(Need::Java) {
         // Already counted as not run.
         return Ok(Outcome::default());
     }
     let mut outcome = complaints(shop, site)?;
-    outcome.add(compare(&shop.toolbox, &site.data(), "clients")?);
-    let kafka = of_kafka(shop)?;
-    outcome.add(compare(&shop.toolbox, &kafka.data(), "kafka")?);
-    outcome.add(damaged(&shop.toolbox, &kafka.data())?);
+    outcome.add(compare(&shop.toolbox, &site.data(), site.name())?);
     Ok(outcome)
 }
 
@@ -88,7 +96,7 @@ fn of_kafka<'a>(shop: &'a Shop) -> Result<Site<'a>> {
 /// Compares what Kafka's dump tool and `ottlactl dump-log` print of every file of a log directory
 /// that no broker uses, standard error too. The name is for messages and for the file with the
 /// list of calls.
-pub(crate) fn compare(toolbox: &Toolbox, dir: &Path, name: &str) -> Result<Outcome> {
+fn compare(toolbox: &Toolbox, dir: &Path, name: &str) -> Result<Outcome> {
     let mut groups: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for path in collect(dir)? {
         for options in options(&path)? {
@@ -205,12 +213,10 @@ fn damage(mut bytes: Vec<u8>, random: &mut u64) -> Vec<u8> {
 
 fn run_cases(toolbox: &Toolbox, cases: &[String], name: &str) -> Result<Outcome> {
     ensure!(!cases.is_empty(), "{name}: no files to compare");
-    let args = ["build", "--quiet", "--release", "-p", "ottlactl"];
-    ensure!(cargo_command(&toolbox.root, &args).status()?.success(), "ottlactl does not build");
     let list = toolbox.target.join(format!("dump-log-{name}.txt"));
     fs::write(&list, cases.join("\n"))?;
     let mut command = toolbox.java();
-    command.arg("CompareDump").arg(toolbox.root.join("target/release/ottlactl")).arg(&list);
+    command.arg("CompareDump").arg(&toolbox.ottlactl).arg(&list);
     let log = toolbox.log(&format!("dump-log-{name}"));
     let mut process = process::Process::start(command, &log, LIMIT)?;
     let mut last = String::new();

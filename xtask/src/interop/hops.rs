@@ -2,10 +2,11 @@
 //!
 //! A program of `interop/java` writes at every stop, keeps what was acknowledged and what could be
 //! seen before the end, and compares it with what the next broker shows. [`logs`] looks at what
-//! brokers say of the directory at their start, [`folders`] at what lies in it.
+//! brokers say of the directory at their start, [`folders`] and [`verify`] at what lies in it.
 
 mod folders;
 mod logs;
+mod verify;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +26,10 @@ const LIMIT: Duration = Duration::from_secs(3600);
 /// Records of the short form and of the full one.
 const RECORDS: u32 = 25_000;
 const RECORDS_FULL: u32 = 250_000;
+
+/// Ids of the transactions that stay open under Ottla. One is ended by Kafka's first stop, the other
+/// by its last one: in the short form the first after a clean stop, the last after a kill.
+const OPEN: [&str; 2] = ["open-briefly", "open"];
 
 /// What was done by the scheduler is on disk after two of its rounds, and may be killed then.
 const ROUNDS: Duration = Duration::from_millis(1500);
@@ -67,14 +72,17 @@ struct Origin {
 
 const LATEST: Origin = Origin { name: "kafka", version: None, keeps_voters: false, lacks: "" };
 
-/// In the full form only. The last one can have groups of the consumer protocol as a preview, which
-/// its users are told not to use.
+/// Older ones have share and streams groups as a preview at most, which its users are told not to
+/// use, as those of 3.9 are of the consumer protocol.
+const NO_NEW_GROUPS: &str = "new-groups";
+
+/// In the full form only.
 const OTHERS: [Origin; 5] = [
     Origin { name: "voters", keeps_voters: true, ..LATEST },
     Origin { name: "4.2", version: Some("4.2.0"), ..LATEST },
-    Origin { name: "4.1", version: Some("4.1.1"), ..LATEST },
-    Origin { name: "4.0", version: Some("4.0.0"), ..LATEST },
-    Origin { name: "3.9", version: Some("3.9.1"), lacks: "consumer-groups", ..LATEST },
+    Origin { name: "4.1", version: Some("4.1.1"), lacks: NO_NEW_GROUPS, ..LATEST },
+    Origin { name: "4.0", version: Some("4.0.0"), lacks: NO_NEW_GROUPS, ..LATEST },
+    Origin { name: "3.9", version: Some("3.9.1"), lacks: "new-groups consumer-groups", ..LATEST },
 ];
 
 /// Runs all chains.
@@ -93,7 +101,8 @@ pub(crate) fn run(shop: &Shop) -> Result<Outcome> {
         lane.both_ways(&LATEST, Kind::Kafka)?;
     }
     if wants("ottla") {
-        lane.both_ways(&Origin { name: "ottla", ..LATEST }, shop.kind)?;
+        // Ottla has none.
+        lane.both_ways(&Origin { name: "ottla", lacks: NO_NEW_GROUPS, ..LATEST }, shop.kind)?;
     }
     for origin in &OTHERS {
         if cases.iter().any(|case| case == origin.name) || shop.args.full && cases.is_empty() {
@@ -114,8 +123,8 @@ struct Stop {
     what: String,
     /// For what is made there.
     name: String,
-    /// Whether the transaction is ended that was left open.
-    ends_open: bool,
+    /// Transactions that end there, of those that were left open.
+    ends: Vec<&'static str>,
 }
 
 struct Lane<'a> {
@@ -184,9 +193,13 @@ impl<'a> Lane<'a> {
         self.must(&format!("rich {} {records} {}", site.bootstrap(), origin.lacks))?;
         if kind == Kind::Kafka {
             self.must(&format!("transactions {}", site.bootstrap()))?;
+            if !origin.lacks.contains(NO_NEW_GROUPS) {
+                self.must(&format!("new-groups {}", site.bootstrap()))?;
+            }
         }
         self.ask(&name, &format!("remember {}", site.bootstrap()))?;
         running.stop()?;
+        self.found(&name, &verify::check(&self.shop.toolbox, &site, true)?);
         Ok(site)
     }
 
@@ -204,22 +217,24 @@ impl<'a> Lane<'a> {
         let start = Instant::now();
         self.must(&format!("use {}", site.name()))?;
         let mut before = End::Stopped;
-        let last_of_kafka = stops.iter().rposition(|(kind, _)| *kind == Kind::Kafka);
+        let is_kafka = |(kind, _): &(Kind, End)| *kind == Kind::Kafka;
+        let (first, last) = (stops.iter().position(is_kafka), stops.iter().rposition(is_kafka));
         for (n, (kind, end)) in stops.iter().enumerate() {
             let what = format!("{} {n}: {kind:?} after {before:?}", site.name());
-            let ends_open = last_of_kafka == Some(n);
-            let stop = Stop { kind: *kind, what, name: format!("stop-{n}"), ends_open };
+            let open = OPEN.into_iter().zip([first, last]);
+            let ends = open.filter(|(_, end)| *end == Some(n)).map(|(id, _)| id).collect();
+            let stop = Stop { kind: *kind, what, name: format!("stop-{n}"), ends };
             self.stop_over(site, &stop, [before, *end])?;
             before = *end;
         }
         let seconds = start.elapsed().as_secs_f64();
         println!("{}: {} stops in {seconds:.1} s", site.name(), stops.len());
-        self.outcome.add(dump_log::run(self.shop, site)?);
+        self.outcome.add(dump_log::of_site(self.shop, site)?);
         Ok(())
     }
 
     fn stop_over(&mut self, site: &Site, stop: &Stop, [before, end]: [End; 2]) -> Result<()> {
-        let Stop { kind, what, name, ends_open } = stop;
+        let Stop { kind, what, name, ends } = stop;
         let bootstrap = site.bootstrap();
         self.found(what, &folders::before_start(site, before == End::Stopped)?);
         let running = site.start(*kind)?;
@@ -228,19 +243,23 @@ impl<'a> Lane<'a> {
         self.ask(what, &format!("visit {bootstrap} {name}"))?;
         if *kind == Kind::Kafka {
             self.ask(what, &format!("ended {bootstrap}"))?;
+            self.ask(what, &format!("new-groups-go-on {bootstrap}"))?;
         }
-        if *ends_open {
-            self.ask(what, &format!("end {bootstrap}"))?;
+        for id in ends {
+            self.ask(what, &format!("end {bootstrap} {id}"))?;
         }
         self.found(what, &folders::while_running(site)?);
         self.ask(what, &format!("remember {bootstrap}"))?;
         match end {
-            End::Stopped => running.stop(),
+            End::Stopped => running.stop()?,
             End::Killed => {
                 thread::sleep(ROUNDS);
-                running.kill()
+                running.kill()?;
             }
         }
+        let what = format!("{what}, {end:?}");
+        self.found(&what, &verify::check(&self.shop.toolbox, site, end == End::Stopped)?);
+        Ok(())
     }
 
     /// Has the program do something; each line that it says is a finding.

@@ -89,7 +89,7 @@ fn lane<'a>(
     let (running, lines) = kill_often(shop, &site, kills, Random::new(seed), program)?;
     running.stop()?;
     let mut outcome = Outcome::of(true);
-    outcome.add(dump_log::run(shop, &site)?);
+    outcome.add(dump_log::of_site(shop, &site)?);
     Ok((Some((site, lines)), outcome))
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn run(shop: &Shop) -> Result<Outcome> {
         outcome.add(read(shop, &site, reader, &expected));
     }
     running.stop()?;
-    outcome.add(dump_log::run(shop, &site)?);
+    outcome.add(dump_log::of_site(shop, &site)?);
     // Kafka finds them as before, and its own files beside them.
     let running = site.start(Kind::Kafka)?;
     outcome.add(read(shop, &site, "java", &expected));

@@ -66,6 +66,8 @@ pub(crate) struct Toolbox {
     pub(crate) target: PathBuf,
     /// The release build of the broker.
     pub(crate) ottla: PathBuf,
+    /// The release build of the offline tools.
+    pub(crate) ottlactl: PathBuf,
     ready: Vec<Need>,
 }
 
@@ -82,6 +84,7 @@ impl Toolbox {
             sources: root.join("interop"),
             target: root.join("target/interop"),
             ottla: root.join("target/release/ottla"),
+            ottlactl: root.join("target/release/ottlactl"),
             ready: Vec::new(),
         };
         fs::create_dir_all(toolbox.target.join("log"))?;
