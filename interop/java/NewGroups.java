@@ -80,7 +80,8 @@ final class NewGroups {
                 }
                 List<String> taken = new ArrayList<>();
                 int n = 0;
-                for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(300))) {
+                var polled = consumer.poll(Duration.ofMillis(300));
+                for (ConsumerRecord<byte[], byte[]> record : polled) {
                     String where = record.partition() + " " + record.offset();
                     if (visit.ledger.shared.contains(where)) {
                         problems.add("the share group gets again " + TOPIC + " " + where);

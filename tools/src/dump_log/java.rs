@@ -84,8 +84,8 @@ pub(super) fn split_commas(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// A map that is walked in the order of a `HashMap` of strings that Java fills by
-/// `computeIfAbsent`, which does not do what `put` does: a new entry is the first of its bucket, and
-/// the table grows before an entry is added, not after.
+/// `computeIfAbsent`, which does not do what `put` does: a new entry is the first of its bucket,
+/// and the table grows before an entry is added, not after.
 #[derive(Debug)]
 pub(super) struct HashMapOrder<V> {
     entries: Vec<(String, V)>,

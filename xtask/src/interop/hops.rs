@@ -27,8 +27,8 @@ const LIMIT: Duration = Duration::from_secs(3600);
 const RECORDS: u32 = 25_000;
 const RECORDS_FULL: u32 = 250_000;
 
-/// Ids of the transactions that stay open under Ottla. One is ended by Kafka's first stop, the other
-/// by its last one: in the short form the first after a clean stop, the last after a kill.
+/// Ids of the transactions that stay open under Ottla. One is ended by Kafka's first stop, the
+/// other by its last one: in the short form the first after a clean stop, the last after a kill.
 const OPEN: [&str; 2] = ["open-briefly", "open"];
 
 /// What was done by the scheduler is on disk after two of its rounds, and may be killed then.
