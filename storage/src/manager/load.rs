@@ -22,8 +22,9 @@ use crate::error::StorageError;
 use crate::log::{Cut, LogDamage, OpenLog, OpenLogError, PartitionLog};
 use crate::log_dir::LogDir;
 use crate::partition_dir::{DirState, PartitionDir, TopicPartition};
-use crate::partition_metadata;
+use crate::partition_metadata::{self, PartitionMetadataError};
 use crate::producer_state::snapshots::Shutdown;
+use crate::whole_file::WholeFileError;
 
 /// Directories in a log directory that are no partitions of the broker's.
 const NOT_PARTITIONS: [&str; 2] = ["remote-log-index-cache", "__cluster_metadata-0"];
@@ -274,13 +275,14 @@ impl LockedDirs {
             cut,
             checkpointed: HashMap::new(),
         };
-        for (path, partition_dir) in found {
+        let topic_ids = self.topic_ids(&found);
+        for ((path, partition_dir), topic_id) in found.into_iter().zip(topic_ids) {
             if partition_dir.state != DirState::Live {
                 self.pass_over(dir, &mut contents, partition_dir, path, now_ms);
                 continue;
             }
             let topic_partition = partition_dir.topic_partition;
-            let topic_id = partition_metadata::read(disk, &path).map_err(StorageError::from)?;
+            let topic_id = topic_id.map_err(StorageError::from)?;
             let found = FoundLog { topic_partition, topic_id, dir: path };
             let Known::Here(config) = known(&found) else {
                 let FoundLog { topic_partition, dir, .. } = &found;
@@ -310,6 +312,20 @@ impl LockedDirs {
         let is_gone = |partition: &TopicPartition| !contents.checkpointed.contains_key(partition);
         contents.is_stale = recovery_points.keys().chain(log_starts.keys()).any(is_gone);
         Ok(contents)
+    }
+
+    /// The topic ids of live partitions, in the order of these; one after the other those of
+    /// thousands would be waited for.
+    fn topic_ids(
+        &self,
+        found: &[(PathBuf, PartitionDir)],
+    ) -> Vec<Result<Option<Uuid>, WholeFileError<PartitionMetadataError>>> {
+        spread(&*self.disk, self.threads(), found, |(path, partition_dir)| {
+            match partition_dir.state {
+                DirState::Live => partition_metadata::read(&*self.disk, path),
+                _ => Ok(None),
+            }
+        })
     }
 
     /// Notes what is to be done with a directory that holds no log in use.
