@@ -163,6 +163,13 @@ fn take(disk: &dyn Disk, path: &Path) -> Result<Option<Box<dyn DiskLock>>, Stora
     if !disk.exists(path).map_err(StorageError::io("look for", path))? {
         disk.create_dir_all(path).map_err(StorageError::io("create", path))?;
         disk.sync_dir(parent(path)).map_err(StorageError::sync(parent(path)))?;
+    } else if disk.list(path).map_err(StorageError::io("list", path))?.is_empty() {
+        // Perhaps a start that made it was cut short before its name was durable.
+        match disk.sync_dir(parent(path)) {
+            // Then somebody else has made it.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            other => other.map_err(StorageError::sync(parent(path)))?,
+        }
     }
     let lock_path = path.join(LOCK_FILE);
     disk.lock(&lock_path).map_err(StorageError::io("lock", &lock_path))

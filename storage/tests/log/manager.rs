@@ -8,7 +8,7 @@ use ottla_storage::disk::{Disk, Open, RealDisk};
 use ottla_storage::log::{Isolation, Read, ReadError};
 use ottla_storage::manager::{Known, LockedDirs, LogManager, ManagerError};
 use ottla_storage::partition_dir::TopicPartition;
-use ottla_storage::sim::{CrashStyle, Fault, OpKind, SimDisk};
+use ottla_storage::sim::{CrashStyle, Fault, OpKind, SimDisk, Stop};
 
 use crate::harness::{
     NOW_MS, all_values, append, manager_config, new_partition, open_manager, read_at, small,
@@ -339,4 +339,18 @@ fn directories_of_another_node_or_cluster_are_refused() {
     write("two", "c", 2);
     let error = lock().meta_properties(1).unwrap_err();
     assert!(error.to_string().contains("node id"), "{error}");
+}
+
+#[test]
+fn a_directory_whose_making_was_cut_short_is_not_lost_later() {
+    let (disk, shared) = sim();
+    disk.stop(Stop::After(0));
+    assert!(open_manager(&shared, &small()).is_err(), "killed when it was made");
+    assert!(disk.trace()[1].contains("CreateDir"), "{:?}", disk.trace());
+    let disk = disk.crash(0, CrashStyle::ProcessKill);
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let manager = open_manager(&shared, &small()).unwrap();
+    manager.create(new_partition("t", &small()), NOW_MS).unwrap();
+    let after: Arc<dyn Disk> = Arc::new(disk.crash(1, CrashStyle::DropPending));
+    assert_eq!(open_manager(&after, &small()).unwrap().logs().len(), 1);
 }
