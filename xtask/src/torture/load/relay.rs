@@ -89,7 +89,10 @@ impl<'a> Relay<'a> {
             }
             thread::sleep(Duration::from_millis(2));
         }
-        self.take_answers()?;
+        // Its last lines may still be on their way through the pipe.
+        while let Ok(line) = self.lines.recv() {
+            self.take_answer(&line)?;
+        }
         self.client.retire();
         if self.next == 0 || !self.pending.is_empty() {
             bail!("{} of {} records were not answered", self.pending.len(), self.next);
@@ -128,22 +131,27 @@ impl<'a> Relay<'a> {
     }
 
     fn take_answers(&mut self) -> Result<()> {
-        for line in self.lines.try_iter() {
-            let words: Vec<&str> = line.split(' ').collect();
-            let ["acked", number, offset] = words[..] else {
-                bail!("{line}");
-            };
-            let Some((mut send, began_ns)) = self.pending.remove(&number.parse()?) else {
-                bail!("answered what was not asked: {line}");
-            };
-            let offset: i64 = offset.parse()?;
-            send.base_offset = (offset >= 0).then_some(offset);
-            send.outcome = Outcome::Acked;
-            let ended_ns = self.client.shared.now_ns();
-            self.client.note(Times { began_ns, ended_ns }, What::Send(send));
-            self.client.shared.acked.fetch_add(1, Ordering::Relaxed);
-            self.client.shared.relayed.fetch_add(1, Ordering::Relaxed);
+        while let Ok(line) = self.lines.try_recv() {
+            self.take_answer(&line)?;
         }
+        Ok(())
+    }
+
+    fn take_answer(&mut self, line: &str) -> Result<()> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let ["acked", number, offset] = words[..] else {
+            bail!("{line}");
+        };
+        let Some((mut send, began_ns)) = self.pending.remove(&number.parse()?) else {
+            bail!("answered what was not asked: {line}");
+        };
+        let offset: i64 = offset.parse()?;
+        send.base_offset = (offset >= 0).then_some(offset);
+        send.outcome = Outcome::Acked;
+        let ended_ns = self.client.shared.now_ns();
+        self.client.note(Times { began_ns, ended_ns }, What::Send(send));
+        self.client.shared.acked.fetch_add(1, Ordering::Relaxed);
+        self.client.shared.relayed.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 }
