@@ -16,6 +16,9 @@ use crate::harness::{Client, PATIENCE, batch, produce_request, start};
 
 /// More than there are handlers and processors by default.
 const PRODUCERS: usize = 40;
+/// Where the error code is in the answer to a Produce of version 9 for one partition of `slow`:
+/// behind correlation id, tags, two lengths, the name, and the partition's number.
+const CODE_AT: usize = 4 + 1 + 1 + 5 + 1 + 4;
 
 /// What the tests do to the logs of one topic.
 #[derive(Debug, Default)]
@@ -262,5 +265,65 @@ fn a_request_is_answered_when_the_last_of_its_partitions_is_synced() {
     let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
     let none = ErrorCode::NONE;
     assert_eq!(told, [(0, none, 1), (1, none, 0), (2, unknown, -1), (0, none, 0)]);
+    broker.stop().unwrap();
+}
+
+#[test]
+fn connections_may_be_closed_while_their_appends_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let (broker, gate, mut client) = run(dir.path());
+    drop(waiting(&broker, &gate));
+    assert_eq!(client.append("quick", &batch(&[b"others go on"])), 0);
+    assert_eq!(client.fetch("slow", 1).high_watermark, 1);
+    gate.set(|state| state.closed = false);
+    // Behind all of those, whose records are kept: they may have been all but acknowledged.
+    assert_eq!(client.append("slow", &batch(&[b"last"])), 1 + PRODUCERS as i64);
+    assert_eq!(client.fetch("slow", 1).high_watermark, 2 + PRODUCERS as i64);
+    broker.stop().unwrap();
+}
+
+#[test]
+fn a_stop_waits_for_the_syncs_that_are_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let (broker, gate, client) = run(dir.path());
+    drop(client);
+    let mut producers = waiting(&broker, &gate);
+    let address = broker.addresses()[0];
+    let stopping = std::thread::spawn(move || broker.stop());
+    // It takes no more connections from the moment on that it stops.
+    while std::net::TcpStream::connect(address).is_ok() {
+        std::thread::yield_now();
+    }
+    gate.set(|state| state.closed = false);
+    stopping.join().unwrap().unwrap();
+    // Who was not answered in time was cut off, which loses no record.
+    for answer in producers.iter_mut().filter_map(Client::receive) {
+        let code = ErrorCode::NONE.0.to_be_bytes();
+        assert_eq!(answer[CODE_AT..CODE_AT + 2], code);
+    }
+    let started = (0..5).find_map(|_| Broker::start(start(dir.path().to_str().unwrap(), &[])).ok());
+    let broker = started.expect("a broker starts");
+    let mut client = Client::connect(broker.addresses()[0]);
+    assert_eq!(client.fetch("slow", 1).high_watermark, 1 + PRODUCERS as i64);
+    broker.stop().unwrap();
+}
+
+#[test]
+fn requests_behind_each_other_on_a_connection_are_answered_in_their_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let (broker, gate, mut client) = run(dir.path());
+    gate.set(|state| *state = State { closed: true, ..State::default() });
+    for (topic, acks) in [("slow", 0), ("slow", -1), ("quick", 1), ("slow", 1)] {
+        client.send(ApiKey::Produce, 9, &produce_request(topic, Some(&batch(&[b"z"])), acks));
+    }
+    gate.wait_for(|state| state.syncs > 0);
+    gate.set(|state| state.closed = false);
+    // The first one wants no acknowledgment and gets no answer.
+    let numbers = [(); 3].map(|()| {
+        let frame = client.receive().expect("an answer");
+        i32::from_be_bytes(frame[..4].try_into().unwrap())
+    });
+    assert_eq!(numbers, [numbers[0], numbers[0] + 1, numbers[0] + 2]);
+    assert_eq!(client.append("slow", &batch(&[b"after all"])), 4);
     broker.stop().unwrap();
 }
