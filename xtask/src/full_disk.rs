@@ -28,6 +28,8 @@ use client::Topic;
 const DISK_MIB: u64 = 48;
 /// What is written of each topic before the disk is filled, MiB.
 const BEFORE_MIB: usize = 8;
+/// What somebody else has of the disk, and gives back, MiB.
+const BALLAST_MIB: usize = 4;
 /// The largest record; smaller ones follow when it finds no room.
 const RECORD_BYTES: usize = 64 << 10;
 /// Refusals in a row after which the disk counts as full.
@@ -45,7 +47,6 @@ log.segment.delete.delay.ms=100
 log.flush.offset.checkpoint.interval.ms=200
 log.flush.start.offset.checkpoint.interval.ms=200
 offsets.topic.num.partitions=1
-offsets.topic.segment.bytes=65536
 ";
 
 /// What `cargo xtask full-disk` takes.
@@ -54,7 +55,7 @@ pub(crate) struct Args {
     /// Only on this file system.
     #[arg(long, value_enum)]
     file_system: Option<FileSystem>,
-    /// Use this broker instead of building one.
+    /// Use this broker, and the `ottlactl` beside it, instead of building them.
     #[arg(long)]
     broker: Option<PathBuf>,
 }
@@ -77,11 +78,11 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
         Some(path) => path.clone(),
         None => {
             interop::build(root)?;
+            let build = ["build", "--quiet", "--release", "--package", "ottlactl"];
+            ensure!(cargo_command(root, &build).status()?.success(), "ottlactl does not build");
             root.join("target/release/ottla")
         }
     };
-    let build = ["build", "--quiet", "--release", "--package", "ottlactl"];
-    ensure!(cargo_command(root, &build).status()?.success(), "ottlactl does not build");
     let mut outcome = Outcome::default();
     for file_system in [FileSystem::Tmpfs, FileSystem::Ext4] {
         if args.file_system.is_some_and(|only| only != file_system) {
@@ -138,16 +139,17 @@ impl Disk {
         self.mount.join("filler")
     }
 
-    /// Takes every block that is left.
-    fn fill(&self) -> Result<()> {
+    /// Takes so many bytes, or every block that is left.
+    fn fill(&self, bytes: usize) -> Result<()> {
         let mut file = File::options().create(true).append(true).open(self.filler())?;
-        loop {
+        for _ in 0..bytes / 4096 {
             match file.write_all(&[b'f'; 4096]) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::StorageFull => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(())
     }
 
     fn empty(&self) -> Result<()> {
@@ -176,7 +178,7 @@ fn command(command: &mut Command) -> Result<()> {
 
 /// A broker on such a disk. The broker goes before the disk.
 struct Case {
-    root: PathBuf,
+    verifier: PathBuf,
     broker: Option<Broker>,
     connection: Connection,
     site: Site,
@@ -191,12 +193,13 @@ impl Case {
     fn start(root: &Path, folder: &Path, broker: &Path, disk: Disk) -> Result<Case> {
         let data = vec![disk.mount.join("data")];
         let site = Site::fresh(root, &folder.join("site"), data, broker, SETTINGS)?;
+        let verifier = broker.with_file_name("ottlactl");
         let broker = site.start()?;
         let mut connection = Connection::open(site.address)?;
         let filled = Topic::create(&mut connection, "filled", &[])?;
         let short = Topic::create(&mut connection, "short", &[])?;
-        let (root, broker) = (root.to_owned(), Some(broker));
-        Ok(Case { root, broker, connection, site, filled, short, disk })
+        let broker = Some(broker);
+        Ok(Case { verifier, broker, connection, site, filled, short, disk })
     }
 
     fn run(&mut self) -> Result<()> {
@@ -207,6 +210,10 @@ impl Case {
                 ensure!(code.is_none(), "{}: {code}", topic.name);
             }
         }
+        self.until("a coordinator", |case| {
+            let found = ask::coordinator(&mut case.connection)?;
+            Ok(if found { ErrorCode::NONE } else { ErrorCode::COORDINATOR_NOT_AVAILABLE })
+        })?;
         self.until("a commit", |case| case.commit())?;
         self.fill()?;
         self.refused()?;
@@ -224,6 +231,8 @@ impl Case {
 
     /// Writes until nothing is taken any more, not even when blocks that are begun have room.
     fn fill(&mut self) -> Result<()> {
+        // What is given back later.
+        self.disk.fill(BALLAST_MIB << 20)?;
         let mut bytes = RECORD_BYTES;
         let mut acked = 0;
         let mut refusals = 0;
@@ -233,7 +242,7 @@ impl Case {
                 ErrorCode::NONE => (acked, refusals) = (acked + 1, 0),
                 ErrorCode::KAFKA_STORAGE_ERROR if bytes > 8 => bytes /= 2,
                 ErrorCode::KAFKA_STORAGE_ERROR if !taken => {
-                    self.disk.fill()?;
+                    self.disk.fill(usize::MAX)?;
                     (bytes, taken) = (RECORD_BYTES, true);
                 }
                 ErrorCode::KAFKA_STORAGE_ERROR => refusals += 1,
@@ -356,8 +365,11 @@ impl Case {
         ensure!(!log.contains("goes offline"), "a directory went offline");
         broker.signal("TERM")?;
         broker.wait_for_stop()?;
-        let mut verify = Command::new(self.root.join("target/release/ottlactl"));
-        let output = verify.arg("verify").args(&self.site.data).output().context("ottlactl")?;
+        let output = Command::new(&self.verifier)
+            .arg("verify")
+            .args(&self.site.data)
+            .output()
+            .context("ottlactl")?;
         let said = String::from_utf8_lossy(&output.stdout);
         ensure!(output.status.code() == Some(0), "ottlactl verify: {}: {said}", output.status);
         self.start_again()?;
