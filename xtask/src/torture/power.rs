@@ -256,6 +256,7 @@ fn round(
     for load in loads {
         load.finish();
     }
+    unsettle(&shared);
     read_everything(&shared, &targets)?;
     broker.signal("TERM")?;
     broker.wait_for_stop()?;
@@ -294,7 +295,6 @@ fn lose_power(
     }
     let broker = shared.alone(|| -> Result<Broker> {
         let ended_ns = shared.now_ns();
-        unsettle(shared, began_ns);
         shared.note(Event { began_ns, ended_ns, client: 0, what: What::Crash(Crash::Power) });
         disk.unmount()?;
         disk.mount()?;
@@ -308,15 +308,26 @@ fn lose_power(
 
 /// Takes back what was acknowledged after the power had begun to go. A broker without power answers
 /// nothing; this one lives for some ms more, and a sync that is under way when the journal is cut
-/// off may even succeed: the kernel takes a dropped transaction for a written one.
-fn unsettle(shared: &Shared, cut_ns: u64) {
+/// off may even succeed: the kernel takes a dropped transaction for a written one. Only in the end
+/// has every client noted what it was told.
+fn unsettle(shared: &Shared) {
     let doubt = |outcome: &mut Answer| {
         if *outcome == Answer::Acked {
             *outcome = Answer::Unknown;
         }
     };
     shared.with_history(|history| {
-        for event in history.iter_mut().filter(|event| event.ended_ns >= cut_ns) {
+        let losses: Vec<(u64, u64)> = history
+            .iter()
+            .filter(|event| event.what == What::Crash(Crash::Power))
+            .map(|event| (event.began_ns, event.ended_ns))
+            .collect();
+        let is_amid = |event: &Event| {
+            losses
+                .iter()
+                .any(|(cut_ns, end_ns)| event.ended_ns >= *cut_ns && event.began_ns <= *end_ns)
+        };
+        for event in history.iter_mut().filter(|event| is_amid(event)) {
             match &mut event.what {
                 What::Send(send) => {
                     doubt(&mut send.outcome);
@@ -334,10 +345,11 @@ fn unsettle(shared: &Shared, cut_ns: u64) {
                 What::Got { .. }
                     | What::Ends { .. }
                     | What::Lookup { .. }
+                    | What::Read(_)
                     | What::Listed(_)
                     | What::Created { .. }
             );
-            !told || event.ended_ns < cut_ns
+            !told || !is_amid(event)
         });
     });
 }
