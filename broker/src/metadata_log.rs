@@ -197,8 +197,8 @@ impl MetadataLog {
         self.append_batch(batch.map_err(MetadataLogError::Build)?, now_ms)
     }
 
-    /// At most one batch waits for a sync: were there two, a power loss could keep the second alone,
-    /// and a hole before a good batch is taken for damage.
+    /// At most one batch waits for a sync: were there two, a power loss could keep the second
+    /// alone, and a hole before a good batch is taken for damage.
     fn append_batch(&mut self, batch: Vec<u8>, now_ms: i64) -> Result<i64, MetadataLogError> {
         self.sync()?;
         let validated_bytes = batch.len() as u64;
