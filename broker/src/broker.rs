@@ -7,7 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ use ottla_storage::manager::{FoundLog, Known, LockedDirs, ManagerConfig, Manager
 use ottla_storage::producer_state::ProducerSettings;
 
 use crate::adopt;
+use crate::apart::Apart;
 use crate::api::Apis;
 use crate::cleaning::Cleaning;
 use crate::cli::Start;
@@ -84,6 +85,7 @@ pub struct Broker {
     server: Server,
     scheduler: Scheduler,
     cleaning: Cleaning,
+    apart: Apart,
 }
 
 /// Runs a broker until it is to stop: what the `ottla` command does.
@@ -124,16 +126,16 @@ impl Broker {
         let (mut server_config, endpoints) = addresses(&config, &statics)?;
         let missing: Vec<&PathBuf> =
             config.log_dirs.iter().filter(|dir| !disk.exists(dir).unwrap_or(true)).collect();
-        let mut locked = LockedDirs::lock(manager_config(&config), Arc::clone(&disk))
-            .map_err(|error| unusable(&error))?;
+        let (mut locked, apart) = lock_all(&config, &disk).map_err(|error| unusable(&error))?;
         let opened = match adopt::refusal(&*disk, &config, &statics) {
             Some(refusal) => Err(BrokerError(refusal)),
-            None => Metadata::open(&config, &*disk, &locked),
+            None => Metadata::open(&config, &*disk, &locked, &apart),
         };
         let Metadata { identity, bootstrap, log, replay } = match opened {
             Ok(metadata) => metadata,
             Err(error) => {
                 locked.release();
+                apart.release(&*disk);
                 // Made a moment ago and still empty, or else this does nothing.
                 missing.iter().for_each(|dir| drop(disk.remove_dir(dir)));
                 return Err(error);
@@ -190,7 +192,7 @@ impl Broker {
             .map_err(|error| failed("cannot start the scheduler")(&error))?;
         let cleaning = Cleaning::start(Arc::clone(&node))
             .map_err(|error| failed("cannot start the cleaner")(&error))?;
-        Ok(Self { node, server, scheduler, cleaning })
+        Ok(Self { node, server, scheduler, cleaning, apart })
     }
 
     /// Where it listens, in the order of its listeners.
@@ -225,7 +227,7 @@ impl Broker {
     /// # Errors
     /// When something could not be written; a start will then recover it.
     pub fn stop(self) -> Result<(), BrokerError> {
-        let Self { node, server, scheduler, cleaning } = self;
+        let Self { node, server, scheduler, cleaning, apart } = self;
         log::info!("stopping");
         // Members learn at once that they need another coordinator.
         node.groups.stop();
@@ -247,10 +249,25 @@ impl Broker {
         let broker_epoch = image.brokers().get(&node_id).map_or(-1, |broker| broker.epoch);
         let closed = node.cluster.close().map_err(Refusal::from);
         let marked = node.logs.close(broker_epoch);
+        apart.let_go();
         left.and(closed).map_err(|error| failed("stopping")(&error.0))?;
         marked.map_err(|error| failed("closing the logs")(&error))?;
         log::info!("stopped");
         Ok(())
+    }
+}
+
+fn lock_all(
+    config: &BrokerConfig,
+    disk: &Arc<dyn Disk>,
+) -> Result<(LockedDirs, Apart), ManagerError> {
+    let locked = LockedDirs::lock(manager_config(config), Arc::clone(disk))?;
+    match Apart::lock(config, disk) {
+        Ok(apart) => Ok((locked, apart)),
+        Err(error) => {
+            locked.release();
+            Err(error)
+        }
     }
 }
 
@@ -267,23 +284,29 @@ impl Metadata {
         config: &BrokerConfig,
         disk: &dyn Disk,
         locked: &LockedDirs,
+        apart: &Apart,
     ) -> Result<Self, BrokerError> {
         // Opening the metadata log changes it, which nobody wants of a start that fails.
         locked.check_names().map_err(|error| failed("cannot open the logs")(&error))?;
         let dirs: Vec<Arc<LogDir>> =
             locked.log_dirs().filter(|dir| dir.is_online()).map(Arc::clone).collect();
-        let home = dirs.iter().find(|dir| dir.path() == config.metadata_log_dir);
+        let mut all = dirs.clone();
+        all.extend(apart.dir().map(Arc::clone));
+        let home = all.iter().find(|dir| dir.path() == config.metadata_log_dir);
         let home = home.ok_or_else(|| {
             let dir = config.metadata_log_dir.display();
             BrokerError(format!(
-                "the metadata log's directory {dir} is not one of log.dirs, or cannot be used; \
-                 without it there is no cluster"
+                "the metadata log's directory {dir} cannot be used; without it there is no \
+                 cluster: correct metadata.log.dir, log.dirs or the permissions"
             ))
         })?;
         let newcomer =
             Newcomer { node_id: config.node_id, now_ms: Clock.now_ms(), entropy: Entropy };
-        let identity =
-            format::identify(disk, &dirs, newcomer).map_err(|error| BrokerError(error.0))?;
+        let mut identity =
+            format::identify(disk, &all, newcomer).map_err(|error| BrokerError(error.0))?;
+        // The cluster is told of directories that have partitions.
+        let has_partitions = |path: &Path| dirs.iter().any(|dir| dir.path() == path);
+        identity.directories.retain(|directory| has_partitions(directory.path.as_path()));
         let bootstrap = format::bootstrap_records(disk, home.path(), Clock)
             .map_err(|error| BrokerError(error.0))?;
         let (log, replay) = MetadataLog::open(OpenMetadataLog {
@@ -315,7 +338,7 @@ fn known(config: &BrokerConfig, statics: &StaticConfig, image: &Image, found: &F
     Known::Here(settings.log)
 }
 
-fn manager_config(config: &BrokerConfig) -> ManagerConfig {
+pub(crate) fn manager_config(config: &BrokerConfig) -> ManagerConfig {
     ManagerConfig {
         dirs: config.log_dirs.clone(),
         // What is dynamic is put in when the metadata log has told it.

@@ -47,6 +47,7 @@ pub mod metadata_log;
 
 // The settings, the start and the stop:
 pub mod adopt;
+mod apart;
 pub mod broker;
 mod cleaning;
 pub mod cli;

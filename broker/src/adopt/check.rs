@@ -51,8 +51,13 @@ pub fn check(disk: &dyn Disk, statics: &StaticConfig, hostname: &str) -> Check {
         reasons.append(&mut looked.reasons);
         findings.looked = Some(looked);
         let paths: Vec<PathBuf> =
-            dirs.log_dirs.iter().filter(|dir| disk.exists(dir).unwrap_or(true)).cloned().collect();
+            dirs.all().filter(|dir| disk.exists(dir).unwrap_or(true)).cloned().collect();
         findings.surveyed = paths.iter().map(|path| survey(disk, path)).collect();
+        let has_partitions = |dir: &SurveyedDir| dirs.log_dirs.contains(&dir.path);
+        for home in findings.surveyed.iter_mut().filter(|dir| !has_partitions(dir)) {
+            // A metadata log's directory set apart may have anything beside it.
+            home.strangers.clear();
+        }
         reasons.extend(findings.surveyed.iter().flat_map(of_dir));
         reasons.extend(out_of_use(dirs, &findings.surveyed));
     }

@@ -125,7 +125,7 @@ fn identities(
     reasons: &mut Vec<Reason>,
 ) -> Vec<(PathBuf, MetaProperties)> {
     let mut known = Vec::new();
-    for dir in dirs.log_dirs.iter().filter(|dir| disk.exists(dir).unwrap_or(false)) {
+    for dir in dirs.all().filter(|dir| disk.exists(dir).unwrap_or(false)) {
         match meta_properties::read(disk, dir) {
             Ok(Some(properties)) => known.push((dir.clone(), properties)),
             Ok(None) => {}

@@ -163,7 +163,7 @@ fn transactions(text: &mut String, dirs: &[SurveyedDir]) {
 }
 
 fn notes(findings: &Findings<'_>) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = offline(findings);
     let image = findings.looked.as_ref().and_then(|looked| looked.metadata.as_ref());
     let Some(image) = image.map(|found| found.replay.image()) else { return notes };
     let has_topic = |name: &str| image.topics().by_name(name).is_some();
@@ -185,6 +185,9 @@ fn notes(findings: &Findings<'_>) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if image.configs().iter().any(|(kind, ..)| kind == ConfigResourceType::ClientMetrics.code()) {
+        notes.push("subscriptions of client metrics are kept, and not served yet".to_owned());
+    }
     if image.client_quotas().iter().next().is_some() {
         notes.push("client quotas are kept and told, and not enforced yet".to_owned());
     }
@@ -193,6 +196,21 @@ fn notes(findings: &Findings<'_>) -> Vec<String> {
     }
     notes.extend(misplaced(findings, image));
     notes
+}
+
+/// Directories that a start goes on without.
+fn offline(findings: &Findings<'_>) -> Vec<String> {
+    let Some(dirs) = &findings.dirs else { return Vec::new() };
+    let broken = findings.surveyed.iter().filter(|dir| dir.path != dirs.metadata_log_dir);
+    let broken = broken.filter_map(|dir| Some((dir, dir.problem.as_ref()?)));
+    let told = broken.map(|(dir, problem)| {
+        format!(
+            "{} cannot be used: {problem}; as under Kafka, a start goes on with the other \
+             directories, and the partitions in it are offline until it is back",
+            dir.path.display()
+        )
+    });
+    told.collect()
 }
 
 /// Settings in the metadata log that do nothing yet.

@@ -119,11 +119,15 @@ impl SurveyedDir {
         for (at, base) in bases.iter().enumerate() {
             let file_name = segment_file_name(*base, FileKind::Log);
             let file = disk.open(&path.join(&file_name), Open::Read)?;
-            self.bytes += file.len()?;
             let is_last = at + 1 == bases.len();
+            let mut len = file.len()?;
             if is_last || producers_at < bases[at + 1] {
-                end = scan(&*file, *base, |header| follow(&mut producers, producers_at, header))?;
+                let each = |header: BatchHeader<'_>| follow(&mut producers, producers_at, header);
+                let whole = scan(&*file, *base, each)?;
+                // A file that was given its room beforehand is longer than its records.
+                (end, len) = (whole.end_offset, whole.bytes);
             }
+            self.bytes += len;
         }
         let start = starts.get(topic_partition).copied().unwrap_or(0);
         let start = start.max(bases.first().copied().unwrap_or(0));
@@ -164,13 +168,21 @@ fn follow(producers: &mut Producers, from: i64, header: BatchHeader<'_>) {
     }
 }
 
-/// Calls `each` for the header of every batch of magic 2 in a segment, and answers the offset after
-/// the last one, of whatever magic. What is behind the last whole batch is left to the start.
+/// The whole batches at the beginning of a segment.
+struct Whole {
+    /// The offset after the last one.
+    end_offset: i64,
+    /// Their length.
+    bytes: u64,
+}
+
+/// Calls `each` for the header of every batch of magic 2 in a segment, and answers where the last
+/// one ends, of whatever magic. What is behind the last whole batch is left to the start.
 fn scan(
     file: &dyn DiskFile,
     base_offset: i64,
     mut each: impl FnMut(BatchHeader<'_>),
-) -> io::Result<i64> {
+) -> io::Result<Whole> {
     let len = file.len()?;
     let mut window = Window::default();
     let (mut position, mut end) = (0_u64, base_offset);
@@ -189,7 +201,7 @@ fn scan(
         end = last_offset + 1;
         position += size_bytes;
     }
-    Ok(end)
+    Ok(Whole { end_offset: end, bytes: position })
 }
 
 /// A part of a file in memory.

@@ -1,7 +1,7 @@
 //! The settings that the broker obeys from its start to its end, as plain values. Those that may
 //! change in between are in [`DynamicConfig`](super::DynamicConfig).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::check;
 use super::error::ConfigError;
@@ -127,6 +127,12 @@ pub struct DataDirs {
 }
 
 impl DataDirs {
+    /// `log.dirs`, and behind them the metadata log's directory if it is none of them.
+    pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        let home = &self.metadata_log_dir;
+        self.log_dirs.iter().chain((!self.log_dirs.contains(home)).then_some(home))
+    }
+
     /// Those of a configuration that may be wrong elsewhere.
     ///
     /// # Errors
@@ -139,11 +145,18 @@ impl DataDirs {
             }
         };
         let metadata_log_dir = match config.known("metadata.log.dir")? {
-            Some(Value::Text(dir)) if !dir.is_empty() => PathBuf::from(dir),
+            Some(Value::Text(dir)) if !dir.is_empty() => same_of(&log_dirs, PathBuf::from(dir)),
             _ => log_dirs[0].clone(),
         };
         Ok(Self { node_id: check::node_id(config)?, log_dirs, metadata_log_dir })
     }
+}
+
+/// A directory as `log_dirs` writes it, if it is one of them by another path.
+fn same_of(log_dirs: &[PathBuf], dir: PathBuf) -> PathBuf {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let same = log_dirs.iter().find(|of| absolute(of) == absolute(&dir));
+    same.cloned().unwrap_or(dir)
 }
 
 impl BrokerConfig {

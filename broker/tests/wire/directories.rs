@@ -1,5 +1,6 @@
 //! Several log directories, and one of them missing for a while.
 
+use std::fs;
 use std::path::Path;
 
 use ottla::broker::Broker;
@@ -8,7 +9,7 @@ use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 use ottla_protocol::uuid::Uuid;
 
-use crate::harness::{Client, batch, fetch_request, start};
+use crate::harness::{Client, TestBroker, batch, fetch_request, start};
 
 const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
 
@@ -52,7 +53,7 @@ fn partitions_of_a_missing_directory_wait_for_it() {
         assert_eq!(fetched.code, expected, "{topic}");
     }
     broker.stop().unwrap();
-    let found = std::fs::read_dir(&one).unwrap();
+    let found = fs::read_dir(&one).unwrap();
     let names = found.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert_eq!(names.filter(|name| name.ends_with("-0")).count(), 3, "two, and the metadata log");
 
@@ -63,4 +64,31 @@ fn partitions_of_a_missing_directory_wait_for_it() {
         assert_eq!(client.append(topic, &batch(&[b"again"])), end, "{topic}");
     }
     broker.stop().unwrap();
+}
+
+#[test]
+fn the_metadata_log_may_lie_apart_from_all_partitions() {
+    let apart = tempfile::tempdir().unwrap();
+    let home = apart.path().join("meta");
+    let mut broker = TestBroker::with(&[&format!("metadata.log.dir={}", home.display())]);
+    broker.client().create_topic("t", 2, &[]);
+    assert!(home.join("__cluster_metadata-0").is_dir() && home.join("meta.properties").is_file());
+    assert!(!home.join("t-0").exists() && !broker.dir().join("__cluster_metadata-0").exists());
+    // Another broker does not get it.
+    let refused = || {
+        let other = tempfile::tempdir().unwrap();
+        let setting = format!("metadata.log.dir={}", home.display());
+        Broker::start(start(other.path().to_str().unwrap(), &[setting])).err().unwrap().to_string()
+    };
+    assert!(refused().contains("meta"), "{}", refused());
+    broker.restart();
+    let offset = broker.client().append("t", &batch(&[b"x"]));
+    assert_eq!(offset, 0);
+    let dir = broker.into_dir();
+    assert!(!home.join(".lock").exists() && dir.path().join("t-0").is_dir());
+    // Nothing of a partition's was written there, and no broker's bookkeeping.
+    let names = fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["__cluster_metadata-0", "bootstrap.checkpoint", "meta.properties"]);
 }
