@@ -1,5 +1,7 @@
 //! FindCoordinator: who coordinates a group or a transaction. Of groups it is this broker;
-//! transactions have no coordinator yet, and COORDINATOR_NOT_AVAILABLE says so.
+//! transactions have no coordinator yet, and TRANSACTIONAL_ID_AUTHORIZATION_FAILED says so:
+//! it is the one code that ends the attempt in every client. With COORDINATOR_NOT_AVAILABLE they ask
+//! again, Java's admin client without a pause; others leave librdkafka waiting for ever.
 
 use std::sync::Arc;
 
@@ -29,7 +31,7 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
     check_count(request.coordinator_keys.len(), KEYS_MAX)?;
     let found = match request.key_type {
         GROUP => node.groups.prepare(node).map_err(|error_code| (error_code, "")),
-        TRANSACTION => Err((ErrorCode::COORDINATOR_NOT_AVAILABLE, NO_TRANSACTIONS)),
+        TRANSACTION => Err((ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NO_TRANSACTIONS)),
         _ => Err((ErrorCode::INVALID_REQUEST, "")),
     };
     let endpoint = node.endpoint_for(call.connection.listener);

@@ -22,8 +22,8 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
 fn init(node: &Node, request: &InitProducerIdRequest<'_>) -> Result<i64, ErrorCode> {
     match request.transactional_id {
         Some("") => return Err(ErrorCode::INVALID_REQUEST),
-        // Transactions have no coordinator here yet.
-        Some(_) => return Err(ErrorCode::COORDINATOR_NOT_AVAILABLE),
+        // Transactions have no coordinator here yet, which FindCoordinator says the same way.
+        Some(_) => return Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
         None => {}
     }
     if (request.producer_id == -1) != (request.producer_epoch == -1) {

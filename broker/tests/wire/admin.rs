@@ -357,7 +357,7 @@ fn this_broker_coordinates_groups_and_no_transactions() {
     let mut client = broker.client();
     for (key_type, code) in [
         (0, ErrorCode::NONE),
-        (1, ErrorCode::COORDINATOR_NOT_AVAILABLE),
+        (1, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
         (9, ErrorCode::INVALID_REQUEST),
     ] {
         let request = FindCoordinatorRequest {
@@ -393,7 +393,7 @@ fn producer_ids_are_never_given_twice() {
     for (transactional_id, producer_id, code) in [
         (Some(""), -1, ErrorCode::INVALID_REQUEST),
         (None, 5, ErrorCode::INVALID_REQUEST),
-        (Some("x"), -1, ErrorCode::COORDINATOR_NOT_AVAILABLE),
+        (Some("x"), -1, ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED),
     ] {
         let request = InitProducerIdRequest { transactional_id, producer_id, ..Default::default() };
         let answer = client.call(ApiKey::InitProducerId, 4, &request);
