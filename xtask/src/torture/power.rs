@@ -345,7 +345,6 @@ fn unsettle(shared: &Shared) {
                 What::Got { .. }
                     | What::Ends { .. }
                     | What::Lookup { .. }
-                    | What::Read(_)
                     | What::Listed(_)
                     | What::Created { .. }
             );
