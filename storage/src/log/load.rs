@@ -321,6 +321,11 @@ impl Loader<'_> {
         let segment =
             Segment::create(Arc::clone(&self.disk), &self.dir, base_offset, budget, files)?;
         self.segments.push(segment);
+        if 0 < base_offset {
+            // From here on the segment's name alone says where the log begins: a log start that is
+            // a segment's is in no checkpoint.
+            self.disk.sync_dir(&self.dir).map_err(StorageError::sync(&self.dir))?;
+        }
         Ok((base_offset, found))
     }
 

@@ -14,3 +14,4 @@ mod leftovers;
 mod manager;
 mod property;
 mod retention;
+mod starts;

@@ -124,7 +124,11 @@ impl Loader<'_> {
     fn drop_behind(&mut self, n: usize, recovered: &Recovered) -> Result<(), StorageError> {
         let dropped = self.segments.split_off(n + 1);
         self.tell_cut(n, recovered, &dropped);
-        self.remove(&dropped)
+        // From the end, so that a kill leaves no gap; and for good: one that came back would be in
+        // the way of what is appended in its place.
+        let last_first: Vec<_> = dropped.into_iter().rev().collect();
+        self.remove(&last_first)?;
+        self.disk.sync_dir(&self.dir).map_err(StorageError::sync(&self.dir))
     }
 
     /// Says exactly what is gone.
