@@ -124,6 +124,9 @@ impl PartitionLog {
     ) -> Result<(), StorageError> {
         self.check_open()?;
         let base_offset = old[0].base_offset();
+        // A load tells from a file that is still called so that the output is not finished, so none
+        // of the names may be lost.
+        self.log_dir.watch(self.sync_dir())?;
         if let Err(error) = self.rename_all(base_offset, CLEANED, SWAP) {
             self.discard_cleaned(base_offset);
             return self.log_dir.watch(Err(error));
