@@ -1,7 +1,7 @@
 //! Crash points: the log manager on a simulated disk, crashed at every operation.
 //!
-//! The program is `storage/tests/crash/`, built like the broker, so that a gate that builds the
-//! broker anyway has most of it. It prints its seed, and how to run one episode again.
+//! The program is `storage/tests/crash/`. It is built together with the broker, so that both use
+//! the same build of all below them. It prints its seed, and how to run one episode again.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -35,23 +35,29 @@ pub(crate) struct Args {
     /// Looks for planted defects too: whatever the storage might forget must be noticed.
     #[arg(long)]
     planted: bool,
+    /// Goes on after a failure, to see more of them.
+    #[arg(long)]
+    go_on: bool,
 }
 
 impl Args {
     /// As the gate runs it.
     pub(crate) fn gate() -> Self {
-        Self { points: GATE_POINTS, seed: GATE_SEED, threads: None, replay: None, planted: true }
+        let (points, seed) = (GATE_POINTS, GATE_SEED);
+        Self { points, seed, threads: None, replay: None, planted: true, go_on: false }
     }
 }
 
 /// Builds the program and runs it; every crash point is a check.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
-    let build =
-        ["build", "--quiet", "--release", "--package", "ottla-storage", "--example", "crash"];
-    ensure!(cargo_command(root, &build).status()?.success(), "the program cannot be built");
+    // Named with the storage, the broker decides about features: else much would be built anew.
+    let build = ["build", "--quiet", "--release", "-p", "ottla", "-p", "ottla-storage"];
+    let mut cargo = cargo_command(root, &build);
+    let built = cargo.args(["--bin", "ottla-crash"]).status()?;
+    ensure!(built.success(), "the program cannot be built");
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    let mut command = Command::new(target.join("release/examples/crash"));
+    let mut command = Command::new(target.join("release/ottla-crash"));
     command.args(["--points", &args.points.to_string(), "--seed", &args.seed.to_string()]);
     if let Some(threads) = args.threads {
         command.args(["--threads", &threads.to_string()]);
@@ -61,6 +67,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     }
     if args.planted {
         command.arg("--planted");
+    }
+    if args.go_on {
+        command.arg("--go-on");
     }
     let mut child = command.stdout(Stdio::piped()).spawn().context("start the crash program")?;
     let stdout = child.stdout.take().context("stdout was asked for")?;

@@ -108,7 +108,7 @@ impl Fault {
     }
 
     /// All calls of this kind do nothing and say that all is well: what a program does that forgets
-    /// them. Meant for syncs; to see that a test would notice.
+    /// them. For syncs and removals of names; to see that a test would notice.
     pub fn forget(kind: OpKind) -> Self {
         Self { kind: Some(kind), is_sticky: true, ..Self::any(None) }
     }

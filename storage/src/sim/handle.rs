@@ -119,7 +119,12 @@ impl Disk for SimDisk {
     }
 
     fn unlink(&self, path: &Path) -> io::Result<()> {
-        run(&mut self.world(), OpKind::Unlink, path, |world| {
+        let mut world = self.world();
+        let turn = world.turn(OpKind::Unlink, &path.to_string_lossy(), format_args!(""))?;
+        if turn.extent == Extent::Nothing {
+            return Ok(());
+        }
+        let unlink = |world: &mut World| {
             let inode = world.find(path)?.ok_or(io::ErrorKind::NotFound)?;
             if world.is_dir(inode) {
                 return Err(io::ErrorKind::IsADirectory.into());
@@ -127,7 +132,8 @@ impl Disk for SimDisk {
             let from = Some(world.place(path)?);
             world.change_name(NameOp { inode, from, to: None });
             Ok(())
-        })
+        };
+        finish(unlink(&mut world), turn)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

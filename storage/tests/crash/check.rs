@@ -151,7 +151,10 @@ fn match_batches(
 ) -> Result<Vec<Arc<Batch>>, Broken> {
     if part.config.cleanup_compact {
         match_compacted(bytes, part, start, end)?;
-        return Ok(part.batches.iter().filter(|batch| batch.last < end).cloned().collect());
+        let below = part.batches.iter().filter(|batch| batch.last < end);
+        let mut found: Vec<Arc<Batch>> = below.cloned().collect();
+        found.extend(part.refused_and_back(end).cloned());
+        return Ok(found);
     }
     let before = part.batches.iter().take_while(|batch| batch.last < start);
     let mut found: Vec<Arc<Batch>> = before.cloned().collect();
@@ -185,10 +188,12 @@ type Records = BTreeMap<i64, (u8, Option<u32>)>;
 /// Every record of a compacted log must have been given to it, and the last one of every key that
 /// is no tombstone and in no aborted or open transaction must be there.
 fn match_compacted(bytes: &[u8], part: &Part, start: i64, end: i64) -> Result<(), Broken> {
-    let mut given = Records::new();
-    for batch in &part.batches {
-        let records = batch.records.iter().enumerate();
-        given.extend(records.map(|(n, record)| (batch.base + n as i64, *record)));
+    // Behind what was acknowledged, a refused batch may be there instead of another one.
+    let mut given: BTreeMap<i64, Vec<(u8, Option<u32>)>> = BTreeMap::new();
+    for batch in part.batches.iter().chain(&part.refused) {
+        for (n, record) in batch.records.iter().enumerate() {
+            given.entry(batch.base + n as i64).or_default().push(*record);
+        }
     }
     let mut found = Records::new();
     let mut next = 0;
@@ -209,7 +214,8 @@ fn match_compacted(bytes: &[u8], part: &Part, start: i64, end: i64) -> Result<()
         }
     }
     for (offset, record) in found.range(start..) {
-        ensure(given.get(offset) == Some(record), || format!("other record at {offset}"))?;
+        let is_given = given.get(offset).is_some_and(|given| given.contains(record));
+        ensure(is_given, || format!("other record at {offset}"))?;
     }
     let (producers, aborted) = part.replay(end);
     let is_aborted = |batch: &Batch| {

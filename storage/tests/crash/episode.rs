@@ -166,9 +166,7 @@ impl Episode<'_> {
             }
             live.timeline[0].1 = found;
         }
-        if self.options.overpromise {
-            live.model.parts.iter_mut().for_each(|part| part.config.flush_messages = 1);
-        }
+        live.model.parts.iter_mut().for_each(|part| part.overpromises = self.options.overpromise);
         for step in &generation.steps {
             if self.options.trace {
                 println!("{} {step:?}", disk.ops());

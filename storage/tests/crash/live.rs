@@ -76,12 +76,11 @@ impl Live {
             let part = &mut self.model.parts[found.slot];
             let Some(log) = self.manager.get(&part.topic_partition) else { continue };
             let end = found.end;
+            let again = part.refused_and_back(end).cloned();
             part.batches.retain(|batch| batch.last < end);
-            // A refused batch may have come up again, and then nothing was behind it.
-            let last = part.batches.last().map_or(part.empty_end, |batch| batch.last + 1);
-            let again = part.refused.iter().find(|batch| batch.base == last && batch.last < end);
-            part.batches.extend(again.cloned());
-            part.refused.clear();
+            part.batches.extend(again);
+            // After a mere kill they may still come up, with the next loss of power.
+            part.refused.retain(|batch| !power && end <= batch.base);
             part.empty_end = end;
             part.acked_end = end;
             if power {
@@ -104,6 +103,9 @@ impl Live {
         self.disk.set_now_ms(self.model.now_ms);
         self.mark();
         let done = self.act(step)?;
+        if let Done::Ended = done {
+            return Ok(done);
+        }
         self.doubt_offline();
         self.mark();
         self.check_failed_syncs()?;

@@ -166,6 +166,8 @@ pub(crate) struct Part {
     pub(crate) is_made: bool,
     /// What is there has to be found out first: after a crash, or in a directory that is offline.
     pub(crate) in_doubt: bool,
+    /// A planted defect: whatever is acknowledged is said to be durable.
+    pub(crate) overpromises: bool,
 }
 
 /// The promises of a broker.
@@ -183,20 +185,33 @@ impl Part {
         self.batches.last().map_or(self.empty_end, |batch| batch.last + 1).max(self.empty_end)
     }
 
+    /// The batch that was refused and has come up again nevertheless, in a log that ends at `end`:
+    /// then nothing was behind it.
+    pub(crate) fn refused_and_back(&self, end: i64) -> Option<&Arc<Batch>> {
+        let below = self.batches.iter().rev().find(|batch| batch.last < end);
+        let next = below.map_or(self.empty_end, |batch| batch.last + 1);
+        self.refused.iter().find(|batch| batch.base == next && batch.last < end)
+    }
+
     pub(crate) fn is_usable(&self) -> bool {
         self.life == Life::Live && !self.in_doubt
+    }
+
+    /// How many acknowledged records need not be durable.
+    fn unflushed(&self) -> i64 {
+        if self.overpromises { 0 } else { self.config.flush_messages.saturating_sub(1) }
     }
 
     /// What an append of `end` acknowledged records says about the disk.
     pub(crate) fn acknowledge(&mut self, end: i64) {
         self.acked_end = end;
-        let unflushed = self.config.flush_messages.saturating_sub(1);
+        let unflushed = self.unflushed();
         self.durable_end = self.durable_end.max(end.saturating_sub(unflushed));
     }
 
     /// What the answer to a batch that was sent again says about the disk.
     pub(crate) fn acknowledge_again(&mut self, end: i64) {
-        let unflushed = self.config.flush_messages.saturating_sub(1);
+        let unflushed = self.unflushed();
         self.durable_end = self.durable_end.max(end.saturating_sub(unflushed));
     }
 
@@ -259,6 +274,7 @@ impl Model {
             leader_epoch: 0,
             is_made: false,
             in_doubt: false,
+            overpromises: false,
         };
         let parts = configs.iter().enumerate().map(part).collect();
         Self { parts, now_ms: 1_700_000_000_000, next_value: 0, next_id: 1 }

@@ -127,6 +127,16 @@ pub(crate) struct Generation {
     pub(crate) choice: u64,
 }
 
+/// What an episode has more of.
+#[derive(Clone, Copy, Debug)]
+enum Theme {
+    /// Nothing.
+    All,
+    Compaction,
+    /// Transactions that are aborted, and segments that recovery trusts.
+    Transactions,
+}
+
 /// All of an episode.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -141,7 +151,8 @@ impl Plan {
         let random = &mut Random::new(seed);
         let slots = 2 + random.below(3);
         let flush = random.pick(&[1, 1, 3, i64::MAX, i64::MAX]);
-        let configs = (0..slots).map(|_| config(random, flush)).collect();
+        let theme = random.pick(&[Theme::All, Theme::All, Theme::Compaction, Theme::Transactions]);
+        let configs = (0..slots).map(|_| config(random, flush, theme)).collect();
         let generations = 1 + random.below(3);
         Self {
             dirs: 1 + random.below(2),
@@ -151,7 +162,7 @@ impl Plan {
                 FsyncFailure::StayDirty,
                 FsyncFailure::Revert,
             ]),
-            generations: (0..generations).map(|_| generation(random, slots)).collect(),
+            generations: (0..generations).map(|_| generation(random, slots, theme)).collect(),
         }
     }
 
@@ -172,8 +183,12 @@ impl Plan {
     }
 }
 
-fn config(random: &mut Random, flush_messages: i64) -> LogConfig {
-    let compact = random.percent(30);
+fn config(random: &mut Random, flush_messages: i64, theme: Theme) -> LogConfig {
+    let compact = random.percent(match theme {
+        Theme::All => 30,
+        Theme::Compaction => 80,
+        Theme::Transactions => 15,
+    });
     LogConfig {
         segment_bytes: random.pick(&[300, 500, 1200]),
         segment_index_bytes: random.pick(&[24, 60, 240]),
@@ -192,7 +207,7 @@ fn config(random: &mut Random, flush_messages: i64) -> LogConfig {
     }
 }
 
-fn generation(random: &mut Random, slots: usize) -> Generation {
+fn generation(random: &mut Random, slots: usize, theme: Theme) -> Generation {
     let steps = 4 + random.below(22);
     let fault = random.percent(25).then(|| PlannedFault {
         ops: random.below(150) as u64,
@@ -201,9 +216,28 @@ fn generation(random: &mut Random, slots: usize) -> Generation {
         sticky: random.percent(20),
     });
     Generation {
-        steps: (0..steps).map(|_| step(random, slots)).collect(),
+        steps: (0..steps).map(|_| step_of(random, slots, theme)).collect(),
         fault,
         choice: random.next(),
+    }
+}
+
+/// A step; every third one is the theme's.
+fn step_of(random: &mut Random, slots: usize, theme: Theme) -> Step {
+    let slot = random.below(slots.min(2));
+    match theme {
+        Theme::Compaction if random.percent(33) => match random.below(4) {
+            0 => Step::Compact,
+            1 => Step::Flush { slot },
+            _ => Step::Append { slot, records: 3 },
+        },
+        Theme::Transactions if random.percent(33) => match random.below(6) {
+            0 => Step::CheckpointRecoveryPoints,
+            1 => Step::Flush { slot },
+            2 | 3 => Step::EndTxn { slot, producer: 11, commit: random.percent(25) },
+            _ => Step::ProduceTxn { slot, producer: 11, records: 2 },
+        },
+        _ => step(random, slots),
     }
 }
 

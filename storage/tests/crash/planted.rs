@@ -5,7 +5,7 @@ use ottla_storage::sim::OpKind;
 use crate::episode::{self, Options};
 
 /// Points within which each defect must be found.
-const POINTS_MAX: u64 = 20_000;
+const POINTS_MAX: u64 = 60_000;
 
 /// A defect, by what it is and how it is brought about.
 struct Planted {

@@ -1,8 +1,9 @@
 //! The command line: so many crash points from a seed on, or one episode again.
 
+use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -24,6 +25,8 @@ struct Args {
     options: Options,
     /// Look for planted defects first.
     planted: bool,
+    /// Go on after a failure.
+    goes_on: bool,
 }
 
 /// Runs; the arguments are the process's.
@@ -51,6 +54,7 @@ fn parse(default_points: u64) -> Args {
         one: None,
         options: Options::default(),
         planted: false,
+        goes_on: false,
     };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
@@ -63,6 +67,7 @@ fn parse(default_points: u64) -> Args {
             "--one" => args.one = number(),
             "--trace" => args.options.trace = true,
             "--planted" => args.planted = true,
+            "--go-on" => args.goes_on = true,
             "--drop" => {
                 let list = given.next().unwrap_or_default();
                 args.options.dropped = list.split(',').filter_map(|n| n.parse().ok()).collect();
@@ -73,33 +78,26 @@ fn parse(default_points: u64) -> Args {
     args
 }
 
-/// Runs episodes until there were enough points or one has failed.
+/// Runs episodes until there were enough points or, unless it is to go on, one has failed. What is
+/// counted are the episodes in the order of their seeds, up to the last one that is needed: threads
+/// may run more, and the counts are the same each time.
 fn enumerate(args: &Args) -> bool {
     let start = Instant::now();
-    let (next, points) = (AtomicU64::new(args.seed), AtomicU64::new(0));
-    let has_failed = AtomicBool::new(false);
-    let total = Mutex::new((Tally::default(), 0_u64));
-    let failed: Mutex<Vec<(u64, Failure)>> = Mutex::default();
+    let next = AtomicU64::new(args.seed);
+    let ran: Mutex<Ran> = Mutex::new(Ran { first_missing: args.seed, ..Ran::default() });
     let work = || {
-        while points.load(Ordering::Relaxed) < args.points && !has_failed.load(Ordering::Relaxed) {
+        while !ran.lock().unwrap().is_enough(args) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             SEED.set(seed);
-            let (tally, failure) = episode::run(seed, &args.options);
-            points.fetch_add(tally.points, Ordering::Relaxed);
-            let mut total = total.lock().unwrap();
-            total.0.add(tally);
-            total.1 += 1;
-            if let Some(failure) = failure {
-                has_failed.store(true, Ordering::Relaxed);
-                failed.lock().unwrap().push((seed, failure));
-            }
+            let outcome = episode::run(seed, &args.options);
+            ran.lock().unwrap().add(seed, outcome, args);
         }
     };
     say_seed_when_panicking();
     thread::scope(|scope| {
         (0..args.threads).for_each(|_| _ = scope.spawn(work));
     });
-    let (tally, episodes) = *total.lock().unwrap();
+    let Ran { tally, episodes, failed, .. } = ran.into_inner().unwrap();
     let seconds = start.elapsed().as_secs_f64();
     println!(
         "crash: {} points in {episodes} episodes from seed {}, {seconds:.1} s, {:.0} a second",
@@ -112,7 +110,6 @@ fn enumerate(args: &Args) -> bool {
          recovered twice, {} used afterwards",
         tally.power, tally.nested, tally.faulty, tally.again, tally.used
     );
-    let failed = failed.into_inner().unwrap();
     for (seed, failure) in &failed {
         println!("seed {seed}: {}: {}", failure.place, failure.problem);
         println!("seed {seed}: again with `cargo xtask crash --replay {seed}`");
@@ -121,6 +118,53 @@ fn enumerate(args: &Args) -> bool {
     let word = if count == 0 { "ok" } else { "FAILED" };
     println!("test result: {word}. {} passed; {count} failed;", tally.points - count as u64);
     count == 0
+}
+
+/// Episodes that were run.
+#[derive(Default)]
+struct Ran {
+    /// Those that wait for one of a smaller seed.
+    waiting: BTreeMap<u64, (Tally, Option<Failure>)>,
+    /// All below were counted.
+    first_missing: u64,
+    tally: Tally,
+    episodes: u64,
+    failed: Vec<(u64, Failure)>,
+}
+
+impl Ran {
+    fn is_enough(&self, args: &Args) -> bool {
+        args.points <= self.tally.points || !args.goes_on && !self.failed.is_empty()
+    }
+
+    fn add(&mut self, seed: u64, outcome: (Tally, Option<Failure>), args: &Args) {
+        self.waiting.insert(seed, outcome);
+        while !self.is_enough(args)
+            && let Some((tally, failure)) = self.waiting.remove(&self.first_missing)
+        {
+            self.tally.add(tally);
+            self.episodes += 1;
+            if let Some(failure) = failure {
+                self.failed.push((self.first_missing, failure));
+            }
+            self.first_missing += 1;
+        }
+    }
+}
+
+/// Shows what the storage has to say.
+struct Shown;
+
+impl log::Log for Shown {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        println!("{} {}", record.level(), record.args());
+    }
+
+    fn flush(&self) {}
 }
 
 thread_local! {
@@ -141,6 +185,9 @@ fn say_seed_when_panicking() {
 /// Runs one episode; the exit code tells whether it held.
 fn one(seed: u64, options: &Options) -> ExitCode {
     say_seed_when_panicking();
+    if options.trace && log::set_logger(&Shown).is_ok() {
+        log::set_max_level(log::LevelFilter::Warn);
+    }
     SEED.set(seed);
     let (tally, failure) = episode::run(seed, options);
     let Some(failure) = failure else {
