@@ -44,7 +44,12 @@ impl Node {
         let at = partition.replicas.iter().position(|replica| *replica == node_id)?;
         let id = *partition.directories.get(at)?;
         let is_unknown = [Uuid::UNASSIGNED_DIR, Uuid::MIGRATING_DIR].contains(&id);
-        let is_here = self.directories.iter().any(|directory| directory.id == id);
+        // One that failed after it had told who it is, while its logs were opened, is not in use.
+        let is_online = |path: &Path| {
+            self.logs.log_dirs().any(|log_dir| log_dir.path() == path && log_dir.is_online())
+        };
+        let mut directories = self.directories.iter();
+        let is_here = directories.any(|directory| directory.id == id && is_online(&directory.path));
         (!is_unknown && !is_here).then_some(id)
     }
 

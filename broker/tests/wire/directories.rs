@@ -92,3 +92,24 @@ fn the_metadata_log_may_lie_apart_from_all_partitions() {
     names.sort();
     assert_eq!(names, ["__cluster_metadata-0", "bootstrap.checkpoint", "meta.properties"]);
 }
+
+#[test]
+fn partitions_of_a_directory_that_fails_while_it_is_opened_are_not_made_anew() {
+    let root = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| root.path().join(name));
+    let broker = run(&[&one, &other]);
+    let mut client = Client::connect(broker.addresses()[0]);
+    for topic in TOPICS {
+        client.create_topic(topic, 1, &[]);
+    }
+    broker.stop().unwrap();
+    let damaged = TOPICS.iter().find(|topic| other.join(format!("{topic}-0")).exists()).unwrap();
+    fs::write(other.join(format!("{damaged}-0/partition.metadata")), "junk").unwrap();
+    let broker = run(&[&one, &other]);
+    assert!(is_offline(&mut Client::connect(broker.addresses()[0]), damaged));
+    for topic in TOPICS {
+        let name = format!("{topic}-0");
+        assert!(one.join(&name).exists() != other.join(&name).exists(), "{topic}");
+    }
+    broker.stop().unwrap();
+}
