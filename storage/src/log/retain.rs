@@ -182,9 +182,28 @@ impl PartitionLog {
     /// # Errors
     /// What the disk says, or that the log is closed.
     pub fn remove_expired_segments(&self, now_ms: i64) -> Result<usize, StorageError> {
+        self.remove_expired(usize::MAX, now_ms)
+    }
+
+    /// The same for the first of them alone, and durably: whatever a power loss leaves of that, the
+    /// log has no hole, so that its start needs not be durable before.
+    ///
+    /// # Errors
+    /// What the disk says, or that the log is closed.
+    pub fn remove_first_expired_segment(&self, now_ms: i64) -> Result<usize, StorageError> {
+        let removed = self.remove_expired(1, now_ms)?;
+        if removed > 0 {
+            let synced = self.disk.sync_dir(&self.dir).map_err(StorageError::sync(&self.dir));
+            self.log_dir.watch(synced)?;
+        }
+        Ok(removed)
+    }
+
+    fn remove_expired(&self, count_max: usize, now_ms: i64) -> Result<usize, StorageError> {
         let log_start_offset = self.offsets().log_start_offset;
         let is_below = |all: &[Arc<Segment>]| {
-            all.windows(2).take_while(|two| two[1].base_offset() <= log_start_offset).count()
+            let below = |two: &&[Arc<Segment>]| two[1].base_offset() <= log_start_offset;
+            all.windows(2).take_while(below).count().min(count_max)
         };
         if is_below(&self.segments.all()) == 0 {
             return Ok(0);

@@ -84,14 +84,21 @@ impl LogManager {
         }
         // A log start that is not written down may move back after a power loss, into what the
         // loss has left of the segments.
-        if let Err(error) = self.checkpoint_log_starts_of(log_dir) {
-            report.add(error);
-            return;
-        }
+        let written = self.checkpoint_log_starts_of(log_dir);
+        let is_full = match &written {
+            Ok(()) => false,
+            Err(error) => error.kind() == StorageErrorKind::Full,
+        };
+        let is_written = written.is_ok();
+        written.err().into_iter().for_each(|error| report.add(error));
         for log in due {
-            if let Err(error) = log.remove_expired_segments(now.now_ms) {
-                report.add(error);
-            }
+            let removed = match is_written {
+                true => log.remove_expired_segments(now.now_ms),
+                // Room for the checkpoint has to come from somewhere.
+                false if is_full => log.remove_first_expired_segment(now.now_ms),
+                false => return,
+            };
+            removed.err().into_iter().for_each(|error| report.add(error));
         }
     }
 }

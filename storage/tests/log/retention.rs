@@ -207,3 +207,24 @@ fn a_crash_amid_a_removal() {
         }
     }
 }
+
+#[test]
+fn retention_makes_room_on_a_disk_without_any() {
+    let config = LogConfig { retention_bytes: 1, ..two_a_segment() };
+    let (disk, manager, log) = filled(&config);
+    disk.set_capacity(Some(0));
+    let report = manager.delete_old_segments(at(NOW_MS));
+    assert_eq!(report.errors.len(), 1, "{:?}", report.errors);
+    assert_eq!(log.segments_count(), 4, "the first, of which no hole can come");
+    let image = disk.crash(1, CrashStyle::DropPending);
+    let names = |disk: &SimDisk| {
+        let files = disk.files().into_iter();
+        files.filter(|path| path.ends_with("00000000000000000000.log")).count()
+    };
+    assert_eq!(names(&image), 0, "its removal is durable");
+    manager.delete_old_segments(at(NOW_MS));
+    assert_eq!(log.segments_count(), 3, "the second a pass later");
+    disk.set_capacity(None);
+    manager.delete_old_segments(at(NOW_MS));
+    assert_eq!(log.segments_count(), 1);
+}
