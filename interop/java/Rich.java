@@ -221,9 +221,14 @@ final class Rich {
             new TopicPartition("many", 1), new OffsetAndMetadata(2)));
         Visit.patiently(() -> Visit.get(visit.admin.deleteConsumerGroupOffsets(
             "partly", java.util.Set.of(new TopicPartition("many", 0))).all()));
-        commit(visit, "ended",
-            Map.of(new TopicPartition("many", 2), new OffsetAndMetadata(5, "soon gone")));
-        Visit.patiently(() -> Visit.get(visit.admin.deleteConsumerGroups(List.of("ended")).all()));
+        // The coordinator without the consumer protocol writes no tombstone for a group that only
+        // kept commits, just for these: to later ones it is an empty group still.
+        if (consumerGroups) {
+            commit(visit, "ended",
+                Map.of(new TopicPartition("many", 2), new OffsetAndMetadata(5, "soon gone")));
+            Visit.patiently(
+                () -> Visit.get(visit.admin.deleteConsumerGroups(List.of("ended")).all()));
+        }
     }
 
     static void commit(Visit visit, String group, Map<TopicPartition, OffsetAndMetadata> offsets)
