@@ -16,6 +16,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -65,7 +66,8 @@ final class Visit implements AutoCloseable {
         while (true) {
             try {
                 return call.call();
-            } catch (RetriableException error) {
+            } catch (RetriableException | GroupIdNotFoundException error) {
+                // Kafka 4.0.0 does not find a group for a moment after it was loaded.
                 if (System.nanoTime() > deadline) {
                     throw error;
                 }
