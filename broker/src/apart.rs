@@ -1,4 +1,5 @@
-//! The metadata log's directory when it is none of `log.dirs`: locked by itself, without partitions.
+//! The metadata log's directory when it is none of `log.dirs`: locked by itself, and without
+//! partitions.
 
 use std::path::PathBuf;
 use std::sync::Arc;

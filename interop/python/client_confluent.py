@@ -195,7 +195,7 @@ def relay(bootstrap):
     """Produces what it is told to, as franz/relay.go does."""
     producer = Producer({
         "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 2,
-        "compression.type": "lz4",
+        "compression.type": "lz4", "max.in.flight": 1,
         "reconnect.backoff.ms": 5, "reconnect.backoff.max.ms": 50, "retry.backoff.ms": 10,
         "retry.backoff.max.ms": 50, "delivery.timeout.ms": 60_000,
         "topic.metadata.refresh.interval.ms": 200,

@@ -1,7 +1,7 @@
 //! FindCoordinator: who coordinates a group or a transaction. Of groups it is this broker;
-//! transactions have no coordinator yet, and TRANSACTIONAL_ID_AUTHORIZATION_FAILED says so:
-//! it is the one code that ends the attempt in every client. With COORDINATOR_NOT_AVAILABLE they ask
-//! again, Java's admin client without a pause; others leave librdkafka waiting for ever.
+//! transactions have no coordinator yet, and TRANSACTIONAL_ID_AUTHORIZATION_FAILED says so, which
+//! clients take for final. With COORDINATOR_NOT_AVAILABLE they ask again, Java's admin client
+//! without a pause.
 
 use std::sync::Arc;
 

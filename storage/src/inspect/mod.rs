@@ -27,7 +27,7 @@
 //!     let bytes = batch.load(&file[..])?;
 //!     batch.records(&bytes)?.for_each(&mut |record| {
 //!         assert_eq!(record.value, Some(&b"hello"[..]));
-//!         Ok(())
+//!         Ok::<(), ottla_storage::inspect::Damage>(())
 //!     })?;
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -122,9 +122,9 @@ impl PartitionLog {
     }
 
     /// Makes the ends of a segment's files durable before another one begins where the recovery
-    /// point is. A recovery begins with the last segment that does not lie above the recovery point,
-    /// and would trust indexes that have lost their last entries, and a file that was preallocated
-    /// and is not cut to its batches.
+    /// point is. A recovery begins with the last segment that does not lie above the recovery
+    /// point, and would trust indexes that have lost their last entries, and a file that was
+    /// preallocated and is not cut to its batches.
     fn flush_if_vouched_for(
         &self,
         sealed: &Segment,
