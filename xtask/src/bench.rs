@@ -6,7 +6,7 @@
 //! before it: a virtual machine's untouched pages cost an append more than twice as much.
 //!
 //! With `--scale` it is not records that are measured but what a broker has many of ([`scale`]),
-//! with `--restart` it is starts, recoveries and appends that are synced ([`restart`]).
+//! with `--restart` it is starts, recoveries and appends that are synced ([`mod@restart`]).
 
 mod report;
 mod restart;
