@@ -256,12 +256,12 @@ impl Loader<'_> {
 
     /// Whether a segment's indexes must be made anew even if it lies below the recovery point.
     fn is_unindexed(&self, segment: &Segment, kinds: &[FileKind]) -> Result<bool, StorageError> {
-        if !kinds.contains(&FileKind::OffsetIndex) {
-            log::error!(
-                "{}: has no offset index beside it; recovering it",
-                segment.path().display()
-            );
-            return Ok(true);
+        for (kind, name) in [(FileKind::OffsetIndex, "offset"), (FileKind::TimeIndex, "time")] {
+            if !kinds.contains(&kind) {
+                let path = segment.path();
+                log::error!("{}: has no {name} index beside it; recovering it", path.display());
+                return Ok(true);
+            }
         }
         let txn_index = segment.path_of(FileKind::TxnIndex);
         match txn_index::check(&*self.disk, &txn_index, segment.base_offset()) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ottla_storage::disk::Disk;
+use ottla_storage::disk::{Disk, Open};
 use ottla_storage::log::PartitionLog;
 use ottla_storage::sim::{CrashStyle, SimDisk};
 
@@ -46,4 +46,54 @@ fn a_segment_that_does_not_join_on_stays_away() {
     drop(PartitionLog::open(opening(&shared, Path::new(DIR), small())).unwrap());
     let after = disk.crash(1, CrashStyle::DropPending);
     assert_eq!(segments(&after), [first]);
+}
+
+/// Below the recovery point a start looks only at the shape of indexes, so those that it makes anew
+/// there must be on the disk before the next one.
+#[test]
+fn indexes_made_anew_below_the_recovery_point_stay() {
+    let disk = SimDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let log = new_log(&shared, Path::new(DIR), small()).unwrap();
+    for n in 0..12 {
+        append(&log, n * 3, 3).unwrap();
+    }
+    log.flush().unwrap();
+    drop(log);
+    for kind in ["index", "timeindex"] {
+        let path = format!("{DIR}/00000000000000000000.{kind}");
+        let path = Path::new(&path);
+        let before = disk.durable_contents(path).unwrap();
+        assert!(!before.is_empty());
+        disk.unlink(path).unwrap();
+        disk.sync_dir(Path::new(DIR)).unwrap();
+        let mut open = opening(&shared, Path::new(DIR), small());
+        open.recovery_point = 36;
+        drop(PartitionLog::open(open).unwrap());
+        let after = disk.crash(1, CrashStyle::DropPending);
+        assert_eq!(after.contents(path), Some(before), "{kind}");
+    }
+}
+
+/// Zeros are what a page reads as that was never written.
+#[test]
+fn a_time_index_of_zeros_is_made_anew() {
+    let disk = SimDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let log = new_log(&shared, Path::new(DIR), small()).unwrap();
+    for n in 0..12 {
+        append(&log, n * 3, 3).unwrap();
+    }
+    log.flush().unwrap();
+    drop(log);
+    let path = format!("{DIR}/00000000000000000000.timeindex");
+    let path = Path::new(&path);
+    let before = disk.contents(path).unwrap();
+    let file = disk.open(path, Open::ReadWrite).unwrap();
+    file.set_len(12).unwrap();
+    disk.corrupt(path, 0, &[0; 12]);
+    let mut open = opening(&shared, Path::new(DIR), small());
+    open.recovery_point = 36;
+    drop(PartitionLog::open(open).unwrap());
+    assert_eq!(disk.contents(path), Some(before));
 }

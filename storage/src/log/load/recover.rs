@@ -24,7 +24,14 @@ impl Loader<'_> {
         while let Some(segment) = self.segments.get(n) {
             let base_offset = segment.base_offset();
             if let Some(&summed_to) = plan.get(&base_offset) {
+                let segment = Arc::clone(segment);
                 let recovered = self.recover(n, summed_to, recovery)?;
+                if base_offset < recovery_base {
+                    // The next start trusts it again, indexes that are there included.
+                    segment.flush_indexes()?;
+                    let dir = &*self.dir;
+                    self.disk.sync_dir(dir).map_err(StorageError::sync(dir))?;
+                }
                 let may_drop = recovery.cut == Cut::AboveRecoveryPoint;
                 let checked = base_offset >= recovery_base && may_drop;
                 if self.is_broken_off(n, &recovered, checked) {
