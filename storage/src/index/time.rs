@@ -159,7 +159,7 @@ impl TimeIndex {
         Ok(length % u64::from(ENTRY_BYTES) == 0
             && timestamp(&view, last) >= timestamp(&view, 0)
             && relative(&view, last) >= 0
-            // A first entry of zeros is more likely a page that was never written than a log of 1970.
+            // A lone entry of zeros is rather a page that was never written than a log of 1970.
             && (relative(&view, last) > 0 || last == 0 && timestamp(&view, last) != 0))
     }
 
