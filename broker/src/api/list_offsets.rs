@@ -48,7 +48,7 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
             // What is listed twice is told once: who comes first takes the count away.
             let result = match times_listed.remove(&(topic.name, index)) {
                 None => continue,
-                Some(1) => answer(found.as_deref(), asked, &request, call.version()),
+                Some(1) => answer(node, found.as_deref(), asked, &request, call.version()),
                 Some(_) => Err(ErrorCode::INVALID_REQUEST),
             };
             partitions.push(result.unwrap_or_else(|error_code| ListOffsetsPartitionResponse {
@@ -76,6 +76,7 @@ fn known_from(timestamp: i64) -> Option<i16> {
 }
 
 fn answer(
+    node: &Node,
     topic: Option<&Topic>,
     asked: &ListOffsetsPartition,
     request: &ListOffsetsRequest<'_>,
@@ -87,7 +88,7 @@ fn answer(
     let topic = topic.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
     let partition = topic.partition(asked.partition_index)?;
     partition.check_epoch(asked.current_leader_epoch)?;
-    let (offset, timestamp, leader_epoch) = find(partition, asked.timestamp, request)?;
+    let (offset, timestamp, leader_epoch) = find(node, partition, asked.timestamp, request)?;
     Ok(ListOffsetsPartitionResponse {
         partition_index: asked.partition_index,
         error_code: ErrorCode::NONE,
@@ -99,6 +100,7 @@ fn answer(
 
 /// Offset, timestamp and leader epoch; -1 for what there is not.
 fn find(
+    node: &Node,
     partition: &Partition,
     timestamp: i64,
     request: &ListOffsetsRequest<'_>,
@@ -123,7 +125,9 @@ fn find(
                 at_least => TimestampQuery::At(at_least),
             };
             let found = log.offset_for_timestamp(query).map_err(|error| {
-                log::error!("offset by timestamp in {}: {error}", log.dir().display());
+                let dir = log.dir().display();
+                let what = format_args!("offset by timestamp in {dir}: {error}");
+                node.failures.say(log::Level::Error, what);
                 errors::of_storage(&error)
             })?;
             // The largest timestamp is told even below a log start that has moved past it.
