@@ -15,6 +15,19 @@ fn segments(disk: &SimDisk) -> Vec<String> {
     disk.files().into_iter().filter(|name| name.ends_with(".log")).collect()
 }
 
+/// A log of 12 batches of 3 records in several segments, flushed and left as a kill leaves it.
+fn flushed() -> (SimDisk, Arc<dyn Disk>) {
+    let disk = SimDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let log = new_log(&shared, Path::new(DIR), small()).unwrap();
+    for n in 0..12 {
+        append(&log, n * 3, 3).unwrap();
+    }
+    log.flush().unwrap();
+    drop(log);
+    (disk, shared)
+}
+
 /// A log start that is the base of a segment is in no checkpoint.
 #[test]
 fn a_log_that_starts_over_does_so_for_good() {
@@ -32,14 +45,7 @@ fn a_log_that_starts_over_does_so_for_good() {
 /// A dropped segment that comes back lies amid what was appended in its place.
 #[test]
 fn a_segment_that_does_not_join_on_stays_away() {
-    let disk = SimDisk::new();
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let log = new_log(&shared, Path::new(DIR), small()).unwrap();
-    for n in 0..12 {
-        append(&log, n * 3, 3).unwrap();
-    }
-    log.flush().unwrap();
-    drop(log);
+    let (disk, shared) = flushed();
     let first = format!("{DIR}/00000000000000000000.log");
     assert!(2 < segments(&disk).len());
     disk.corrupt(Path::new(&first), 100, &[0xff; 8]);
@@ -52,14 +58,7 @@ fn a_segment_that_does_not_join_on_stays_away() {
 /// there must be on the disk before the next one.
 #[test]
 fn indexes_made_anew_below_the_recovery_point_stay() {
-    let disk = SimDisk::new();
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let log = new_log(&shared, Path::new(DIR), small()).unwrap();
-    for n in 0..12 {
-        append(&log, n * 3, 3).unwrap();
-    }
-    log.flush().unwrap();
-    drop(log);
+    let (disk, shared) = flushed();
     for kind in ["index", "timeindex"] {
         let path = format!("{DIR}/00000000000000000000.{kind}");
         let path = Path::new(&path);
@@ -78,14 +77,7 @@ fn indexes_made_anew_below_the_recovery_point_stay() {
 /// Zeros are what a page reads as that was never written.
 #[test]
 fn a_time_index_of_zeros_is_made_anew() {
-    let disk = SimDisk::new();
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    let log = new_log(&shared, Path::new(DIR), small()).unwrap();
-    for n in 0..12 {
-        append(&log, n * 3, 3).unwrap();
-    }
-    log.flush().unwrap();
-    drop(log);
+    let (disk, shared) = flushed();
     let path = format!("{DIR}/00000000000000000000.timeindex");
     let path = Path::new(&path);
     let before = disk.contents(path).unwrap();
