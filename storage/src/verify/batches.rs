@@ -1,6 +1,7 @@
 //! Reads a `.log` file batch by batch, in large pieces, and checks each batch's frame and sum.
 
 use std::io;
+use std::ops::RangeInclusive;
 
 use ottla_protocol::record::batch::{
     BATCH_HEADER_BYTES, BatchHeader, CRC_COVERS_FROM, LOG_OVERHEAD_BYTES, MAGIC_AT, MAGIC_V2,
@@ -17,6 +18,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 const WHOLE_BYTES_MAX: u64 = 16 << 20;
 /// The smallest messages of magic 0 and 1: those with neither key nor value.
 const LEGACY_BYTES_MIN: [u64; 2] = [26, 34];
+const LEGACY_CRC_AT: usize = LOG_OVERHEAD_BYTES;
 /// A search for a good batch behind damage sums so many times the bytes that are left, at most.
 const SEARCH_SUMS_MAX: u64 = 8;
 
@@ -142,8 +144,7 @@ impl<'a> BatchReader<'a> {
             MAGIC_V2 => (view.crc(), self.sum(position, size)?),
             _ => {
                 header[size.min(BATCH_HEADER_BYTES as u64) as usize..].fill(0);
-                let stored = header[12..16].try_into().map_or(0, u32::from_be_bytes);
-                (stored, self.legacy_sum(size)?)
+                (legacy_crc(&header), self.legacy_sum(size)?)
             }
         };
         if stored != computed {
@@ -159,7 +160,7 @@ impl<'a> BatchReader<'a> {
         }
     }
 
-    /// The first good batch of magic 2 at `from` or behind it, with offsets from `offset_min` on,
+    /// The first good batch or message at `from` or behind it, with offsets from `offset_min` on,
     /// which segments of `base_offset` may hold. `None` also when what looks like batches takes too
     /// long to sum.
     pub(crate) fn find_later(
@@ -168,36 +169,35 @@ impl<'a> BatchReader<'a> {
         offset_min: i64,
         base_offset: i64,
     ) -> io::Result<Option<Later>> {
-        let offset_max = base_offset.saturating_add(i64::from(i32::MAX));
+        let offsets = offset_min..=base_offset.saturating_add(i64::from(i32::MAX));
         let mut budget = self.len.saturating_sub(from).saturating_mul(SEARCH_SUMS_MAX);
         let mut position = from;
-        while position + BATCH_HEADER_BYTES as u64 <= self.len {
+        let least = LEGACY_BYTES_MIN[0] as usize;
+        while position + least as u64 <= self.len {
             self.resume(position);
-            let window = self.ensure(BATCH_HEADER_BYTES)?;
-            let searched = window.len() - (BATCH_HEADER_BYTES - 1);
-            let hit = window[MAGIC_AT..MAGIC_AT + searched].iter().position(|&b| b == 2);
+            // A whole header, unless the file ends before.
+            let left = self.len - position;
+            let wanted = left.min(BATCH_HEADER_BYTES as u64) as usize;
+            let window = self.ensure(wanted)?;
+            let searched = window.len() + 1 - wanted;
+            let hit = (0..searched).find(|&at| likely(&window[at..], &offsets, left - at as u64));
             let Some(hit) = hit else {
                 position += searched as u64;
                 continue;
             };
-            let mut header = [0; BATCH_HEADER_BYTES];
-            header.copy_from_slice(&window[hit..hit + BATCH_HEADER_BYTES]);
-            let view = BatchHeader::new(&header).expect("the array has a header's length");
             position += hit as u64;
-            let later = Later { position, base_offset: view.base_offset() };
-            let left = self.len - position;
-            let size = view.size_bytes().map_or(0, |size| size as u64);
-            let likely = (BATCH_HEADER_BYTES as u64..=left).contains(&size)
-                && (offset_min..=offset_max).contains(&view.base_offset())
-                && view.last_offset_delta() >= 0
-                && view.attributes().0 & !0x7f == 0;
-            if likely {
-                let stored = view.crc();
-                let Some(rest) = budget.checked_sub(size) else { return Ok(None) };
-                budget = rest;
-                if self.sum_from_file(position, size)? == stored {
-                    return Ok(Some(later));
-                }
+            let header = header_at(&window[hit..]);
+            let view = BatchHeader::new(&header).expect("the array has a header's length");
+            let size = LOG_OVERHEAD_BYTES as u64 + view.batch_length() as u64;
+            let Some(rest) = budget.checked_sub(size) else { return Ok(None) };
+            budget = rest;
+            self.resume(position);
+            let is_good = match view.magic() {
+                MAGIC_V2 => self.sum_from_file(position, size)? == view.crc(),
+                _ => self.legacy_sum(size)? == legacy_crc(&header),
+            };
+            if is_good {
+                return Ok(Some(Later { position, base_offset: view.base_offset() }));
             }
             position += 1;
         }
@@ -281,6 +281,49 @@ impl<'a> BatchReader<'a> {
     }
 }
 
+/// Whether these bytes, `left` of which are in the file, may be a good batch or a message of an old
+/// format with one of these offsets. Most bytes are neither, and nothing is summed for them.
+fn likely(bytes: &[u8], offsets: &RangeInclusive<i64>, left: u64) -> bool {
+    let Some((offset, rest)) = bytes.split_first_chunk() else { return false };
+    let Some(length) = rest.first_chunk() else { return false };
+    let size = LOG_OVERHEAD_BYTES as i64 + i64::from(i32::from_be_bytes(*length));
+    if size < LEGACY_BYTES_MIN[0] as i64
+        || size > left.try_into().unwrap_or(i64::MAX)
+        || !offsets.contains(&i64::from_be_bytes(*offset))
+        || !bytes.get(MAGIC_AT).is_some_and(|magic| (0..=MAGIC_V2).contains(&(*magic as i8)))
+    {
+        return false;
+    }
+    let header = header_at(bytes);
+    let view = BatchHeader::new(&header).expect("the array has a header's length");
+    let key_at = match view.magic() {
+        0 => LEGACY_BYTES_MIN[0] as usize - 8,
+        1 => LEGACY_BYTES_MIN[1] as usize - 8,
+        _ => {
+            return size >= BATCH_HEADER_BYTES as i64
+                && view.last_offset_delta() >= 0
+                && view.attributes().0 & !0x7f == 0;
+        }
+    };
+    // The codec, and of magic 1 which kind of timestamp; the key, and a length of the value.
+    let key = i32::from_be_bytes(header[key_at..key_at + 4].try_into().expect("four bytes"));
+    let least = key_at as i64 + 8;
+    header[MAGIC_AT + 1] & !0x0f == 0 && key >= -1 && size >= least + i64::from(key.max(0))
+}
+
+/// As much of a header as is there, then zeros.
+fn header_at(bytes: &[u8]) -> [u8; BATCH_HEADER_BYTES] {
+    let mut header = [0; BATCH_HEADER_BYTES];
+    let there = bytes.len().min(BATCH_HEADER_BYTES);
+    header[..there].copy_from_slice(&bytes[..there]);
+    header
+}
+
+/// The sum that a message of an old format says that it has.
+fn legacy_crc(header: &[u8; BATCH_HEADER_BYTES]) -> u32 {
+    u32::from_be_bytes(header[LEGACY_CRC_AT..LEGACY_CRC_AT + 4].try_into().expect("four bytes"))
+}
+
 fn found(
     header: [u8; BATCH_HEADER_BYTES],
     position: u64,
@@ -348,4 +391,59 @@ pub(crate) fn bytes_of<'b>(
     let mut bytes = vec![0; size];
     file.read_exact_at(&mut bytes, batch.position)?;
     Ok(bytes.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::disk::{Disk, Open};
+    use crate::sim::SimDisk;
+
+    /// A message with this key and a value of ten bytes.
+    fn message(magic: u8, offset: i64, key: Option<&[u8]>) -> Vec<u8> {
+        let mut summed = vec![magic, 0];
+        if magic == 1 {
+            summed.extend(1_600_000_000_000i64.to_be_bytes());
+        }
+        summed.extend(key.map_or(-1, |key| key.len() as i32).to_be_bytes());
+        summed.extend(key.unwrap_or_default());
+        summed.extend(10i32.to_be_bytes());
+        summed.extend([0; 10]);
+        let mut bytes = offset.to_be_bytes().to_vec();
+        bytes.extend((summed.len() as i32 + 4).to_be_bytes());
+        bytes.extend(crc32fast::hash(&summed).to_be_bytes());
+        bytes.extend(summed);
+        bytes
+    }
+
+    fn later(bytes: &[u8], from: u64, offset_min: i64) -> Option<Later> {
+        let disk = SimDisk::new();
+        let file = disk.open(Path::new("0.log"), Open::Create).unwrap();
+        file.write_all_at(&[io::IoSlice::new(bytes)], 0).unwrap();
+        let len = bytes.len() as u64;
+        BatchReader::new(&*file, len, None).find_later(from, offset_min, 0).unwrap()
+    }
+
+    #[test]
+    fn old_messages_are_found_behind_damage() {
+        for magic in [0, 1] {
+            for key in [None, Some(&b""[..]), Some(b"key")] {
+                let first = message(magic, 5, key).len() as u64;
+                // The last one is shorter than a header of today.
+                let bytes = [message(magic, 5, key), message(magic, 6, key)].concat();
+                let found = Some(Later { position: first, base_offset: 6 });
+                assert_eq!(later(&bytes, 1, 6), found, "magic {magic}");
+                assert_eq!(later(&bytes, 1, 7), None, "an offset that was there already");
+                let mut damaged = bytes.clone();
+                *damaged.last_mut().unwrap() ^= 1;
+                assert_eq!(later(&damaged, 1, 6), None, "magic {magic}, damaged too");
+            }
+        }
+        let far = CHUNK_BYTES + 7;
+        let behind = [vec![0; far], message(1, 5, None)].concat();
+        let found = Some(Later { position: far as u64, base_offset: 5 });
+        assert_eq!(later(&behind, 1, 0), found, "not in the first piece that is read");
+    }
 }

@@ -79,16 +79,16 @@ pub fn verify_partition_dir(
     let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let topic_partition = PartitionDir::parse(&name).ok().map(|parsed| parsed.topic_partition);
     let compacted = topic_partition.as_ref().is_some_and(is_always_compacted);
+    let is_metadata = topic_partition.as_ref().is_some_and(is_metadata_log);
     let place = PartitionPlace {
         dir: dir.to_owned(),
         topic_partition,
         recovered_from: None,
-        log_start_offset: 0,
+        log_start_offset: if is_metadata { kraft::log_start_offset(disk, dir)? } else { 0 },
         compacted,
     };
     options.progress.add_total(log_bytes(disk, dir)?);
     let report = partition::verify(disk, &place, options);
-    let is_metadata = place.topic_partition.as_ref().is_some_and(is_metadata_log);
     let mut partitions = vec![report];
     if is_metadata {
         kraft::verify_metadata_log(disk, &mut partitions[0]);
@@ -187,7 +187,11 @@ fn places(
         let is_live = parsed.state == DirState::Live;
         let offset = |name| checkpoints.offset(name, &topic_partition).unwrap_or(0);
         let recovery_point = offset(RECOVERY_POINT_CHECKPOINT);
-        let log_start_offset = if is_live { offset(LOG_START_OFFSET_CHECKPOINT) } else { 0 };
+        let log_start_offset = match is_live {
+            true if is_metadata_log(&topic_partition) => kraft::log_start_offset(disk, &path)?,
+            true => offset(LOG_START_OFFSET_CHECKPOINT),
+            false => 0,
+        };
         let compacted = is_always_compacted(&topic_partition)
             || checkpoints.offset(CLEANER_OFFSET_CHECKPOINT, &topic_partition).is_some();
         match log_bytes(disk, &path) {

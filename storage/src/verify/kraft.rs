@@ -26,6 +26,14 @@ struct SnapshotId {
     epoch: i32,
 }
 
+/// Where the metadata log begins: at the end of the oldest snapshot, which stands for what is below
+/// it. No checkpoint says so.
+pub(super) fn log_start_offset(disk: &dyn Disk, dir: &Path) -> io::Result<i64> {
+    let entries = disk.list(dir)?;
+    let ends = entries.iter().filter_map(|entry| Some(snapshot_id(&entry.name)?.end_offset));
+    Ok(ends.min().unwrap_or(0))
+}
+
 /// Verifies the files beside the metadata log, and the log's report against them.
 pub(super) fn verify_metadata_log(disk: &dyn Disk, report: &mut PartitionReport) {
     let entries = match disk.list(&report.dir) {

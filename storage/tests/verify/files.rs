@@ -195,6 +195,17 @@ fn metadata_log() -> Image {
 }
 
 #[test]
+fn a_metadata_log_begins_at_its_oldest_snapshot() {
+    let mut image = metadata_log();
+    let epochs = format!("{DIR}/__cluster_metadata-0/leader-epoch-checkpoint");
+    // The segment with offset 5 has older records still, whose epoch is forgotten.
+    image.insert(epochs.clone(), b"0\n1\n2 5\n".to_vec());
+    assert_eq!(texts(&verify(&disk_of(&image))), [""; 0]);
+    image.insert(epochs, b"0\n1\n2 6\n".to_vec());
+    assert_ne!(texts(&verify(&disk_of(&image))), [""; 0]);
+}
+
+#[test]
 fn the_metadata_log() {
     let image = metadata_log();
     assert_eq!(texts(&verify(&disk_of(&image))), [""; 0]);
