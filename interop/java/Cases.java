@@ -19,6 +19,8 @@ import org.apache.kafka.common.header.internals.RecordHeader;
 
 public final class Cases {
     private static final long BASE_MS = 1_600_000_000_000L;
+    /** For a transaction to be refused. */
+    private static final long SOON_NS = 20_000_000_000L;
 
     private final JavaClient client;
     private final String prefix;
@@ -85,6 +87,7 @@ public final class Cases {
             case "seek-offset" -> seekOffset();
             case "seek-time" -> seekTime();
             case "idempotent" -> idempotent();
+            case "transactional" -> transactional();
             case "list-offsets" -> listOffsets();
             case "delete" -> delete();
             case "reconnect" -> reconnect();
@@ -226,6 +229,19 @@ public final class Cases {
         }
         expectSame(numbers(topic, 0, 500), client.read(topic, 0, 0, 500));
         expect("latest", 500L, client.ends(topic, 0)[1]);
+    }
+
+    private void transactional() throws Exception {
+        String topic = topic("transactional");
+        long start = System.nanoTime();
+        try {
+            client.transaction(numbers(topic, 0, 1).get(0));
+        } catch (JavaClient.Refused refused) {
+            expect("refusal", "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", refused.getMessage());
+            expect("soon", true, System.nanoTime() - start < SOON_NS);
+            return;
+        }
+        expectSame(numbers(topic, 0, 1), client.read(topic, 0, 0, 1));
     }
 
     private void listOffsets() throws Exception {

@@ -8,12 +8,18 @@
 //                                behind it, without these
 //     transactions BOOTSTRAP     transactions, of which two stay open
 //     end BOOTSTRAP ID           ends that one of these
+//     leave-waiting BOOTSTRAP    a transaction whose producer stays
+//     commit-waiting BOOTSTRAP   commits it
+//     leave-expiring BOOTSTRAP   a transaction that Kafka ends after a minute
+//     expired BOOTSTRAP          waits until it has
 //     new-groups BOOTSTRAP       share groups and streams groups
 //     new-groups-go-on BOOTSTRAP these go on, if there are any
 //     visit BOOTSTRAP NAME       a bit of everything, with new things named after NAME
 //     ended BOOTSTRAP            transactions that end
 //     remember BOOTSTRAP         keeps all that can be seen
-//     compare BOOTSTRAP          tells what is not as it was remembered
+//     compare BOOTSTRAP [all]    tells what is not as it was remembered, the first of it or all
+//     spoil BOOTSTRAP WHAT       changes something that is remembered
+//     count                      tells how many records were acknowledged
 //     use CHAIN                  from now on it is about this directory
 //     copy CHAIN                 this directory is a copy of that one
 
@@ -23,7 +29,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
 
@@ -70,6 +78,7 @@ public final class Hops {
                 chain.snapshot = other.snapshot;
                 chain.visits = other.visits;
             }
+            case "count" -> System.out.println(chain.ledger.count() + " records");
             default -> {
                 try (Visit visit = new Visit(words[1], chain.ledger, ++chain.visits)) {
                     run(visit, words);
@@ -87,6 +96,11 @@ public final class Hops {
             case "transactions" -> new Transactions(visit).write();
             case "ended" -> new Transactions(visit).ended();
             case "end" -> new Transactions(visit).end(words[2]);
+            case "leave-waiting" -> new Transactions(visit).leaveWaiting();
+            case "commit-waiting" -> new Transactions(visit).commitWaiting();
+            case "leave-expiring" -> new Transactions(visit).leaveExpiring();
+            case "expired" -> new Transactions(visit).expired();
+            case "spoil" -> spoil(visit, words[2]);
             case "new-groups" -> new NewGroups(visit).write();
             case "new-groups-go-on" -> say(new NewGroups(visit).goOn());
             case "visit" -> visit(visit, words[2]);
@@ -96,8 +110,9 @@ public final class Hops {
             }
             case "compare" -> {
                 Snapshot now = Snapshot.take(visit, chain.snapshot);
-                say(now.problems);
-                say(chain.snapshot.differencesTo(now));
+                int shown = words.length > 2 ? Integer.MAX_VALUE : SHOWN_MAX;
+                say(now.problems, shown);
+                say(chain.snapshot.differencesTo(now), shown);
             }
             default -> throw new IllegalArgumentException(words[0]);
         }
@@ -131,10 +146,38 @@ public final class Hops {
         Rich.delete(visit, "gone-" + name);
     }
 
+    /** What the lane has to find; the ledger is told nothing. */
+    private static void spoil(Visit visit, String what) throws Exception {
+        switch (what) {
+            case "config" ->
+                Rich.set(visit, ConfigResource.Type.TOPIC, "empty", "retention.ms", "987654321");
+            case "quota" ->
+                Rich.quota(visit, Map.of("client-id", "slow"), "producer_byte_rate", 1e6 + 1);
+            case "commit" -> Rich.commit(visit, "by-hand", Map.of(
+                new TopicPartition("codec_none", 0), new OffsetAndMetadata(13, "a note")));
+            case "start" -> Rich.shorten(visit, "codec_none", 1);
+            case "record" -> visit.producer("none", null).send(
+                new ProducerRecord<>("empty", 0, null, Visit.bytes("nobody's"))).get();
+            case "partitions" -> Visit.get(visit.admin.createPartitions(
+                Map.of("empty", NewPartitions.increaseTo(5))).all());
+            case "topic" -> {
+                Visit.get(visit.admin.deleteTopics(List.of("ends.with-0")).all());
+                Visit.until("end of the topic", () ->
+                    !Visit.get(visit.admin.listTopics().names()).contains("ends.with-0"));
+                visit.create("ends.with-0", 1);
+            }
+            default -> throw new IllegalArgumentException(what);
+        }
+    }
+
     private static void say(List<String> lines) {
-        lines.stream().limit(SHOWN_MAX).forEach(System.out::println);
-        if (lines.size() > SHOWN_MAX) {
-            System.out.println("and " + (lines.size() - SHOWN_MAX) + " more");
+        say(lines, SHOWN_MAX);
+    }
+
+    private static void say(List<String> lines, int shown) {
+        lines.stream().limit(shown).forEach(System.out::println);
+        if (lines.size() > shown) {
+            System.out.println("and " + (lines.size() - shown) + " more");
         }
     }
 }

@@ -20,6 +20,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.ApiException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -105,6 +106,21 @@ final class JavaClient {
             return new KafkaProducer<>(
                 config, new ByteArraySerializer(), new ByteArraySerializer());
         });
+    }
+
+    /** A transaction of a producer of its own, whose transactional id is the topic's name. */
+    void transaction(ProducerRecord<byte[], byte[]> record) throws Exception {
+        Map<String, Object> config = common();
+        config.put("transactional.id", record.topic());
+        try (var producer = new KafkaProducer<>(
+                config, new ByteArraySerializer(), new ByteArraySerializer())) {
+            producer.initTransactions();
+            producer.beginTransaction();
+            producer.send(record);
+            producer.commitTransaction();
+        } catch (ApiException error) {
+            throw new Refused(error);
+        }
     }
 
     void send(String topic, List<ProducerRecord<byte[], byte[]>> records, String codec,

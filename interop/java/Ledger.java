@@ -61,6 +61,11 @@ final class Ledger {
         return copy;
     }
 
+    /** How many records are known. */
+    synchronized long count() {
+        return partitions.values().stream().mapToLong(TreeMap::size).sum();
+    }
+
     void isCompacted(String topic) {
         compacted.add(topic);
     }

@@ -1,4 +1,4 @@
-// Transactions of Apache Kafka: committed, aborted, side by side, and two that stay open.
+// Transactions of Apache Kafka: committed, aborted, side by side, and some that stay open.
 
 import java.util.HashMap;
 import java.util.List;
@@ -17,6 +17,11 @@ final class Transactions {
 
     /** Topics in which a transaction stays open; its transactional id is the same word. */
     static final List<String> OPEN = List.of("open-briefly", "open");
+
+    /** So long that it is open still under the next broker. */
+    private static final int EXPIRING_MS = 50_000;
+
+    private static KafkaProducer<byte[], byte[]> waiting;
 
     private final Visit visit;
 
@@ -40,6 +45,43 @@ final class Transactions {
         for (int n = 0; n < 6; n++) {
             sideBySide(n);
         }
+    }
+
+    /** Leaves one open whose producer goes on living. */
+    void leaveWaiting() throws Exception {
+        waiting = leave("waiting", Visit.OPEN_MS);
+    }
+
+    /** Commits that one, by the same producer. */
+    void commitWaiting() throws Exception {
+        waiting.commitTransaction();
+        waiting.close();
+        ended("waiting", Ledger.Fate.COMMITTED);
+    }
+
+    /** Leaves one open that Kafka ends after a minute. */
+    void leaveExpiring() throws Exception {
+        // Not closed, which would abort it; the process ends soon enough.
+        leave("expiring", EXPIRING_MS);
+    }
+
+    /** Waits until Kafka has ended that one. */
+    void expired() throws Exception {
+        ended("expiring", Ledger.Fate.ABORTED);
+    }
+
+    private KafkaProducer<byte[], byte[]> leave(String id, int openMs) throws Exception {
+        visit.create(id, 2);
+        visit.fill(id, 2, 20, "none");
+        var open = visit.newProducer("none", id, openMs);
+        open.beginTransaction();
+        Ledger.Transaction transaction = new Ledger.Transaction(Ledger.Fate.OPEN);
+        for (int n = 0; n < 30; n++) {
+            visit.send(open, visit.any(id, n % 2, n), transaction);
+        }
+        open.flush();
+        visit.fill(id, 2, 20, "none");
+        return open;
     }
 
     private void leaveOpen(String id) throws Exception {
@@ -95,7 +137,11 @@ final class Transactions {
      * those who read what is committed see the records behind it. */
     void end(String id) throws Exception {
         visit.producer("none", id);
-        visit.ledger.end(id, Ledger.Fate.ABORTED);
+        ended(id, Ledger.Fate.ABORTED);
+    }
+
+    private void ended(String id, Ledger.Fate fate) throws Exception {
+        visit.ledger.end(id, fate);
         Map<TopicPartition, OffsetSpec> specs = new HashMap<>();
         for (int n = 0; n < 2; n++) {
             specs.put(new TopicPartition(id, n), OffsetSpec.latest());

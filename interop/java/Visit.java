@@ -27,6 +27,9 @@ final class Visit implements AutoCloseable {
     /** Records' times begin here: so late that no producer is forgotten for its age. */
     static final long BASE_MS = System.currentTimeMillis() - 7_200_000;
 
+    /** Longer than a directory's whole way on a busy machine. */
+    static final int OPEN_MS = 7_000_000;
+
     private static final long PATIENCE_NS = 60_000_000_000L;
     private static final int PAUSE_MS = 100;
 
@@ -116,21 +119,25 @@ final class Visit implements AutoCloseable {
 
     /** An idempotent producer of that codec, or one of transactions if it has an id for that. */
     KafkaProducer<byte[], byte[]> producer(String codec, String transactionalId) {
-        return producers.computeIfAbsent(codec + transactionalId, name -> {
-            Map<String, Object> config = common();
-            config.put("compression.type", codec);
-            config.put("linger.ms", 5);
-            if (transactionalId != null) {
-                config.put("transactional.id", transactionalId);
-                config.put("transaction.timeout.ms", 800_000);
-            }
-            var producer = new KafkaProducer<>(
-                config, new ByteArraySerializer(), new ByteArraySerializer());
-            if (transactionalId != null) {
-                producer.initTransactions();
-            }
-            return producer;
-        });
+        return producers.computeIfAbsent(codec + transactionalId, name ->
+            newProducer(codec, transactionalId, OPEN_MS));
+    }
+
+    /** A producer that outlives this object, with what its transactions may take. */
+    KafkaProducer<byte[], byte[]> newProducer(String codec, String transactionalId, int openMs) {
+        Map<String, Object> config = common();
+        config.put("compression.type", codec);
+        config.put("linger.ms", 5);
+        if (transactionalId != null) {
+            config.put("transactional.id", transactionalId);
+            config.put("transaction.timeout.ms", openMs);
+        }
+        var producer = new KafkaProducer<>(
+            config, new ByteArraySerializer(), new ByteArraySerializer());
+        if (transactionalId != null) {
+            producer.initTransactions();
+        }
+        return producer;
     }
 
     /** Sends records of all sorts to a topic, `partitions` being how many it is known to have. */

@@ -19,6 +19,8 @@ const { ZstdCodec } = require('zstd-codec')
 const { runMembers } = require('./member')
 
 const BASE_MS = 1_600_000_000_000
+// For a transaction to be refused.
+const SOON_MS = 20_000
 const TYPES = {
   none: CompressionTypes.None,
   gzip: CompressionTypes.GZIP,
@@ -133,6 +135,21 @@ class Client {
   async send(topic, messages, codec = 'none', idempotent = false) {
     const producer = await this.producer(idempotent)
     await producer.send({ topic, messages, compression: TYPES[codec], acks: -1 })
+  }
+
+  async transaction(topic, messages) {
+    const producer = this.kafka.producer({
+      transactionalId: topic, idempotent: true, maxInFlightRequests: 1,
+      createPartitioner: Partitioners.DefaultPartitioner,
+    })
+    await producer.connect()
+    try {
+      const transaction = await producer.transaction()
+      await transaction.send({ topic, messages })
+      await transaction.commit()
+    } finally {
+      await producer.disconnect()
+    }
   }
 
   // One fetch: what came, possibly nothing.
@@ -339,6 +356,19 @@ function cases(client, prefix) {
       }
       expectSame(await client.read(topic, 0, 0, 500), numbers(0, 500))
       expect('ends', await client.ends(topic, 0), [0, 500])
+    },
+    transactional: async () => {
+      const topic = await make('transactional')
+      const start = Date.now()
+      try {
+        await client.transaction(topic, numbers(0, 1))
+      } catch (error) {
+        // It keeps the broker's error to itself.
+        expect('refusal', error.name, 'KafkaJSGroupCoordinatorNotFound')
+        expect('soon', Date.now() - start < SOON_MS, true)
+        return
+      }
+      expectSame(await client.read(topic, 0, 0, 1), numbers(0, 1))
     },
     'list-offsets': async () => {
       const topic = await make('list-offsets')

@@ -22,6 +22,8 @@ from typing import NamedTuple, Optional
 import member
 
 BASE_MS = 1_600_000_000_000
+# For a transaction to be refused.
+SOON_S = 20
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
@@ -182,6 +184,17 @@ class Cases:
             self.client.send(topic, records[n:n + 100], idempotent=True)
         expect("records", plain(self.client.read(topic, 0, 0, 500)), plain(records))
         expect("ends", self.client.ends(topic, 0), (0, 500))
+
+    def transactional(self):
+        topic = self.topic("transactional")
+        start = time.monotonic()
+        try:
+            self.client.transaction(topic, Record(b"1"))
+        except Refused as refusal:
+            expect("refusal", str(refusal), "TRANSACTIONAL_ID_AUTHORIZATION_FAILED")
+            expect("soon", time.monotonic() - start < SOON_S, True)
+        else:
+            expect("records", plain(self.client.read(topic, 0, 0, 1)), plain([Record(b"1")]))
 
     def list_offsets(self):
         topic = self.topic("list-offsets")

@@ -13,7 +13,8 @@ from cases import Record, Refused, main
 
 TIMEOUT_S = 30
 NAMES = {"TopicAlreadyExistsError": "TOPIC_ALREADY_EXISTS",
-         "MessageSizeTooLargeError": "MESSAGE_TOO_LARGE"}
+         "MessageSizeTooLargeError": "MESSAGE_TOO_LARGE",
+         "TransactionalIdAuthorizationFailed": "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"}
 
 
 def refusal(kind):
@@ -70,6 +71,20 @@ class Client:
             await producer.start()
             self.producers[codec, idempotent] = producer
         return self.producers[codec, idempotent]
+
+    def transaction(self, topic, record):
+        self._run(self._transaction(topic, record))
+
+    async def _transaction(self, topic, record):
+        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, transactional_id=topic)
+        try:
+            await producer.start()
+            async with producer.transaction():
+                await producer.send_and_wait(topic, record.value)
+        except BrokerResponseError as error:
+            raise refusal(type(error)) from error
+        finally:
+            await producer.stop()
 
     def send(self, topic, records, codec="none", idempotent=False):
         self._run(self._send(topic, records, codec, idempotent))

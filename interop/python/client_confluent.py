@@ -63,6 +63,16 @@ class Client:
             })
         return self.producers[codec, idempotent]
 
+    def transaction(self, topic, record):
+        producer = Producer({**self.common, "transactional.id": topic})
+        try:
+            producer.init_transactions(TIMEOUT_S)
+            producer.begin_transaction()
+            producer.produce(topic, record.value)
+            producer.commit_transaction(TIMEOUT_S)
+        except KafkaException as error:
+            raise refusal(error.args[0]) from error
+
     def send(self, topic, records, codec="none", idempotent=False):
         producer = self._producer(codec, idempotent)
         errors = []

@@ -17,7 +17,8 @@ from cases import Record, Refused, main
 TIMEOUT_S = 30
 # The client's class names are Kafka's names in another spelling.
 NAMES = {"TopicAlreadyExistsError": "TOPIC_ALREADY_EXISTS",
-         "MessageSizeTooLargeError": "MESSAGE_TOO_LARGE"}
+         "MessageSizeTooLargeError": "MESSAGE_TOO_LARGE",
+         "TransactionalIdAuthorizationFailedError": "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"}
 
 
 def refusal(error):
@@ -60,6 +61,18 @@ class Client:
                 compression_type=None if codec == "none" else codec,
                 max_request_size=2_000_000, batch_size=65_536)
         return self.producers[codec, idempotent]
+
+    def transaction(self, topic, record):
+        producer = KafkaProducer(**self.common, transactional_id=topic)
+        try:
+            producer.init_transactions()
+            producer.begin_transaction()
+            producer.send(topic, record.value)
+            producer.commit_transaction()
+        except BrokerResponseError as error:
+            raise refusal(error) from error
+        finally:
+            producer.close(0)
 
     def send(self, topic, records, codec="none", idempotent=False):
         producer = self._producer(codec, idempotent)

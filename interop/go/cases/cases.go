@@ -18,6 +18,9 @@ import (
 
 const baseMs = 1_600_000_000_000
 
+// For a transaction to be refused.
+const soon = 20 * time.Second
+
 // Header of a record; a nil value is null.
 type Header struct {
 	Name  string
@@ -41,6 +44,8 @@ type Client interface {
 	Topics() ([]string, error)
 	Partitions(topic string) (int, error)
 	Send(topic string, records []Record, codec string, idempotent bool) error
+	// Transaction has a producer of its own, whose transactional id is the topic's name.
+	Transaction(topic string, record Record) error
 	Read(topic string, partition int, offset int64, count int, body func(Record)) error
 	Ends(topic string, partition int) (earliest, latest int64, err error)
 	// OffsetAt gives -1 when no record is as late as that.
@@ -102,7 +107,8 @@ func (s suite) run(name string) error {
 		"headers": s.headers, "timestamps": s.timestamps, "large": s.large,
 		"too-large": s.tooLarge, "seek-offset": s.seekOffset, "seek-time": s.seekTime,
 		"idempotent": s.idempotent, "list-offsets": s.listOffsets, "delete": s.delete,
-		"reconnect": s.reconnect,
+		"transactional": s.transactional,
+		"reconnect":     s.reconnect,
 	}[name]
 	if !found {
 		return fmt.Errorf("no such case")
@@ -322,6 +328,26 @@ func (s suite) idempotent() error {
 		return err
 	}
 	return s.ends(topic, 500)
+}
+
+func (s suite) transactional() error {
+	topic := s.topic("transactional")
+	if err := s.client.Create(topic, 1); err != nil {
+		return err
+	}
+	start := time.Now()
+	err := s.client.Transaction(topic, numbers(0, 1)[0])
+	var refusal Refusal
+	if errors.As(err, &refusal) && refusal == "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" {
+		if took := time.Since(start); took > soon {
+			return fmt.Errorf("refused after %v", took)
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.same(topic, 0, numbers(0, 1))
 }
 
 func (s suite) listOffsets() error {

@@ -75,6 +75,24 @@ func named(err error) error {
 	return err
 }
 
+func (c *client) Transaction(topic string, record cases.Record) error {
+	producer, err := kgo.NewClient(c.options(kgo.TransactionalID(topic))...)
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	ctx, cancel := within()
+	defer cancel()
+	if err := producer.BeginTransaction(); err != nil {
+		return named(err)
+	}
+	sent := producer.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: record.Value})
+	if err := sent.FirstErr(); err != nil {
+		return named(err)
+	}
+	return named(producer.EndTransaction(ctx, kgo.TryCommit))
+}
+
 func (c *client) Create(topic string, partitions int) error {
 	ctx, cancel := within()
 	defer cancel()

@@ -62,6 +62,8 @@ func named(err error) error {
 	names := map[sarama.KError]string{
 		sarama.ErrTopicAlreadyExists:  "TOPIC_ALREADY_EXISTS",
 		sarama.ErrMessageSizeTooLarge: "MESSAGE_TOO_LARGE",
+
+		sarama.ErrTransactionalIDAuthorizationFailed: "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
 	}
 	for code, name := range names {
 		if errors.Is(err, code) {
@@ -69,6 +71,26 @@ func named(err error) error {
 		}
 	}
 	return err
+}
+
+func (c *client) Transaction(topic string, record cases.Record) error {
+	config := config()
+	config.Producer.Idempotent = true
+	config.Net.MaxOpenRequests = 1
+	config.Producer.Transaction.ID = topic
+	producer, err := sarama.NewSyncProducer([]string{c.bootstrap}, config)
+	if err != nil {
+		return named(err)
+	}
+	defer producer.Close()
+	if err := producer.BeginTxn(); err != nil {
+		return named(err)
+	}
+	message := &sarama.ProducerMessage{Topic: topic, Value: sarama.ByteEncoder(record.Value)}
+	if _, _, err := producer.SendMessage(message); err != nil {
+		return named(err)
+	}
+	return named(producer.CommitTxn())
 }
 
 func (c *client) Create(topic string, partitions int) error {

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use super::toolbox::{Need, Toolbox};
 
 /// What every client is asked to do; `interop/README.md` says what each case means.
-const CASES: [&str; 18] = [
+const CASES: [&str; 19] = [
     "create",
     "auto-create",
     "codec-none",
@@ -24,6 +24,7 @@ const CASES: [&str; 18] = [
     "seek-offset",
     "seek-time",
     "idempotent",
+    "transactional",
     "list-offsets",
     "delete",
 ];
@@ -91,6 +92,7 @@ pub(crate) const CLIENTS: [Client; 9] = [
             ("keys", "no topic of three partitions without creating one"),
             ("timestamps", "it has no option for a record's timestamp"),
             ("seek-time", "it has no option for a record's timestamp"),
+            ("transactional", "it has no option for it"),
             ("delete", "it has no such command"),
         ],
         variants: &["range"],

@@ -27,19 +27,6 @@ const DAMAGED_EACH: u64 = 12;
 const DAMAGED_FILES: usize = 12;
 const DAMAGED_BYTES_MAX: u64 = 30_000;
 
-/// What is asked of Kafka in the directory that it writes itself.
-const KAFKA_CASES: [&str; 9] = [
-    "codec-none",
-    "codec-gzip",
-    "codec-snappy",
-    "codec-lz4",
-    "codec-zstd",
-    "keys",
-    "nulls",
-    "headers",
-    "idempotent",
-];
-
 /// [`of_site`], and the same of a directory that Kafka wrote, and of damaged files.
 pub(crate) fn run(shop: &Shop, site: &Site) -> Result<Outcome> {
     let mut outcome = of_site(shop, site)?;
@@ -85,10 +72,11 @@ fn of_kafka<'a>(shop: &'a Shop) -> Result<Site<'a>> {
     let running = site.start(Kind::Kafka)?;
     let java = clients::named("java").context("the Java client is in the table")?;
     let mut command = java.command(&shop.toolbox, site.bootstrap());
-    command.args(["cases", "dump"]).args(KAFKA_CASES);
+    let cases = java.cases(&[]);
+    command.args(["cases", "dump"]).args(&cases);
     let lines = process::output(command, &shop.toolbox.log("dump-log-kafka"), LIMIT)?;
     let good = lines.iter().filter(|line| line.starts_with("ok ")).count();
-    ensure!(good == KAFKA_CASES.len(), "Kafka's own directory: {lines:?}");
+    ensure!(good == cases.len(), "Kafka's own directory: {lines:?}");
     running.stop()?;
     Ok(site)
 }

@@ -6,6 +6,8 @@
 
 mod folders;
 mod logs;
+mod open_transactions;
+mod sabotage;
 mod verify;
 
 use std::thread;
@@ -38,7 +40,7 @@ const ROUNDS: Duration = Duration::from_millis(1500);
 const SETTINGS: &str = "offsets.topic.num.partitions=5
 transaction.state.log.num.partitions=3
 share.coordinator.state.topic.num.partitions=3
-transaction.max.timeout.ms=900000
+transaction.max.timeout.ms=7200000
 log.retention.ms=-1
 log.initial.task.delay.ms=100
 log.retention.check.interval.ms=300
@@ -48,6 +50,14 @@ log.flush.offset.checkpoint.interval.ms=500
 log.segment.delete.delay.ms=1000
 broker.session.timeout.ms=6000
 broker.heartbeat.interval.ms=1000
+";
+
+/// The metadata log soon has snapshots, and they soon stand for its beginning.
+const TRIMMING: &str = "metadata.log.segment.ms=2000
+metadata.log.max.record.bytes.between.snapshots=4000
+metadata.log.max.snapshot.interval.ms=5000
+metadata.max.retention.bytes=20000
+internal.metadata.delete.delay.millis=1000
 ";
 
 /// How a broker's time in the directory ends.
@@ -68,17 +78,21 @@ struct Origin {
     keeps_voters: bool,
     /// Words for the program: what that version cannot do.
     lacks: &'static str,
+    /// Settings behind [`SETTINGS`].
+    settings: &'static str,
 }
 
-const LATEST: Origin = Origin { name: "kafka", version: None, keeps_voters: false, lacks: "" };
+const LATEST: Origin =
+    Origin { name: "kafka", version: None, keeps_voters: false, lacks: "", settings: "" };
 
 /// Older ones have share and streams groups as a preview at most, which its users are told not to
 /// use, as those of 3.9 are of the consumer protocol.
 const NO_NEW_GROUPS: &str = "new-groups";
 
 /// In the full form only.
-const OTHERS: [Origin; 5] = [
+const OTHERS: [Origin; 6] = [
     Origin { name: "voters", keeps_voters: true, ..LATEST },
+    Origin { name: "trim", settings: TRIMMING, ..LATEST },
     Origin { name: "4.2", version: Some("4.2.0"), ..LATEST },
     Origin { name: "4.1", version: Some("4.1.1"), lacks: NO_NEW_GROUPS, ..LATEST },
     Origin { name: "4.0", version: Some("4.0.0"), lacks: NO_NEW_GROUPS, ..LATEST },
@@ -104,14 +118,21 @@ pub(crate) fn run(shop: &Shop) -> Result<Outcome> {
         // Ottla has none.
         lane.both_ways(&Origin { name: "ottla", lacks: NO_NEW_GROUPS, ..LATEST }, shop.kind)?;
     }
+    let wants =
+        |name: &str| cases.iter().any(|case| case == name) || shop.args.full && cases.is_empty();
     for origin in &OTHERS {
-        if cases.iter().any(|case| case == origin.name) || shop.args.full && cases.is_empty() {
+        if wants(origin.name) {
             let result = lane.there_and_back(origin);
-            lane.found(
-                origin.name,
-                &result.err().map(|error| format!("{error:#}")).into_iter().collect::<Vec<_>>(),
-            );
+            lane.went(origin.name, result);
         }
+    }
+    if wants(open_transactions::NAME) {
+        let result = lane.open_transactions();
+        lane.went(open_transactions::NAME, result);
+    }
+    if wants(sabotage::NAME) {
+        let result = lane.sabotage();
+        lane.went(sabotage::NAME, result);
     }
     Ok(lane.outcome)
 }
@@ -170,17 +191,24 @@ impl<'a> Lane<'a> {
         self.follow(&copy, &killed)
     }
 
-    /// From another version's directory, and back to it.
+    /// From another version's directory, and back to it, by clean stops; and in a copy from where
+    /// that version was killed.
     fn there_and_back(&mut self, origin: &Origin) -> Result<()> {
         let site = self.begin(origin, Kind::Kafka)?;
         let ours = self.shop.kind;
-        self.follow(&site, &[ours, Kind::Kafka, ours].map(|kind| (kind, End::Stopped)))
+        let copy = self.copy(&site, &format!("{}-killed", origin.name))?;
+        self.follow(&site, &[ours, Kind::Kafka, ours].map(|kind| (kind, End::Stopped)))?;
+        if !origin.settings.is_empty() {
+            self.found(site.name(), &folders::trimmed(&site)?);
+        }
+        self.follow(&copy, &[(Kind::Kafka, End::Killed), (ours, End::Stopped)])
     }
 
     /// A directory that a broker formats and fills.
     fn begin(&mut self, origin: &Origin, kind: Kind) -> Result<Site<'a>> {
         let name = format!("hops-{}", origin.name);
-        let mut site = Site::fresh_in(&self.shop.toolbox, &name, &["one", "two"], SETTINGS)?;
+        let settings = format!("{SETTINGS}{}", origin.settings);
+        let mut site = Site::fresh_in(&self.shop.toolbox, &name, &["one", "two"], &settings)?;
         if let Some(version) = origin.version {
             site = site.with_kafka(version)?;
         }
@@ -188,6 +216,7 @@ impl<'a> Lane<'a> {
             site = site.keeping_voters()?;
         }
         let records = if self.shop.args.full { RECORDS_FULL } else { RECORDS };
+        let start = Instant::now();
         let running = site.start(kind)?;
         self.must(&format!("use {name}"))?;
         self.must(&format!("rich {} {records} {}", site.bootstrap(), origin.lacks))?;
@@ -200,6 +229,7 @@ impl<'a> Lane<'a> {
         self.ask(&name, &format!("remember {}", site.bootstrap()))?;
         running.stop()?;
         self.found(&name, &verify::check(&self.shop.toolbox, &site, true)?);
+        println!("{name}: begun in {:.1} s", start.elapsed().as_secs_f64());
         Ok(site)
     }
 
@@ -228,7 +258,9 @@ impl<'a> Lane<'a> {
             before = *end;
         }
         let seconds = start.elapsed().as_secs_f64();
-        println!("{}: {} stops in {seconds:.1} s", site.name(), stops.len());
+        let (name, stops) = (site.name(), stops.len());
+        let records = self.command("count")?.join(" ");
+        println!("{name}: {stops} stops in {seconds:.1} s, {records}");
         self.outcome.add(dump_log::of_site(self.shop, site)?);
         Ok(())
     }
@@ -291,6 +323,12 @@ impl<'a> Lane<'a> {
             }
         }
         bail!("the program ended, see {}", self.shop.toolbox.log("hops").display())
+    }
+
+    /// How a case went that could end early.
+    fn went(&mut self, name: &str, result: Result<()>) {
+        let problem = result.err().map(|error| format!("{error:#}"));
+        self.found(name, &problem.into_iter().collect::<Vec<_>>());
     }
 
     fn found(&mut self, what: &str, problems: &[String]) {
