@@ -8,13 +8,15 @@
 //! The state is a pure machine. [`ProducerState::check`] judges the batches of an append and says
 //! what they would change; the log then writes the bytes, and [`ProducerState::apply`] makes the
 //! change. A failed write thus changes nothing. State is kept through restarts by [`snapshot`]
-//! files, which [`snapshots`] decides about, and by replaying the log behind the newest of them.
+//! files, which [`snapshots`] decides about, and by replaying the log behind the newest of them. What
+//! a file has no room for is looked up in the log below it, see [`Recall`].
 
 use std::collections::{BTreeMap, HashMap};
 
 mod append;
 mod batch;
 mod entry;
+mod recall;
 pub mod sequence;
 pub mod snapshot;
 pub mod snapshots;
@@ -23,6 +25,7 @@ mod verification;
 pub use append::{ProducerError, Update};
 pub use batch::{BatchKind, EndTxnMarker, Origin, ProducerBatch};
 pub use entry::{BATCHES_KEPT, BatchMetadata, ProducerEntry};
+pub use recall::Recall;
 pub use verification::{VerificationGuard, VerificationRequest};
 
 use append::Append;

@@ -84,6 +84,14 @@ impl OffsetIndex {
         Ok(slot.map(|slot| self.entry(&view, slot).offset))
     }
 
+    /// The last entry that points to byte `position` or before it.
+    pub(crate) fn at_or_before(&self, position: u64) -> io::Result<Option<OffsetPosition>> {
+        let view = self.0.view()?;
+        let target = i64::try_from(position).unwrap_or(i64::MAX);
+        let slot = search(shape(&view), target, Bound::Lower, |slot| key(&view, slot, 1));
+        Ok(slot.map(|slot| self.entry(&view, slot)))
+    }
+
     /// The last entry.
     pub(crate) fn last(&self) -> io::Result<Option<OffsetPosition>> {
         let view = self.0.view()?;

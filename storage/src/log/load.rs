@@ -23,6 +23,7 @@ use super::flush::GroupCommit;
 use super::leftovers::{self, SegmentFiles};
 use super::offsets::{Mark, Marks, Place};
 use super::producers::{Producers, RebuildTo};
+use super::recall::recall;
 use super::segments::Segments;
 use super::structure::Structure;
 use super::{Appender, LogRole, PartitionLog, Removal};
@@ -140,11 +141,12 @@ impl PartitionLog {
             _ => open.recovery_point.min(log_end_offset),
         };
         let active = Arc::clone(loader.segments.last().expect("a log has a segment"));
-        active.activate(open.config.segment_index_bytes)?;
         let epochs_are_unwritten =
             loader.settle_epochs(known_epochs.as_ref(), log_end_offset, found)?;
         let mut producers =
             loader.producers_at(LogRange { log_start_offset, end_offset: log_end_offset })?;
+        // Afterwards it is opened by who needs it, and what was read so far is closed.
+        active.activate(open.config.segment_index_bytes)?;
         let place = Place { segment_base_offset: active.base_offset(), position: active.size() };
         let mut marks =
             Marks::new(log_start_offset, Mark { offset: log_end_offset, place: Some(place) });
@@ -348,7 +350,9 @@ impl Loader<'_> {
     }
 
     fn producers_at(&mut self, range: LogRange) -> Result<Producers, StorageError> {
-        if let Some(producers) = self.recovered_up_to(range.end_offset) {
+        if let Some(mut producers) = self.recovered_up_to(range.end_offset) {
+            // There was no snapshot to recover from if the log starts amid the first segment.
+            recall(&mut producers.state, &self.segments);
             return Ok(producers);
         }
         let mut producers = self.producers();

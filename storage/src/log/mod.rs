@@ -18,6 +18,7 @@ mod load;
 mod offsets;
 mod producers;
 mod read;
+mod recall;
 mod retain;
 mod roll;
 mod segments;

@@ -10,6 +10,7 @@ use ottla_protocol::record::control::{self, MalformedControl};
 use ottla_protocol::record::set::Batch;
 
 use super::PartitionLog;
+use super::recall::recall;
 use crate::disk::Disk;
 use crate::error::{StorageError, StorageErrorKind};
 use crate::producer_state::snapshot::{self, Durability};
@@ -125,6 +126,7 @@ impl Producers {
                 if self.state.map_end_offset() < end_offset {
                     self.state.set_map_end_offset(end_offset);
                 }
+                recall(&mut self.state, segments);
                 self.take_snapshot_on_the_way()?;
             }
         }

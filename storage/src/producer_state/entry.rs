@@ -109,6 +109,16 @@ impl ProducerEntry {
         self.last_timestamp = batch.timestamp;
     }
 
+    /// Adds batches that came before the kept ones, newest first, as many as there is room for. The
+    /// producer was not heard of again.
+    pub(super) fn prepend(&mut self, newest_first: &[BatchMetadata]) {
+        for &batch in newest_first.iter().take(BATCHES_KEPT - usize::from(self.count)) {
+            self.batches.copy_within(..usize::from(self.count), 1);
+            self.batches[0] = batch;
+            self.count += 1;
+        }
+    }
+
     pub(super) fn is_expired(&self, now_ms: i64, expiration_ms: i64) -> bool {
         self.current_txn_first_offset.is_none()
             && expiration_ms <= now_ms.saturating_sub(self.last_timestamp)

@@ -9,8 +9,8 @@
 //!
 //! A producer: id i64, epoch i16, last sequence i32, last offset i64, offset delta i32, timestamp
 //! i64, coordinator epoch i32, first offset of the open transaction i64 (-1 for none). Integers are
-//! big-endian. Only the last batch of each producer is kept; after a restart older duplicates are
-//! answered with a sequence error, as Kafka does.
+//! big-endian. Only the last batch of each producer is kept; the older ones are looked up in the
+//! log, see [`super::Recall`], where Kafka answers their duplicates with a sequence error.
 
 use std::fmt;
 use std::io::{self, IoSlice};

@@ -1,6 +1,7 @@
 //! The rules, case by case, and idempotence beside a model.
 
 mod model;
+mod recall;
 
 use super::*;
 

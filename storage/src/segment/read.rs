@@ -134,6 +134,15 @@ impl Segment {
         found.map_err(StorageError::io_at("read", || self.offset_index.path()))
     }
 
+    /// The batch of the last index entry that is not behind byte `position`, if any is indexed.
+    pub(crate) fn indexed_at_or_before(
+        &self,
+        position: u64,
+    ) -> Result<Option<OffsetPosition>, StorageError> {
+        let found = self.offset_index.at_or_before(position);
+        found.map_err(StorageError::io_at("read", || self.offset_index.path()))
+    }
+
     /// Where a search for records of `timestamp_ms` or later must begin, bytes. Records below
     /// `offset_min` are not wanted.
     pub(crate) fn position_for_timestamp(

@@ -13,5 +13,6 @@ mod harness;
 mod leftovers;
 mod manager;
 mod property;
+mod recall;
 mod retention;
 mod starts;

@@ -17,8 +17,9 @@ enum Step {
     Bump { producer: i64, by: i16, sequence: i32 },
     /// A batch of the epoch before.
     Zombie { producer: i64 },
-    /// The broker stops and starts: only the last batch of each producer is known then.
-    Restart,
+    /// The broker stops and starts. Known are then the last batch of each producer, and what is
+    /// among the last `looked_at` batches of the log.
+    Restart { looked_at: usize },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -32,7 +33,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (producer.clone(), 1i16..3, 0..2)
             .prop_map(|(producer, by, sequence)| Step::Bump { producer, by, sequence }),
         1 => producer.prop_map(|producer| Step::Zombie { producer }),
-        1 => Just(Step::Restart),
+        1 => (0usize..20).prop_map(|looked_at| Step::Restart { looked_at }),
     ];
     proptest::collection::vec(step, 0..60)
 }
@@ -123,6 +124,15 @@ fn batch_of(step: &Step, models: &[Model], base_offset: i64) -> Option<ProducerB
     })
 }
 
+/// From a snapshot and the last batches of the log.
+fn restart(state: &mut ProducerState, window: &[ProducerBatch], offset: i64) {
+    let producers = snapshot::decode(&snapshot::encode(state)).unwrap();
+    state.restore(offset, producers, 100);
+    let mut recall = state.recall();
+    window.iter().rev().for_each(|batch| recall.offer(batch));
+    state.recalled(recall);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -131,11 +141,17 @@ proptest! {
         let mut state = state();
         let mut models = vec![Model::default(); PRODUCERS as usize];
         let mut next_offset = 0;
+        let mut log = Vec::new();
         for step in steps {
-            if matches!(step, Step::Restart) {
-                let producers = snapshot::decode(&snapshot::encode(&state)).unwrap();
-                state.restore(next_offset, producers, 100);
-                models.iter_mut().for_each(|model| model.known = model.known.min(1));
+            if let Step::Restart { looked_at } = step {
+                let window = &log[log.len().saturating_sub(looked_at)..];
+                restart(&mut state, window, next_offset);
+                for (id, model) in models.iter_mut().enumerate() {
+                    let seen = model.accepted.iter().filter(|batch| window.contains(batch)).count();
+                    model.known = seen.max(1).min(model.accepted.len());
+                    let kept = state.producer(id as i64).map_or(0, |entry| entry.batches().len());
+                    prop_assert_eq!(kept, model.known.min(BATCHES_KEPT));
+                }
                 continue;
             }
             let Some(batch) = batch_of(&step, &models, next_offset) else { continue };
@@ -146,6 +162,7 @@ proptest! {
                 Ok(Checked::New(update)) => {
                     state.apply(update, batch.last_offset() + 1);
                     model.accept(batch);
+                    log.push(batch);
                     next_offset = batch.last_offset() + 1;
                     Expected::New
                 }
