@@ -43,7 +43,7 @@ pub(crate) struct Partition<'a> {
     pub(crate) place: Place,
     /// As created; a topic of which nothing is known keeps everything.
     pub(crate) policy: Policy,
-    /// Whether somebody tried to delete its topic.
+    /// Whether its topic was deleted, or may have been.
     pub(crate) deleted: bool,
     pub(crate) sends: Vec<Timed<&'a Send>>,
     pub(crate) reads: Vec<Timed<&'a Read>>,
@@ -151,7 +151,8 @@ impl<'a> World<'a> {
         for event in events {
             let era = powers.partition_point(|ended_ns| *ended_ns <= event.began_ns);
             world.sort_in(event, era, &topics, powers.len());
-            if let What::Deleted { topic, .. } = &event.what {
+            if let What::Deleted { topic, outcome: Outcome::Acked | Outcome::Unknown } = &event.what
+            {
                 deleted.push(*topic);
             }
         }

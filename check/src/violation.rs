@@ -23,6 +23,8 @@ pub enum Rule {
     Order,
     /// A record is there and one that its idempotent producer sent before it is not.
     Gap,
+    /// A batch is there in part.
+    TornBatch,
     /// A record that nobody sent, or that was sent elsewhere.
     Phantom,
     /// A record whose producer was told that it was refused.
@@ -53,6 +55,7 @@ impl Rule {
             Rule::Duplicate => "duplicate",
             Rule::Order => "order",
             Rule::Gap => "gap",
+            Rule::TornBatch => "torn-batch",
             Rule::Phantom => "phantom",
             Rule::FailedVisible => "failed-visible",
             Rule::PollSkip => "poll-skip",

@@ -1,5 +1,6 @@
 //! A search by timestamp against a look at every record.
 
+use super::contents::is_served;
 use super::note;
 use crate::event::{Outcome, Policy};
 use crate::partition::Partition;
@@ -18,14 +19,14 @@ pub(crate) fn check(partition: &Partition, found: &mut Vec<Violation>) {
         most = seen.timestamp_ms.max(most);
         highest.push(most);
     }
-    // By the time of the answer, where acknowledged records ended; those of an earlier era may be
-    // gone.
-    let mut acks: Vec<(usize, u64, i64)> = partition
-        .sends
-        .iter()
-        .filter(|send| send.what.outcome == Outcome::Acked)
-        .filter_map(|s| Some((s.era, s.ended_ns, s.what.base_offset? + i64::from(s.what.count))))
-        .collect();
+    // By the time of the answer, where records ended that were acknowledged or read; those of an
+    // earlier era may be gone.
+    let acked = partition.sends.iter().filter(|send| send.what.outcome == Outcome::Acked);
+    let acked = acked
+        .filter_map(|s| Some((s.era, s.ended_ns, s.what.base_offset? + i64::from(s.what.count))));
+    let read = partition.reads.iter().filter(|read| is_served(read.what.reader));
+    let read = read.map(|read| (read.era, read.ended_ns, read.what.next));
+    let mut acks: Vec<(usize, u64, i64)> = acked.chain(read).collect();
     acks.sort_unstable();
     let mut end = (0, 0);
     for ack in &mut acks {

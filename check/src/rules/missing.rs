@@ -1,6 +1,7 @@
-//! What is not there in the end: acknowledged records, read ones, and holes of idempotent sessions.
+//! What is not there in the end: acknowledged records, read ones, parts of batches, and holes of
+//! idempotent sessions.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::contents::is_served;
 use super::note;
@@ -19,7 +20,10 @@ pub(crate) fn check(world: &World, partition: &Partition, found: &mut Vec<Violat
     let newest = partition.newest();
     acked(partition, last, &newest, found);
     read(partition, last, &newest, found);
-    gaps(world, partition, last, found);
+    if !matches!(partition.policy, Policy::Compact { .. }) {
+        torn(world, partition, last, found);
+        gaps(world, partition, last, found);
+    }
 }
 
 /// A loss of power takes nothing that the files called flushed.
@@ -79,19 +83,39 @@ fn read(partition: &Partition, last: &[Seen], newest: &Newest, found: &mut Vec<V
     }
 }
 
+/// Of a batch whose answer did not come, all is there or nothing, but for what is below the log
+/// start. Of an acknowledged one each record is looked for anyway.
+fn torn(world: &World, partition: &Partition, last: &[Seen], found: &mut Vec<Violation>) {
+    let is_at = |offset: i64, id: ValueId| {
+        let at = last.binary_search_by_key(&offset, |seen| seen.offset);
+        at.is_ok_and(|at| last[at].payload.id() == Some(id))
+    };
+    for seen in last {
+        let Some(id) = seen.payload.id() else { continue };
+        let unknown = world.batch_of(id).filter(|batch| batch.outcome == Outcome::Unknown);
+        let Some(batch) = unknown else { continue };
+        let of = |sequence| ValueId { sequence, ..id };
+        let is_first = id.sequence == batch.first || seen.offset <= partition.log_start;
+        let is_led = is_first || is_at(seen.offset - 1, of(id.sequence - 1));
+        let is_last = id.sequence + 1 == batch.first + u64::from(batch.count);
+        if !is_led || !is_last && !is_at(seen.offset + 1, of(id.sequence + 1)) {
+            let (offset, first, count) = (seen.offset, batch.first, batch.count);
+            let text = format!("{id:?} is at {offset} without the rest of {count} from {first} on");
+            note(found, Rule::TornBatch, partition.place, text);
+        }
+    }
+}
+
 /// Between two records of an idempotent session nothing may be missing that was sent between them.
 fn gaps(world: &World, partition: &Partition, last: &[Seen], found: &mut Vec<Violation>) {
-    if matches!(partition.policy, Policy::Compact { .. }) {
-        return;
-    }
-    let visible: HashSet<ValueId> = last.iter().filter_map(|seen| seen.payload.id()).collect();
+    let visible: HashMap<ValueId, i64> =
+        last.iter().filter_map(|seen| Some((seen.payload.id()?, seen.offset))).collect();
     let mut sessions: BTreeMap<(u32, u32), Vec<u64>> = BTreeMap::new();
-    // A batch that may have been there when the power went may have gone with it.
-    let mut excused = HashSet::new();
+    // The offset from which on a batch may have been there when the power went, and gone with it.
+    let mut cuts: HashMap<(u32, u64), i64> = HashMap::new();
     for send in &partition.sends {
-        if partition.cut_after(send.era) < i64::MAX {
-            excused.insert((send.what.producer, send.what.first_sequence));
-        }
+        let cut = cuts.entry((send.what.producer, send.what.first_sequence)).or_insert(i64::MAX);
+        *cut = partition.cut_after(send.era).min(*cut);
         if let Some(session) = send.what.session {
             let list = sessions.entry((send.what.producer, session)).or_default();
             list.push(send.what.first_sequence);
@@ -100,18 +124,26 @@ fn gaps(world: &World, partition: &Partition, last: &[Seen], found: &mut Vec<Vio
     for ((producer, _), mut firsts) in sessions {
         firsts.sort_unstable();
         firsts.dedup();
-        let is_seen = |first: &u64| visible.contains(&ValueId { producer, sequence: *first });
+        let id_of = |first: u64| ValueId { producer, sequence: first };
+        let is_seen = |first: &u64| visible.contains_key(&id_of(*first));
         // Without a log start that moved, the session's first one has to be there, too.
         let begin = match partition.log_start {
             0 => Some(0),
             _ => firsts.iter().position(is_seen),
         };
         let (Some(begin), Some(end)) = (begin, firsts.iter().rposition(is_seen)) else { continue };
-        for first in firsts[begin..end].iter().filter(|first| !is_seen(first)) {
-            let id = ValueId { producer, sequence: *first };
+        // It would be in front of the next one that is there.
+        let mut before = i64::MAX;
+        for first in firsts[begin..=end].iter().rev() {
+            let id = id_of(*first);
+            if let Some(offset) = visible.get(&id) {
+                before = *offset;
+                continue;
+            }
             // An acknowledged one is a lost write, a refused one has left no gap.
             let outcome = world.batch_of(id).map(|batch| batch.outcome);
-            if outcome == Some(Outcome::Unknown) && !excused.contains(&(producer, *first)) {
+            let is_lost = cuts.get(&(producer, *first)).is_some_and(|cut| *cut <= before);
+            if outcome == Some(Outcome::Unknown) && !is_lost {
                 let text = format!("{id:?} is missing, a later one of its session is there");
                 note(found, Rule::Gap, partition.place, text);
             }

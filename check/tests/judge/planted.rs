@@ -67,6 +67,34 @@ fn drop_at(events: &mut [Event], offset: i64) {
 
 type Plant = fn(&mut Vec<Event>);
 
+/// Of a batch without an answer, a part is there.
+#[test]
+fn batches_in_part() {
+    for (name, part) in [("its head", 0..2), ("its middle", 1..2), ("its tail", 1..3)] {
+        let (mut story, place) = plain(Policy::Keep, true);
+        story.events.pop();
+        let send = story.batch(place, 1, 3);
+        story.append(&send);
+        story.note(1, What::Send(send));
+        story.send(place, 2, 2);
+        let whole = story.clone();
+        let log = story.logs.get_mut(&place).unwrap();
+        let (first, end) = (log.records.len() - 5, log.records.len() - 2);
+        let kept: Vec<_> = log.records[first..end][part].to_vec();
+        log.records.splice(first..end, kept);
+        let base = i64::try_from(log.records.len() - 2).unwrap();
+        sends(&mut story.events).pop().unwrap().base_offset = Some(base);
+        for (mut story, is_torn) in [(story, true), (whole, false)] {
+            story.read_as(Reader::Final);
+            if is_torn {
+                expect(name, &story.events, Rule::TornBatch, &[Rule::Gap]);
+            } else {
+                assert_eq!(check(&story.events, &Limits::default()), []);
+            }
+        }
+    }
+}
+
 #[test]
 fn records_that_are_missing() {
     use Rule::{Gap, LostRead, LostWrite, PollSkip};

@@ -178,6 +178,65 @@ fn searches_by_timestamp() {
     expect("one, though there is none", &story.events, Rule::TimestampLookup, &[]);
 }
 
+/// Nobody acknowledged the record, but a consumer has read it.
+#[test]
+fn a_search_finds_what_was_read() {
+    let mut story = Story::default();
+    let place = story.create(1, Policy::Keep, true);
+    let send = story.batch(place, 1, 2);
+    story.append(&send);
+    story.note(1, What::Send(send));
+    story.read(10, place, 2);
+    story.look_up(place, 1);
+    story.read_as(Reader::Final);
+    assert_eq!(check(&story.events, &Limits::default()), []);
+    for event in &mut story.events {
+        if let What::Lookup { found, .. } = &mut event.what {
+            *found = None;
+        }
+    }
+    expect("none, though it was read", &story.events, Rule::TimestampLookup, &[]);
+}
+
+/// A deletion that was refused excuses nothing.
+#[test]
+fn a_topic_that_was_not_deleted_keeps_its_records() {
+    let (mut story, place) = plain(Policy::Keep, true);
+    let outcome = Outcome::Failed;
+    story.note(0, What::Deleted { topic: place.topic, outcome });
+    assert_eq!(check(&story.events, &Limits::default()), []);
+    for event in &mut story.events {
+        match &mut event.what {
+            What::Read(read) if read.reader == Reader::Final => read.records.truncate(10),
+            _ => {}
+        }
+    }
+    let along = [Rule::LostRead, Rule::PollSkip];
+    expect("half of the records", &story.events, Rule::LostWrite, &along);
+}
+
+/// Batches of one session without an answer; the power takes what is behind offset 6.
+#[test]
+fn power_takes_nothing_from_the_middle() {
+    for missing in [None, Some(2), Some(4)] {
+        let mut story = Story::default();
+        let place = story.create(1, Policy::Keep, false);
+        for n in 0..5 {
+            let send = story.batch(place, 1, 2);
+            if missing != Some(n) {
+                story.append(&send);
+            }
+            story.note(1, What::Send(send));
+        }
+        story.lose_power(place, 6);
+        story.read_as(Reader::Final);
+        match missing {
+            Some(2) => expect("one in the middle", &story.events, Rule::Gap, &[]),
+            _ => assert_eq!(check(&story.events, &Limits::default()), []),
+        }
+    }
+}
+
 #[test]
 fn topics_that_are_gone_or_back() {
     let mut story = Story::default();

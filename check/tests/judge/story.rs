@@ -182,8 +182,22 @@ impl Story {
         self.note(100, What::Restarted);
     }
 
-    /// The power goes and takes what is behind `end`, where the topic is not synced.
+    /// Whether a batch begins at this offset, or none is there.
+    fn is_batch_start(&self, place: Place, offset: i64) -> bool {
+        let record = self.logs[&place].records.get(usize::try_from(offset).unwrap());
+        let Some(Some((_, id))) = record else { return true };
+        self.events.iter().any(|event| match &event.what {
+            What::Send(send) => {
+                let first = (send.place, send.producer, send.first_sequence);
+                first == (place, id.producer, id.sequence)
+            }
+            _ => false,
+        })
+    }
+
+    /// The power goes and takes all batches that end behind `end`, where the topic is not synced.
     pub(crate) fn lose_power(&mut self, place: Place, end: i64) {
+        let end = (0..=end).rev().find(|end| self.is_batch_start(place, *end)).unwrap();
         self.crash(Crash::Power);
         self.restart();
         let synced = self.topics.iter().any(|t| t.id == place.topic && t.synced);
