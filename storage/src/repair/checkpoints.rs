@@ -18,7 +18,8 @@ use crate::whole_file;
 struct Ends<'a> {
     ends: BTreeMap<&'a TopicPartition, i64>,
     /// Logs that are damaged and not cut: a recovery point that came down to the damage would
-    /// tell a broker that nothing which was flushed is missing, and to cut there.
+    /// tell a broker that nothing which was flushed is missing, and to cut there. And logs whose
+    /// end is not known, since a part of them cannot be read.
     damaged: BTreeSet<&'a TopicPartition>,
     gives_up: bool,
 }
@@ -32,7 +33,8 @@ impl<'a> Ends<'a> {
             let cut = cuts.get(topic_partition);
             ends.insert(topic_partition, cut.map_or(end, |&cut| cut.min(end)));
             let is_damaged = |finding: &Finding| matches!(finding.remedy, Remedy::Cut { .. });
-            if cut.is_none() && partition.findings.iter().any(is_damaged) {
+            let is_unread = !partition.facts.is_read;
+            if is_unread || cut.is_none() && partition.findings.iter().any(is_damaged) {
                 damaged.insert(topic_partition);
             }
         }
@@ -103,7 +105,8 @@ pub(super) fn plan(
 fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
     match whole_file::read(disk, path) {
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(Some(Vec::new())),
-        other => other,
+        Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+        Ok(bytes) => Ok(bytes),
     }
 }
 

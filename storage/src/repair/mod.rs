@@ -161,7 +161,9 @@ pub fn plan(disk: &dyn Disk, report: &DirReport, options: &RepairOptions<'_>) ->
             }
             _ => None,
         });
-        if let Some(cut) = cut.filter(|_| options.truncate_damaged) {
+        // Behind what cannot be read nothing is known that a cut has to leave.
+        let is_cut = options.truncate_damaged && partition.facts.is_read;
+        if let Some(cut) = cut.filter(|_| is_cut) {
             plan_cut(disk, partition, cut, options, &mut plan)?;
             if let Some(topic_partition) = &partition.topic_partition {
                 cuts.insert(topic_partition.clone(), cut.end_offset);
@@ -192,7 +194,7 @@ fn plan_partition(
     plan: &mut Plan,
 ) {
     let dir = &report.dir;
-    let is_cut = options.truncate_damaged && cut.is_some();
+    let is_cut = options.truncate_damaged && report.facts.is_read && cut.is_some();
     // What a cut takes away or makes anew itself.
     let is_beyond =
         |base_offset: i64| is_cut && cut.is_some_and(|cut| base_offset >= cut.base_offset);
@@ -208,7 +210,7 @@ fn plan_partition(
             ),
             // Behind damage the state of producers is not known.
             Remedy::RebuildTxnIndex { .. } | Remedy::RebuildSnapshot { .. }
-                if cut.is_some() && !is_cut =>
+                if !report.facts.is_read || cut.is_some() && !is_cut =>
             {
                 plan.left.push(finding.clone());
                 continue;
@@ -256,8 +258,12 @@ fn plan_partition(
 
 /// Files that belong to nothing.
 fn plan_aside(disk: &dyn Disk, report: &PartitionReport, plan: &mut Plan) -> io::Result<()> {
+    let mut to_nothing = report.findings.iter().filter(|f| f.remedy == Remedy::SetAside).peekable();
+    if to_nothing.peek().is_none() {
+        return Ok(());
+    }
     let aside = namer(disk, &report.dir)?;
-    for finding in report.findings.iter().filter(|f| f.remedy == Remedy::SetAside) {
+    for finding in to_nothing {
         let Some(name) = finding.path.file_name() else { continue };
         let to = aside(&name.to_string_lossy());
         add(plan, finding.path.clone(), Change::SetAside { to });
@@ -408,14 +414,26 @@ pub fn carry_out(disk: &dyn Disk, action: &Action) -> io::Result<()> {
     }
 }
 
+/// Copies the end of a file. A copy that does not come about leaves no part of it behind, least of
+/// all on a disk that is full.
 fn save_tail(disk: &dyn Disk, from: &Path, position: u64, to: &Path) -> io::Result<()> {
     if disk.exists(to)? {
         return Ok(());
     }
+    let temporary = whole_file::temporary_path(to);
+    if let Err(error) = copy_tail(disk, from, position, &temporary) {
+        // What is said is why there is no copy.
+        let _removed = disk.unlink(&temporary);
+        return Err(error);
+    }
+    disk.rename(&temporary, to)?;
+    disk.sync_dir(whole_file::parent(to))
+}
+
+fn copy_tail(disk: &dyn Disk, from: &Path, position: u64, to: &Path) -> io::Result<()> {
     let source = disk.open(from, Open::Read)?;
     let len = source.len()?;
-    let temporary = whole_file::temporary_path(to);
-    let target = disk.open(&temporary, Open::Truncate)?;
+    let target = disk.open(to, Open::Truncate)?;
     let mut piece = vec![0; COPY_BYTES];
     let mut at = position;
     while at < len {
@@ -424,8 +442,5 @@ fn save_tail(disk: &dyn Disk, from: &Path, position: u64, to: &Path) -> io::Resu
         target.write_all_at(&[IoSlice::new(&piece[..n])], at - position)?;
         at += n as u64;
     }
-    target.sync_all()?;
-    drop(target);
-    disk.rename(&temporary, to)?;
-    disk.sync_dir(whole_file::parent(to))
+    target.sync_all()
 }

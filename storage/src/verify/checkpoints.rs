@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::partition::PartitionReport;
-use super::producers::inner_text;
+use super::producers::{inner_text, is_content};
 use super::{Code, Finding, Offsets, Remedy, Severity};
 use crate::checkpoint::{
     self, CLEANER_OFFSET_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT,
@@ -12,7 +12,6 @@ use crate::checkpoint::{
 };
 use crate::disk::Disk;
 use crate::partition_dir::TopicPartition;
-use crate::whole_file::WholeFileError;
 
 /// All of them.
 pub(crate) const ALL: [&str; 4] = [
@@ -39,17 +38,16 @@ impl Checkpoints {
             let read = match checkpoint::read_offsets(disk, &path) {
                 Ok(read) => read,
                 Err(error) => {
-                    let code = match error {
-                        WholeFileError::Io { .. } => Code::Unreadable,
-                        WholeFileError::Content { .. } => Code::Checkpoint,
+                    let (code, remedy) = match is_content(&error) {
+                        true => (Code::Checkpoint, Remedy::RewriteCheckpoint),
+                        false => (Code::Unreadable, Remedy::ByHand),
                     };
-                    // Of this one a broker cannot do without: it takes the directory offline.
-                    let severity = match name {
-                        REPLICATION_OFFSET_CHECKPOINT => Severity::Damage,
-                        _ => Severity::Warning,
-                    };
+                    // What a broker takes the directory offline for.
+                    let is_fatal =
+                        code == Code::Unreadable || name == REPLICATION_OFFSET_CHECKPOINT;
+                    let severity = if is_fatal { Severity::Damage } else { Severity::Warning };
                     let finding = Finding::new(severity, &path, code, inner_text(&error));
-                    findings.push(finding.mended_by(Remedy::RewriteCheckpoint));
+                    findings.push(finding.mended_by(remedy));
                     checkpoint::Offsets::new()
                 }
             };
@@ -125,6 +123,9 @@ impl Checkpoints {
         was_stopped_in_order: bool,
     ) -> Option<(Severity, Code, String, Option<Offsets>)> {
         let topic_partition = report.topic_partition.as_ref()?;
+        if !report.facts.is_read && offset >= 0 {
+            return None;
+        }
         let end = report.facts.log_end_offset;
         let start = log_start(report, self.offset(LOG_START_OFFSET_CHECKPOINT, topic_partition));
         if offset < 0 {

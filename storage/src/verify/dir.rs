@@ -10,8 +10,8 @@ use std::thread;
 use ottla_protocol::uuid::Uuid;
 
 use super::checkpoints::Checkpoints;
-use super::partition::{self, PartitionReport, unreadable};
-use super::producers::inner_text;
+use super::partition::{self, PartitionReport};
+use super::producers::{inner_text, is_content};
 use super::{Code, Finding, Known, PartitionPlace, Remedy, Severity, VerifyOptions, kraft};
 use crate::checkpoint::{
     CLEANER_OFFSET_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT,
@@ -194,13 +194,8 @@ fn places(
         };
         let compacted = is_always_compacted(&topic_partition)
             || checkpoints.offset(CLEANER_OFFSET_CHECKPOINT, &topic_partition).is_some();
-        match log_bytes(disk, &path) {
-            Ok(size) => bytes.push(size),
-            Err(error) => {
-                findings.push(unreadable(&path, &error));
-                continue;
-            }
-        }
+        // One that cannot be listed is told of when it is verified.
+        bytes.push(log_bytes(disk, &path).unwrap_or(0));
         places.push(PartitionPlace {
             dir: path,
             topic_partition: is_live.then_some(topic_partition),
@@ -273,8 +268,8 @@ fn ask(disk: &dyn Disk, mut place: PartitionPlace, options: &VerifyOptions<'_>) 
             (None, Some(Finding::new(Severity::Warning, &path, Code::TopicId, problem)))
         }
         Err(error) => {
-            let problem = inner_text(&error);
-            (None, Some(Finding::new(Severity::Damage, &path, Code::TopicId, problem)))
+            let code = if is_content(&error) { Code::TopicId } else { Code::Unreadable };
+            (None, Some(Finding::new(Severity::Damage, &path, code, inner_text(&error))))
         }
     };
     let known = if is_metadata_log(topic_partition) {
@@ -283,7 +278,7 @@ fn ask(disk: &dyn Disk, mut place: PartitionPlace, options: &VerifyOptions<'_>) 
         (options.known)(topic_partition, topic_id)
     };
     match (known, wrong) {
-        (Known::Stray { topic_id: Some(_), .. }, Some(wrong)) => {
+        (Known::Stray { topic_id: Some(_), .. }, Some(wrong)) if wrong.code == Code::TopicId => {
             findings.push(wrong.mended_by(Remedy::WriteTopicId));
         }
         (Known::Stray { why, .. }, None) => {

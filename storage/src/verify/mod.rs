@@ -115,6 +115,9 @@ impl Progress {
 pub struct LogFacts {
     /// Base offsets of its segments, ascending.
     pub segment_bases: Vec<i64>,
+    /// All of its segments could be read. If not, where it ends and which epochs it has is unknown,
+    /// whatever the other fields say.
+    pub is_read: bool,
     /// The offset behind the last good batch.
     pub log_end_offset: i64,
     /// The epochs of its batches and where each of them begins, if all of them have one and they

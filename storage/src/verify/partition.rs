@@ -8,7 +8,7 @@ use ottla_protocol::record::batch::MAGIC_V2;
 use ottla_protocol::uuid::Uuid;
 
 use super::epochs::{EpochCheck, Mismatch};
-use super::producers::{ProducerCheck, Suspicion, inner_text};
+use super::producers::{ProducerCheck, Suspicion, inner_text, is_content};
 use super::{
     Code, Finding, Found, LogFacts, Offsets, PartitionPlace, Remedy, Severity, VerifyOptions,
 };
@@ -16,7 +16,6 @@ use crate::disk::Disk;
 use crate::file_name::{FileKind, FileName, LEADER_EPOCH_CHECKPOINT, segment_file_name};
 use crate::leader_epoch;
 use crate::partition_dir::TopicPartition;
-use crate::whole_file::WholeFileError;
 
 mod segment;
 
@@ -51,6 +50,8 @@ pub(super) struct Walk<'a> {
     /// The segment that holds the recovery point, if a start would recover.
     recovery_base: Option<i64>,
     is_compacted: bool,
+    /// No segment was passed over for want of its bytes.
+    is_read: bool,
     /// How the first damage can be cut off, which cuts off all others too.
     cut: Option<Remedy>,
     previous: Option<Previous>,
@@ -109,6 +110,7 @@ pub(super) fn verify(
             .recovered_from
             .map(|point| bases.iter().rev().copied().find(|&base| base <= point).unwrap_or(0)),
         is_compacted: place.compacted,
+        is_read: true,
         cut: None,
         previous: None,
         told_newer_epoch: false,
@@ -118,8 +120,7 @@ pub(super) fn verify(
             let next_base = bases.iter().copied().find(|&base| base > base_offset);
             if let Err(error) = walk.segment(base_offset, kinds, next_base) {
                 let path = place.dir.join(segment_file_name(base_offset, FileKind::Log));
-                walk.findings.push(unreadable(&path, &error));
-                walk.producers.give_up();
+                walk.pass_over(unreadable(&path, &error));
             }
         } else {
             walk.orphans(base_offset, kinds);
@@ -132,6 +133,13 @@ impl Walk<'_> {
     /// Whether the next start checks the segment and makes its indexes anew.
     pub(super) fn is_recovered(&self, base_offset: i64) -> bool {
         self.recovery_base.is_some_and(|base| base_offset >= base)
+    }
+
+    /// A segment that stays unread, for this reason.
+    fn pass_over(&mut self, why: Finding) {
+        self.findings.push(why);
+        self.producers.give_up();
+        self.is_read = false;
     }
 
     fn orphans(&mut self, base_offset: i64, kinds: &[FileKind]) {
@@ -199,17 +207,17 @@ impl Walk<'_> {
         let learnt_from = self.recovery_base;
         let mut epochs = epoch_findings(&self.epochs, &epochs_path, log_end_offset, compacted);
         let first = self.epochs.derived().and_then(|epochs| epochs.first().copied());
-        if self.epochs.is_lost()
-            && first.zip(learnt_from).is_some_and(|(first, from)| first.start_offset >= from)
-        {
-            // The next start learns of all of them again.
+        let is_learnt_again = self.epochs.is_lost()
+            && first.zip(learnt_from).is_some_and(|(first, from)| first.start_offset >= from);
+        if is_learnt_again || !self.is_read {
             epochs.clear();
         }
         self.findings.extend(epochs);
         report.facts = LogFacts {
             segment_bases: bases,
+            is_read: self.is_read,
             log_end_offset,
-            derived_epochs: self.epochs.derived(),
+            derived_epochs: self.epochs.derived().filter(|_| self.is_read),
             stored_epochs: self.epochs.stored(),
             snapshots,
             is_compacted: compacted,
@@ -272,12 +280,12 @@ fn read_epochs(
     match leader_epoch::read(disk, &path) {
         Ok(cache) => Some(cache),
         Err(error) => {
-            let code = match error {
-                WholeFileError::Io { .. } => Code::Unreadable,
-                WholeFileError::Content { .. } => Code::EpochCheckpoint,
+            let (code, remedy) = match is_content(&error) {
+                true => (Code::EpochCheckpoint, Remedy::RebuildEpochs),
+                false => (Code::Unreadable, Remedy::ByHand),
             };
             let finding = Finding::new(Severity::Damage, path, code, inner_text(&error));
-            findings.push(finding.mended_by(Remedy::RebuildEpochs));
+            findings.push(finding.mended_by(remedy));
             None
         }
     }

@@ -20,7 +20,7 @@ use crate::producer_state::{
     BatchKind, CompletedTxn, ProducerEntry, ProducerError, ProducerSettings, ProducerState,
 };
 use crate::txn_index::{self, AbortedTxn};
-use crate::whole_file::{self, WHOLE_FILE_BYTES_MAX, WholeFileError};
+use crate::whole_file::{self, WholeFileError};
 
 /// Producer state as the batches of a log make it.
 #[derive(Debug)]
@@ -317,6 +317,14 @@ pub(super) fn inner_text<E: std::fmt::Display>(error: &WholeFileError<E>) -> Str
     }
 }
 
+/// Whether a file was looked at and is not what it should be; if not, it could not be read.
+pub(super) fn is_content<E>(error: &WholeFileError<E>) -> bool {
+    match error {
+        WholeFileError::Io { error, .. } => error.kind() == io::ErrorKind::FileTooLarge,
+        WholeFileError::Content { .. } => true,
+    }
+}
+
 /// The transaction index of one segment, held against the markers in it.
 pub(super) struct TxnIndexCheck {
     path: PathBuf,
@@ -328,7 +336,7 @@ pub(super) struct TxnIndexCheck {
 
 impl TxnIndexCheck {
     /// Reads the index at `path`, which need not be there.
-    pub(super) fn new(disk: &dyn Disk, path: &Path, base_offset: i64) -> io::Result<Self> {
+    pub(super) fn new(disk: &dyn Disk, path: &Path, base_offset: i64) -> Self {
         let mut check = Self {
             path: path.to_owned(),
             base_offset,
@@ -336,42 +344,41 @@ impl TxnIndexCheck {
             has_marker: Vec::new(),
             suspicions: Vec::new(),
         };
-        if !disk.exists(path)? {
-            return Ok(check);
+        match whole_file::read(disk, path) {
+            Ok(bytes) => check.take(&bytes.unwrap_or_default()),
+            Err(error) => check.suspect(None, error.to_string(), false),
         }
-        let len = disk.open(path, crate::disk::Open::Read)?.len()?;
-        let entry_bytes = txn_index::ENTRY_BYTES as u64;
-        if len > WHOLE_FILE_BYTES_MAX {
-            check.suspect(None, format!("{len} bytes are too many"), false);
-            return Ok(check);
-        }
-        let bytes = whole_file::read(disk, path)?.unwrap_or_default();
+        check
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let entry_bytes = txn_index::ENTRY_BYTES;
         for (slot, entry) in bytes.as_chunks::<{ txn_index::ENTRY_BYTES }>().0.iter().enumerate() {
             match AbortedTxn::decode(entry) {
-                Ok(txn) if txn.encode() == *entry => check.entries.push(txn),
+                Ok(txn) if txn.encode() == *entry => self.entries.push(txn),
                 _ => {
                     let version = i16::from_be_bytes([entry[0], entry[1]]);
                     let problem = format!("version {version}, expected 0");
-                    check.suspect(Some(slot as u64 * entry_bytes), problem, false);
+                    self.suspect(Some((slot * entry_bytes) as u64), problem, false);
                     break;
                 }
             }
         }
-        check.has_marker = vec![false; check.entries.len()];
-        if check.suspicions.is_empty() && !len.is_multiple_of(entry_bytes) {
+        self.has_marker = vec![false; self.entries.len()];
+        if self.suspicions.is_empty() && !bytes.len().is_multiple_of(entry_bytes) {
+            let len = bytes.len();
             let problem = format!("{len} bytes are no whole number of entries");
-            check.suspect(Some(len / entry_bytes * entry_bytes), problem, false);
+            self.suspect(Some((len / entry_bytes * entry_bytes) as u64), problem, false);
         }
-        let disorder = check.entries.windows(2).position(|w| w[1].last_offset <= w[0].last_offset);
+        let disorder = self.entries.windows(2).position(|w| w[1].last_offset <= w[0].last_offset);
         if let Some(at) = disorder {
             let problem = format!(
                 "last offset {} does not follow {}",
-                check.entries[at + 1].last_offset,
-                check.entries[at].last_offset
+                self.entries[at + 1].last_offset,
+                self.entries[at].last_offset
             );
-            check.suspect(Some((at as u64 + 1) * entry_bytes), problem, false);
+            self.suspect(Some(((at + 1) * entry_bytes) as u64), problem, false);
         }
-        Ok(check)
     }
 
     fn suspect(&mut self, position: Option<u64>, problem: String, unless_compacted: bool) {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ottla_storage::disk::Disk;
 use ottla_storage::partition_dir::TopicPartition;
-use ottla_storage::repair::{Plan, RepairOptions, carry_out, plan};
-use ottla_storage::sim::{CrashStyle, SimDisk, Stop};
-use ottla_storage::verify::{Known, no_metadata};
+use ottla_storage::repair::{Action, Change, Plan, RepairOptions, carry_out, plan};
+use ottla_storage::sim::{CrashStyle, Fault, OpKind, SimDisk, Stop};
+use ottla_storage::verify::{Code, Known, no_metadata};
 
 use crate::world::{DIR, Image, clean, disk_of, image_of, manager, texts, verify};
 
@@ -127,6 +127,59 @@ fn a_recovery_point_comes_down_only_by_name() {
         repair(&disk, false);
         assert_eq!(image_of(&disk)[&name], text, "{what}");
     }
+}
+
+/// Neither does a log come down whose end nobody knows, since a part of it cannot be read: not the
+/// checkpoints, whatever is wrong with them elsewhere, not the epochs, and nothing is cut.
+#[test]
+fn what_cannot_be_read_is_not_taken_for_gone() {
+    const EIO: i32 = 5;
+    let (recovery, starts) = ("recovery-point-offset-checkpoint", "log-start-offset-checkpoint");
+    for unread in ["00000000000000000000.log", "plain-0"] {
+        let mut image = clean();
+        let text = b"0\n3\nplain 0 18\nplain 1 0\ntxn 0 99\n".to_vec();
+        image.insert(format!("{DIR}/{recovery}"), text);
+        image.insert(format!("{DIR}/{starts}"), b"0\n2\nplain 0 2\ntxn 0 99\n".to_vec());
+        image.insert(format!("{DIR}/plain-0/leader-epoch-checkpoint"), b"0\n0\n".to_vec());
+        let later = image.keys().rfind(|name| name.ends_with(".log") && name.contains("plain-0"));
+        let later = later.unwrap().clone();
+        image.get_mut(&later).unwrap()[70] ^= 1;
+        let disk = disk_of(&image);
+        let kind = if unread == "plain-0" { OpKind::Look } else { OpKind::Read };
+        let path = if unread == "plain-0" { unread } else { "plain-0/00000000000000000000.log" };
+        disk.inject(Fault::on(kind, EIO).path(path).sticky());
+        let plan = plan_for(&disk, true);
+        assert!(plan.left.iter().any(|finding| finding.code == Code::Unreadable), "{unread}");
+        for action in &plan.actions {
+            carry_out(&disk, action).unwrap();
+        }
+        let after = image_of(&disk);
+        let lines = |name| String::from_utf8(after[&format!("{DIR}/{name}")].clone()).unwrap();
+        assert_eq!(lines(recovery), "0\n3\nplain 0 18\nplain 1 0\ntxn 0 29\n", "{unread}");
+        assert_eq!(lines(starts), "0\n1\nplain 0 2\n", "{unread}");
+        let of_plain = |image: &Image| {
+            let files = image.iter().filter(|(name, _)| name.contains("plain-0/"));
+            files.map(|(name, bytes)| (name.clone(), bytes.clone())).collect::<Image>()
+        };
+        assert!(
+            of_plain(&after) == of_plain(&image),
+            "{unread}: a file of the log is not as it was"
+        );
+    }
+}
+
+#[test]
+fn a_copy_that_fails_leaves_nothing_behind() {
+    const ENOSPC: i32 = 28;
+    let (_, image) = damages().into_iter().next().unwrap();
+    let disk = disk_of(&image);
+    disk.inject(Fault::on(OpKind::Write, ENOSPC).path(".tmp").after_bytes(3));
+    let plan = plan_for(&disk, true);
+    let is_copy = |action: &&Action| matches!(action.change, Change::SaveTail { .. });
+    let copy = plan.actions.iter().find(is_copy).unwrap();
+    assert_eq!(carry_out(&disk, copy).unwrap_err().raw_os_error(), Some(ENOSPC));
+    assert!(image_of(&disk).keys().eq(image.keys()), "a part of the copy is left");
+    carry_out(&disk, copy).unwrap();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Previous, Suspicion, Walk};
+use super::{Previous, Suspicion, Walk, unreadable};
 use crate::disk::{DiskFile, Open};
 use crate::file_name::{FileKind, segment_file_name};
 use crate::verify::batches::{Bad, BatchReader, Step, bytes_of};
@@ -50,22 +50,21 @@ impl Walk<'_> {
         let len = file.len()?;
         if len > SEGMENT_BYTES_MAX {
             let problem = format!("{len} bytes, at most {SEGMENT_BYTES_MAX} allowed");
-            self.findings.push(Finding::new(Severity::Damage, log, Code::SegmentSize, problem));
-            self.producers.give_up();
+            self.pass_over(Finding::new(Severity::Damage, log, Code::SegmentSize, problem));
             return Ok(());
         }
         let recovered = self.is_recovered(base_offset);
         let mut current = Current { base_offset, log, len, next_base, recovered, damaged: false };
         self.join_on(&current);
-        let offset_file = self.index_file(&current, kinds, FileKind::OffsetIndex)?;
-        let time_file = self.index_file(&current, kinds, FileKind::TimeIndex)?;
+        let offset_file = self.index_file(&current, kinds, FileKind::OffsetIndex);
+        let time_file = self.index_file(&current, kinds, FileKind::TimeIndex);
         let check = |file| OffsetIndexCheck::new(file, base_offset);
         let offset = offset_file.as_deref().map(check).transpose()?;
         let check = |file| TimeIndexCheck::new(file, base_offset);
         let time = time_file.as_deref().map(check).transpose()?;
         let mut indexes = Indexes { offset, time };
         let txn_path = self.path_of(base_offset, FileKind::TxnIndex);
-        let mut txns = TxnIndexCheck::new(self.disk, &txn_path, base_offset)?;
+        let mut txns = TxnIndexCheck::new(self.disk, &txn_path, base_offset);
 
         let mut reader = BatchReader::new(&*file, len, Some(self.options.progress));
         self.previous = None;
@@ -133,18 +132,22 @@ impl Walk<'_> {
         current: &Current,
         kinds: &[FileKind],
         kind: FileKind,
-    ) -> io::Result<Option<Arc<dyn DiskFile>>> {
+    ) -> Option<Arc<dyn DiskFile>> {
         let path = self.path_of(current.base_offset, kind);
-        if kinds.contains(&kind) {
-            return self.disk.open(&path, Open::Read).map(Some);
-        }
-        if !current.recovered {
-            let finding =
-                Finding::new(Severity::Warning, path, Code::IndexMissing, "is missing".to_owned());
-            let remedy = Remedy::RebuildIndexes { base_offset: current.base_offset };
+        let remedy = Remedy::RebuildIndexes { base_offset: current.base_offset };
+        let finding = if !kinds.contains(&kind) {
+            let problem = "is missing".to_owned();
+            Finding::new(Severity::Warning, path, Code::IndexMissing, problem)
+        } else {
+            match self.disk.open(&path, Open::Read) {
+                Ok(file) => return Some(file),
+                Err(error) => unreadable(&path, &error),
+            }
+        };
+        if finding.code != Code::IndexMissing || !current.recovered {
             self.findings.push(finding.mended_by(remedy));
         }
-        Ok(None)
+        None
     }
 
     /// A batch that its sum vouches for.
