@@ -65,6 +65,15 @@ impl From<io::Error> for CannotRun {
     }
 }
 
+/// A report that was printed; or of which its reader has seen enough, which changes nothing about
+/// what was found.
+fn heard(printed: io::Result<()>) -> Result<(), CannotRun> {
+    match printed {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::DumpLog(args) => dump_log::run(&args),

@@ -1,12 +1,13 @@
 //! `ottlactl repair`: makes anew what can be made of the batches, and cuts logs only when asked to.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use ottla_storage::disk::RealDisk;
 use ottla_storage::repair::{self, RepairOptions};
 
-use crate::verify::{Verified, What, lock, release};
-use crate::{CannotRun, Found, Outcome};
+use crate::verify::{Verified, What};
+use crate::{CannotRun, Found, Outcome, heard};
 
 /// Rebuilds what can be rebuilt in a directory.
 #[derive(clap::Args)]
@@ -24,15 +25,14 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Outcome {
-    let locked = lock(&args.what.dir)?;
-    let outcome = repair_locked(args);
-    release(locked);
-    outcome
-}
-
-fn repair_locked(args: &Args) -> Outcome {
-    let metadata = args.what.metadata();
-    let Verified { report, .. } = args.what.verify(&metadata)?;
+    let target = args.what.lock()?;
+    if args.truncate_damaged && target.is_in_log_dir() {
+        let why = "--truncate-damaged needs the log directory that the partition is in, whose \
+                   checkpoints follow a cut";
+        return Err(CannotRun(why.to_owned()));
+    }
+    let metadata = args.what.metadata(&target)?;
+    let Verified { report, .. } = args.what.verify(&target, &metadata)?;
     let known = |topic_partition: &_, topic_id| metadata.known(topic_partition, topic_id);
     let options = RepairOptions {
         truncate_damaged: args.truncate_damaged,
@@ -41,25 +41,29 @@ fn repair_locked(args: &Args) -> Outcome {
     };
     let plan = repair::plan(&RealDisk, &report, &options)?;
     let mut out = io::stdout().lock();
+    // A repair that was begun goes on, whether anybody reads what it says or not.
+    let mut say = |line: fmt::Arguments<'_>| match writeln!(out, "{line}") {
+        Err(error) if args.dry_run => heard(Err(error)),
+        _ => Ok(()),
+    };
     for action in &plan.actions {
-        writeln!(out, "{action}")?;
+        say(format_args!("{action}"))?;
         if !args.dry_run {
             repair::carry_out(&RealDisk, action)
                 .map_err(|error| CannotRun(format!("{action}: {error}")))?;
         }
     }
     for finding in &plan.left {
-        writeln!(out, "left: {finding}")?;
-        writeln!(out, "    repair: {}", finding.remedy)?;
+        say(format_args!("left: {finding}\n    repair: {}", finding.remedy))?;
     }
+    let (count, left) = (plan.actions.len(), plan.left.len());
     if args.dry_run {
-        let (count, left) = (plan.actions.len(), plan.left.len());
-        writeln!(out, "{count} actions, none carried out; {left} findings would be left")?;
+        say(format_args!("{count} actions, none carried out; {left} findings would be left"))?;
         return Ok(if report.is_wrong() { Found::Damage } else { Found::Nothing });
     }
-    let Verified { report, .. } = args.what.verify(&metadata)?;
+    let Verified { report, .. } = args.what.verify(&target, &metadata)?;
     let still = report.is_wrong();
     let outcome = if still { "there are findings left" } else { "nothing is wrong any more" };
-    writeln!(out, "{} actions carried out, {outcome}", plan.actions.len())?;
+    say(format_args!("{count} actions carried out, {outcome}"))?;
     Ok(if still { Found::Damage } else { Found::Nothing })
 }

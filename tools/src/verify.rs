@@ -4,21 +4,22 @@ mod metadata;
 mod print;
 mod progress;
 
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ottla_storage::disk::RealDisk;
 use ottla_storage::verify::{self, DirReport, LockedDir, VerifyOptions};
 
-use crate::{CannotRun, Found, Outcome};
+use crate::{CannotRun, Found, Outcome, heard};
 pub(crate) use metadata::Metadata;
 
 /// Checks a directory.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    pub(crate) what: What,
+    what: What,
     /// Output for people or for programs.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     output: Format,
@@ -28,7 +29,7 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 pub(crate) struct What {
     /// The log directory, one entry of `log.dirs`; or one partition's directory.
-    pub(crate) dir: PathBuf,
+    dir: PathBuf,
     /// Also decompresses and reads every record.
     #[arg(long)]
     deep: bool,
@@ -66,42 +67,80 @@ fn default_threads() -> usize {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Outcome {
-    let locked = lock(&args.what.dir)?;
-    let metadata = args.what.metadata();
-    let verified = args.what.verify(&metadata)?;
-    release(locked);
-    match args.output {
-        Format::Text => print::text(&verified)?,
-        Format::Json => print::json(&verified)?,
-    }
+    let target = args.what.lock()?;
+    let metadata = args.what.metadata(&target)?;
+    let verified = args.what.verify(&target, &metadata)?;
+    drop(target);
+    heard(match args.output {
+        Format::Text => print::text(&verified),
+        Format::Json => print::json(&verified),
+    })?;
     Ok(if verified.report.is_wrong() { Found::Damage } else { Found::Nothing })
 }
 
-/// Keeps brokers away from the directory.
-pub(crate) fn lock(dir: &Path) -> Result<Option<LockedDir<'static>>, CannotRun> {
-    if !dir.is_dir() {
-        return Err(CannotRun(format!("{}: no such directory", dir.display())));
-    }
-    verify::lock(&RealDisk, dir).map_err(|error| match error.kind() {
-        io::ErrorKind::ResourceBusy => CannotRun(error.to_string()),
-        _ => CannotRun(format!("cannot lock {}: {error}", dir.display())),
-    })
+/// The directory that is looked at, which no broker can open meanwhile.
+pub(crate) struct Target {
+    /// Under the name that a partition's directory has, else as it was given.
+    dir: PathBuf,
+    locked: Option<LockedDir<'static>>,
+    /// It is a partition's directory, and the lock is that of the log directory around it.
+    is_within: bool,
 }
 
-/// Lets the directory go.
-pub(crate) fn release(locked: Option<LockedDir<'static>>) {
-    // A lock file that stays behind holds nothing: brokers leave one too when they are killed.
-    let _left = locked.map(LockedDir::release);
+impl Target {
+    /// Whether it is a partition's directory in a log directory, which has the checkpoints.
+    pub(crate) fn is_in_log_dir(&self) -> bool {
+        self.is_within
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        // A lock file that stays behind holds nothing: brokers leave one too when they are killed.
+        let _left = self.locked.take().map(LockedDir::release);
+    }
 }
 
 impl What {
-    /// What the metadata log says, if there is one.
-    pub(crate) fn metadata(&self) -> Metadata {
-        Metadata::read(self.metadata_dir.as_ref().unwrap_or(&self.dir), &self.dir)
+    /// Keeps brokers away from the directory.
+    pub(crate) fn lock(&self) -> Result<Target, CannotRun> {
+        let cannot = |why: String| CannotRun(format!("{}: {why}", self.dir.display()));
+        match fs::metadata(&self.dir) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Err(cannot("is no directory".to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(cannot("no such directory".to_owned()));
+            }
+            Err(error) => return Err(cannot(error.to_string())),
+        }
+        // A partition's directory says by its name whose it is, and the lock is in the one above:
+        // `.` and links lie elsewhere than they seem to.
+        let real = self.dir.canonicalize().map_err(|error| cannot(error.to_string()))?;
+        let locked = verify::lock(&RealDisk, &real).map_err(|error| match error.kind() {
+            io::ErrorKind::ResourceBusy => CannotRun(error.to_string()),
+            _ => CannotRun(format!("cannot lock {}: {error}", self.dir.display())),
+        })?;
+        let is_named = real.file_name() == self.dir.file_name();
+        let is_within = locked.as_ref().is_some_and(|locked| locked.log_dir() != real);
+        let dir = if is_named { self.dir.clone() } else { real };
+        Ok(Target { dir, locked, is_within })
     }
 
-    /// Verifies it. The directory is locked.
-    pub(crate) fn verify(&self, metadata: &Metadata) -> Result<Verified, CannotRun> {
+    /// What the metadata log says, if there is one.
+    pub(crate) fn metadata(&self, target: &Target) -> Result<Metadata, CannotRun> {
+        let given = self.metadata_dir.as_ref();
+        if let Some(dir) = given.filter(|dir| !Metadata::is_in(dir)) {
+            return Err(CannotRun(format!("{}: there is no metadata log in it", dir.display())));
+        }
+        Ok(Metadata::read(given.unwrap_or(&target.dir), &target.dir))
+    }
+
+    /// Verifies it.
+    pub(crate) fn verify(
+        &self,
+        target: &Target,
+        metadata: &Metadata,
+    ) -> Result<Verified, CannotRun> {
         let progress = verify::Progress::default();
         let known = |topic_partition: &_, topic_id| metadata.known(topic_partition, topic_id);
         let options = VerifyOptions {
@@ -113,9 +152,9 @@ impl What {
         };
         let began = Instant::now();
         let report =
-            progress::shown(&progress, || verify::verify_log_dir(&RealDisk, &self.dir, &options));
+            progress::shown(&progress, || verify::verify_log_dir(&RealDisk, &target.dir, &options));
         let took = began.elapsed();
-        let in_words = |error| CannotRun(format!("{}: {error}", self.dir.display()));
+        let in_words = |error| CannotRun(format!("{}: {error}", target.dir.display()));
         let mut report = report.map_err(in_words)?;
         report.findings.extend(metadata.findings().iter().cloned());
         Ok(Verified { report, bytes: progress.done_bytes(), took })

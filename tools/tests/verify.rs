@@ -88,3 +88,78 @@ fn a_dry_run_repairs_nothing_and_a_repair_does() {
     assert_eq!(fs::read_to_string(&checkpoint).unwrap(), "0\n0\n");
     assert_eq!(code(&["verify"], dir.path()), 0);
 }
+
+fn checkpointed(dir: &Path) -> std::path::PathBuf {
+    let partition = dir.join("t-0");
+    fs::create_dir(&partition).unwrap();
+    fs::write(partition.join("00000000000000000000.log"), "").unwrap();
+    partition
+}
+
+/// Whatever name a partition's directory is given by.
+#[test]
+fn a_partition_of_a_running_broker_is_left_alone() {
+    let dir = log_dir();
+    let partition = checkpointed(dir.path());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("link");
+    std::os::unix::fs::symlink(&partition, &link).unwrap();
+    let held = lock(&RealDisk, dir.path()).unwrap().unwrap();
+    for (from, name) in [
+        (dir.path(), "t-0"),
+        (&*partition, "."),
+        (&*partition, "../t-0/."),
+        (&*link, "."),
+        (elsewhere.path(), "link"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ottlactl"));
+        let output = command.current_dir(from).args(["repair", name]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}: {output:?}");
+    }
+    held.release().unwrap();
+}
+
+#[test]
+fn a_cut_wants_the_whole_log_directory() {
+    let dir = log_dir();
+    let partition = checkpointed(dir.path());
+    assert_eq!(code(&["repair", "--truncate-damaged"], &partition), 2);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("t-0");
+    fs::rename(&partition, &copy).unwrap();
+    fs::write(copy.join("00000000000000000000.log"), "torn").unwrap();
+    assert_eq!(code(&["verify"], &copy), 1);
+    assert_eq!(code(&["repair", "--truncate-damaged"], &copy), 0);
+}
+
+#[test]
+fn a_metadata_directory_is_one() {
+    let dir = log_dir();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let given = elsewhere.path().to_str().unwrap();
+    assert_eq!(code(&["verify", "--metadata-dir", given], dir.path()), 2);
+    fs::create_dir(elsewhere.path().join("__cluster_metadata-0")).unwrap();
+    assert_eq!(code(&["verify", "--metadata-dir", given], dir.path()), 0);
+}
+
+/// A repair goes on when its reader has gone, and a report says what was found all the same.
+#[test]
+fn a_reader_that_goes_away_changes_nothing() {
+    let dir = log_dir();
+    for n in 0..200 {
+        fs::create_dir(dir.path().join(format!("lost+found-{n}"))).unwrap();
+    }
+    let checkpoint = dir.path().join("replication-offset-checkpoint");
+    fs::write(&checkpoint, "0\n3\n").unwrap();
+    for (command, expected) in [("verify", 1), ("repair", 1)] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ottlactl"))
+            .args([command])
+            .arg(dir.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(expected), "{command}");
+    }
+    assert_eq!(fs::read_to_string(&checkpoint).unwrap(), "0\n0\n");
+}

@@ -12,6 +12,7 @@ use ottla_storage::disk::RealDisk;
 use ottla_storage::meta_properties;
 use ottla_storage::partition_dir::TopicPartition;
 use ottla_storage::verify::{Code, Finding, Known, Severity};
+use ottla_storage::whole_file;
 
 const METADATA_DIR: &str = "__cluster_metadata-0";
 /// Read at a time; more where a batch is larger.
@@ -38,6 +39,11 @@ impl From<io::Error> for Failure {
 }
 
 impl Metadata {
+    /// Whether there is a metadata log in the log directory `dir`.
+    pub(super) fn is_in(dir: &Path) -> bool {
+        dir.join(METADATA_DIR).is_dir()
+    }
+
     /// Replays the metadata log in the log directory `metadata_dir`, for the log directory `dir`.
     pub(crate) fn read(metadata_dir: &Path, dir: &Path) -> Self {
         let log = metadata_dir.join(METADATA_DIR);
@@ -100,7 +106,7 @@ fn replay(dir: &Path) -> Result<Image, Failure> {
     names.sort();
     let snapshots = names.iter().rev().filter_map(|name| {
         let id = SnapshotId::from_file_name(name)?;
-        let bytes = fs::read(dir.join(name)).ok()?;
+        let bytes = whole_file::read(&RealDisk, &dir.join(name)).ok()??;
         snapshot::read(&bytes, id).ok()
     });
     let mut replay = snapshots.into_iter().next().unwrap_or_else(|| Replay::new(Image::empty()));
