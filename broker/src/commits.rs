@@ -123,7 +123,9 @@ impl Commits {
     pub(crate) fn stop(&self) {
         lock(&self.shared.state).stopping = true;
         self.shared.more.notify_all();
-        for thread in mem::take(&mut *lock(&self.threads)) {
+        // Not under the lock: who adds meanwhile looks whether there are threads.
+        let threads = mem::take(&mut *lock(&self.threads));
+        for thread in threads {
             // A panic there was reported when it happened.
             let _ = thread.join();
         }

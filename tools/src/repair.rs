@@ -21,6 +21,10 @@ pub(crate) struct Args {
     /// named saved-*.ottla.
     #[arg(long)]
     truncate_damaged: bool,
+    /// Cuts the metadata log so, which no other option does: topics, settings and users that were
+    /// recorded behind the damage are given up.
+    #[arg(long)]
+    truncate_metadata: bool,
 }
 
 /// Runs the command.
@@ -36,6 +40,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let known = |topic_partition: &_, topic_id| metadata.known(topic_partition, topic_id);
     let options = RepairOptions {
         truncate_damaged: args.truncate_damaged,
+        truncate_metadata: args.truncate_metadata,
         index_interval_bytes: args.what.index_interval_bytes,
         known: &known,
     };

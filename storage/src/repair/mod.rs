@@ -3,7 +3,7 @@
 //! [`plan`] makes a list of actions of what a verification has found; [`carry_out`] does one of
 //! them. What can be made anew from the batches is: indexes, transaction indexes, producer
 //! snapshots, leader epochs; checkpoints keep the lines that are right. Records are only given up
-//! when [`RepairOptions::truncate_damaged`] asks for it, and even then no byte of them is removed:
+//! when [`RepairOptions`] ask for it, and even then no byte of them is removed:
 //!
 //! ```text
 //! 00000000000000000000.log                                 cut before the first damaged batch
@@ -43,8 +43,10 @@ const COPY_BYTES: usize = 1 << 20;
 /// What a repair may do.
 #[derive(Clone, Copy)]
 pub struct RepairOptions<'a> {
-    /// Cut logs before their first damaged batch.
+    /// Cut logs before their first damaged batch, but for the metadata log.
     pub truncate_damaged: bool,
+    /// Cut the metadata log so, which gives up topics.
+    pub truncate_metadata: bool,
     /// `index.interval.bytes` for indexes that are made anew.
     pub index_interval_bytes: u32,
     /// What the cluster's metadata says of a partition.
@@ -145,6 +147,26 @@ struct CutAt {
     base_offset: i64,
     position: u64,
     end_offset: i64,
+    is_metadata: bool,
+}
+
+impl CutAt {
+    /// Where the log of `report` would be cut.
+    fn of(report: &PartitionReport) -> Option<Self> {
+        report.findings.iter().find_map(|finding| match finding.remedy {
+            Remedy::Cut { base_offset, position, end_offset, is_metadata } => {
+                Some(Self { base_offset, position, end_offset, is_metadata })
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether it is. Behind what cannot be read nothing is known that a cut has to leave.
+    fn is_made(&self, report: &PartitionReport, options: &RepairOptions<'_>) -> bool {
+        let is_asked =
+            if self.is_metadata { options.truncate_metadata } else { options.truncate_damaged };
+        is_asked && report.facts.is_read
+    }
 }
 
 /// Makes the list of what is to be done about `report`'s findings. Nothing is changed.
@@ -155,15 +177,8 @@ pub fn plan(disk: &dyn Disk, report: &DirReport, options: &RepairOptions<'_>) ->
     let mut plan = Plan::default();
     let mut cuts: Offsets = Offsets::new();
     for partition in &report.partitions {
-        let cut = partition.findings.iter().find_map(|finding| match finding.remedy {
-            Remedy::Cut { base_offset, position, end_offset } => {
-                Some(CutAt { base_offset, position, end_offset })
-            }
-            _ => None,
-        });
-        // Behind what cannot be read nothing is known that a cut has to leave.
-        let is_cut = options.truncate_damaged && partition.facts.is_read;
-        if let Some(cut) = cut.filter(|_| is_cut) {
+        let cut = CutAt::of(partition);
+        if let Some(cut) = cut.filter(|cut| cut.is_made(partition, options)) {
             plan_cut(disk, partition, cut, options, &mut plan)?;
             if let Some(topic_partition) = &partition.topic_partition {
                 cuts.insert(topic_partition.clone(), cut.end_offset);
@@ -194,7 +209,7 @@ fn plan_partition(
     plan: &mut Plan,
 ) {
     let dir = &report.dir;
-    let is_cut = options.truncate_damaged && report.facts.is_read && cut.is_some();
+    let is_cut = cut.is_some_and(|cut| cut.is_made(report, options));
     // What a cut takes away or makes anew itself.
     let is_beyond =
         |base_offset: i64| is_cut && cut.is_some_and(|cut| base_offset >= cut.base_offset);
@@ -313,7 +328,7 @@ fn plan_cut(
     plan: &mut Plan,
 ) -> io::Result<()> {
     let dir = &report.dir;
-    let CutAt { base_offset, position, end_offset } = cut;
+    let CutAt { base_offset, position, end_offset, .. } = cut;
     let aside = namer(disk, dir)?;
     let facts = &report.facts;
     let later = facts.segment_bases.iter().rev().copied().filter(|&base| base > base_offset);

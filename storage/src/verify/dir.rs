@@ -135,7 +135,7 @@ pub fn verify_log_dir(
     Ok(DirReport { dir: dir.to_owned(), was_stopped_in_order, findings, partitions })
 }
 
-fn is_metadata_log(topic_partition: &TopicPartition) -> bool {
+pub(super) fn is_metadata_log(topic_partition: &TopicPartition) -> bool {
     &*topic_partition.topic == METADATA_TOPIC
 }
 

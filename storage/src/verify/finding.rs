@@ -169,6 +169,9 @@ pub enum Remedy {
         position: u64,
         /// The offset behind the last batch that stays.
         end_offset: i64,
+        /// It is the metadata log, for which there is a name of its own: topics whose records go
+        /// are topics that are gone.
+        is_metadata: bool,
     },
 }
 
@@ -195,6 +198,11 @@ impl fmt::Display for Remedy {
             ),
             Self::WriteTopicId => write!(f, "write the topic id that the metadata log knows"),
             Self::SetAside => write!(f, "give the file a name that no broker looks at"),
+            Self::Cut { position, end_offset, is_metadata: true, .. } => write!(
+                f,
+                "with --truncate-metadata: cut the metadata log at byte {position}, to end at \
+                 offset {end_offset}, and give up all topics, settings and users recorded behind it"
+            ),
             Self::Cut { position, end_offset, .. } => write!(
                 f,
                 "with --truncate-damaged: cut the log at byte {position}, to end at offset \

@@ -89,6 +89,7 @@ proptest! {
         for truncate_damaged in [false, true] {
             let options = RepairOptions {
                 truncate_damaged,
+                truncate_metadata: truncate_damaged,
                 index_interval_bytes: 0,
                 known: &no_metadata,
             };

@@ -73,7 +73,7 @@ fn a_damaged_batch_is_named_with_its_place_and_offsets() {
     assert_eq!(finding.severity, Severity::Damage);
     assert_eq!(finding.position, Some(78));
     assert_eq!(finding.offsets, Some(Offsets { first: 1, last: 2 }));
-    let cut = Remedy::Cut { base_offset: 0, position: 78, end_offset: 1 };
+    let cut = Remedy::Cut { base_offset: 0, position: 78, end_offset: 1, is_metadata: false };
     assert_eq!(finding.remedy, cut);
     assert_eq!(report.all_findings().count(), 1, "{:#?}", texts(&report));
 }
@@ -112,7 +112,7 @@ fn the_batch_that_moved_is_named_and_not_the_one_behind_it() {
         (finding.position, finding.offsets),
         (Some(78), Some(Offsets { first: 1, last: 2 }))
     );
-    let cut = Remedy::Cut { base_offset: 0, position: 78, end_offset: 1 };
+    let cut = Remedy::Cut { base_offset: 0, position: 78, end_offset: 1, is_metadata: false };
     assert_eq!(finding.remedy, cut);
 }
 

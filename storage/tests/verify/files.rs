@@ -155,7 +155,7 @@ fn names_and_leftovers() {
 }
 
 /// A metadata log of ten records in two epochs, with a snapshot of the first five.
-fn metadata_log() -> Image {
+pub(crate) fn metadata_log() -> Image {
     let options = |base_offset, partition_leader_epoch| BatchOptions {
         base_offset,
         partition_leader_epoch,

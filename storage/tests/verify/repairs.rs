@@ -9,10 +9,16 @@ use ottla_storage::repair::{Action, Change, Plan, RepairOptions, carry_out, plan
 use ottla_storage::sim::{CrashStyle, Fault, OpKind, SimDisk, Stop};
 use ottla_storage::verify::{Code, Known, no_metadata};
 
+use crate::files::metadata_log;
 use crate::world::{DIR, Image, clean, disk_of, image_of, manager, texts, verify};
 
 fn options(truncate_damaged: bool) -> RepairOptions<'static> {
-    RepairOptions { truncate_damaged, index_interval_bytes: 0, known: &no_metadata }
+    RepairOptions {
+        truncate_damaged,
+        truncate_metadata: false,
+        index_interval_bytes: 0,
+        known: &no_metadata,
+    }
 }
 
 fn plan_for(disk: &SimDisk, truncate_damaged: bool) -> Plan {
@@ -166,6 +172,27 @@ fn what_cannot_be_read_is_not_taken_for_gone() {
             "{unread}: a file of the log is not as it was"
         );
     }
+}
+
+/// Whose records are topics and users.
+#[test]
+fn the_metadata_log_is_cut_only_by_its_own_name() {
+    let log = format!("{DIR}/__cluster_metadata-0/00000000000000000000.log");
+    let mut image = metadata_log();
+    let len = image[&log].len();
+    image.get_mut(&log).unwrap()[len - 3] ^= 1;
+    let disk = disk_of(&image);
+    let left = repair(&disk, true).left;
+    assert!(left.iter().any(|finding| finding.remedy.to_string().contains("truncate-metadata")));
+    assert!(image_of(&disk) == image, "changed");
+    let options = RepairOptions { truncate_metadata: true, ..options(false) };
+    for action in plan(&disk, &verify(&disk), &options).unwrap().actions {
+        carry_out(&disk, &action).unwrap();
+    }
+    let after = image_of(&disk);
+    assert_eq!(after[&log], image[&log][..len / 2]);
+    let report = verify(&disk);
+    assert!(!report.is_wrong(), "{:#?}", texts(&report));
 }
 
 #[test]

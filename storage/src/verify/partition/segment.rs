@@ -8,6 +8,7 @@ use super::{Previous, Suspicion, Walk, unreadable};
 use crate::disk::{DiskFile, Open};
 use crate::file_name::{FileKind, segment_file_name};
 use crate::verify::batches::{Bad, BatchReader, Step, bytes_of};
+use crate::verify::dir::is_metadata_log;
 use crate::verify::indexes::{OffsetIndexCheck, TimeIndexCheck, Verdict};
 use crate::verify::producers::TxnIndexCheck;
 use crate::verify::{Code, Finding, Found, Offsets, Remedy, Severity, records};
@@ -217,7 +218,9 @@ impl Walk<'_> {
 
     fn cut_at(&mut self, current: &Current, position: u64, end_offset: i64) -> Remedy {
         let base_offset = current.base_offset;
-        self.cut.get_or_insert(Remedy::Cut { base_offset, position, end_offset }).clone()
+        let is_metadata = self.place.topic_partition.as_ref().is_some_and(is_metadata_log);
+        let cut = Remedy::Cut { base_offset, position, end_offset, is_metadata };
+        self.cut.get_or_insert(cut).clone()
     }
 
     /// Bytes that are no good batch; the next good one in the file begins at the offset `next`.
