@@ -3,13 +3,12 @@
 //! The program is `storage/tests/crash/`. It is built together with the broker, so that both use
 //! the same build of all below them. It prints its seed, and how to run one episode again.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::gate::{Outcome, cargo_command, result_line};
+use crate::gate::{Outcome, cargo_command, count_results};
 
 /// Crash points of the gate.
 const GATE_POINTS: u64 = 100_000;
@@ -72,16 +71,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
         command.arg("--go-on");
     }
     let mut child = command.stdout(Stdio::piped()).spawn().context("start the crash program")?;
-    let stdout = child.stdout.take().context("stdout was asked for")?;
-    let mut outcome = Outcome::default();
-    for line in BufReader::new(stdout).lines() {
-        let line = line?;
-        println!("{line}");
-        if let Some((passed, failed)) = result_line(&line) {
-            outcome.passed += passed;
-            outcome.failed += failed;
-        }
-    }
+    let mut outcome = count_results(&mut child)?;
     // A panic ends it without a count.
     if !child.wait()?.success() && outcome.failed == 0 {
         outcome.failed = 1;

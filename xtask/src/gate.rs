@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -165,6 +165,14 @@ fn cargo_test(root: &Path, args: &[&str]) -> Result<Outcome> {
     let mut command = cargo_command(root, args);
     command.arg("--no-fail-fast").stdout(Stdio::piped());
     let mut child = command.spawn()?;
+    let outcome = count_results(&mut child)?;
+    let status = child.wait()?;
+    ensure!(status.success() || outcome.failed > 0, "cargo {}: {status}", args.join(" "));
+    Ok(outcome)
+}
+
+/// Shows what a child with a piped output prints, as it comes, and adds up its result lines.
+pub(crate) fn count_results(child: &mut Child) -> Result<Outcome> {
     let stdout = child.stdout.take().context("stdout was asked for")?;
     let mut outcome = Outcome::default();
     for line in BufReader::new(stdout).lines() {
@@ -175,13 +183,11 @@ fn cargo_test(root: &Path, args: &[&str]) -> Result<Outcome> {
             outcome.failed += failed;
         }
     }
-    let status = child.wait()?;
-    ensure!(status.success() || outcome.failed > 0, "cargo {}: {status}", args.join(" "));
     Ok(outcome)
 }
 
 /// The numbers of passed and failed tests in a line like `test result: ok. 3 passed; 0 failed; …`.
-pub(crate) fn result_line(line: &str) -> Option<(u64, u64)> {
+fn result_line(line: &str) -> Option<(u64, u64)> {
     let rest = line.strip_prefix("test result: ")?;
     let number = |word: &str| -> Option<u64> {
         let end = rest.find(word)?;
