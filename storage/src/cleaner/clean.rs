@@ -1,11 +1,12 @@
 //! Copies segments without the records that go, and puts the copies in their place.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ottla_protocol::record::batch::BATCH_HEADER_BYTES;
 use ottla_protocol::record::set::Batch;
 
-use super::decide::{BatchFacts, RecordFacts, Round};
+use super::decide::{BatchFacts, LastRecord, RecordFacts, Round};
 use super::map_keys::control_of;
 use super::offset_map::{MapLimits, OffsetMap};
 use super::reader::{BatchReader, What};
@@ -26,6 +27,7 @@ pub(super) struct Job<'a> {
     pub(super) pace: &'a dyn Pace,
     pub(super) now_ms: i64,
     pub(super) cleanable: Cleanable,
+    pub(super) last_records: HashMap<i64, LastRecord>,
     pub(super) buffer_bytes: usize,
     pub(super) buffer: Vec<u8>,
     pub(super) tally: &'a mut CleanTally,
@@ -47,7 +49,7 @@ impl Job<'_> {
         let map = self.map_keys(limits)?;
         let end_offset = map.latest_offset() + 1;
         let round = Round {
-            last_records: self.log.last_records(),
+            last_records: std::mem::take(&mut self.last_records),
             end_offset: self.cleanable.end_offset,
             now_ms: self.now_ms,
             delete_retention_ms: self.log.config().delete_retention_ms,

@@ -187,7 +187,10 @@ impl Cleaner {
         let cleaning = log.begin_cleaning().ok_or(Halt::Unwanted)?;
         // The log may have been truncated since it was chosen.
         let Some(cleanable) = manager.cleanable(log, now_ms)? else { return Err(Halt::Unwanted) };
-        log.flush_below(cleanable.end_offset)?;
+        let last_records = log.last_records();
+        // What this cleaning removes goes by later records too: a marker says what was aborted, and
+        // a producer's last batch stands for those before it. A power loss must not take them.
+        log.flush_below(log.offsets().log_end_offset)?;
         manager.checkpoint_recovery_points_of(log.log_dir())?;
         let limits = MapLimits {
             bytes: self.settings.map_bytes,
@@ -200,6 +203,7 @@ impl Cleaner {
             pace,
             now_ms,
             cleanable,
+            last_records,
             buffer_bytes: self.settings.buffer_bytes.max(1),
             buffer: std::mem::take(&mut self.buffer),
             tally,

@@ -85,6 +85,9 @@ fn finish_swap(
         }
     }
     if let Some((min, max)) = replaced {
+        // After a kill their names may be seen and not durable. Output that has its unfinished name
+        // again goes, and what it replaces would be gone already.
+        disk.sync_dir(dir).map_err(StorageError::sync(dir))?;
         for name in file_names(disk, dir)? {
             let FileName::Segment { base_offset, .. } = FileName::parse(&name)? else { continue };
             if min <= base_offset && base_offset < max {

@@ -221,6 +221,12 @@ impl PartitionLog {
         let _turn = self.commit.turn();
         let _swap = self.structure.begin_swap();
         let first_base_offset = self.segments.all()[0].base_offset();
+        if self.commit.recovery_point() <= first_base_offset {
+            // Its name may not be durable. Lost while a later one stays, it would leave a hole that
+            // no start could tell once the segments before it are gone.
+            let synced = self.disk.sync_dir(&self.dir).map_err(StorageError::sync(&self.dir));
+            self.log_dir.watch(synced)?;
+        }
         self.commit.raise_sealed(first_base_offset);
         self.commit.raise_recovery_point(first_base_offset);
         self.log_dir.watch(self.remove_segments(&dropped, now_ms))?;

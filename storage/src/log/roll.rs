@@ -79,8 +79,10 @@ impl PartitionLog {
         let old = self.segments.active();
         assert!(old.base_offset() < new_base, "a roll goes forward");
         let vouched_to = self.commit.begin_roll(old.base_offset());
-        let sealed = old.seal().and_then(|()| self.flush_if_compacted(&old));
+        let sealed = old.flush_cut().and_then(|()| old.seal());
+        let sealed = sealed.and_then(|()| self.flush_if_compacted(&old));
         let sealed = sealed.and_then(|()| self.flush_if_vouched_for(&old, vouched_to, new_base));
+        let sealed = sealed.and_then(|()| self.sync_name_of_first(&old, vouched_to));
         let rolled = sealed.and_then(|()| self.create_segment(new_base));
         let new = match rolled {
             Ok(new) => new,
@@ -118,6 +120,17 @@ impl PartitionLog {
             return Ok(());
         }
         sealed.flush_log()?;
+        self.disk.sync_dir(&self.dir).map_err(StorageError::sync(&self.dir))
+    }
+
+    /// Makes the name of a log's first segment durable before a second one begins. Lost while that
+    /// one stays, it would leave a log without its first records, which looks as retention leaves
+    /// one.
+    fn sync_name_of_first(&self, sealed: &Segment, vouched_to: i64) -> Result<(), StorageError> {
+        let first_base_offset = self.segments.all()[0].base_offset();
+        if first_base_offset < sealed.base_offset() || sealed.base_offset() < vouched_to {
+            return Ok(());
+        }
         self.disk.sync_dir(&self.dir).map_err(StorageError::sync(&self.dir))
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ottla_protocol::record::batch::BatchHeader;
 
 use super::append::BatchFacts;
-use super::{NewFiles, OpenBudget, SEGMENT_BYTES_LIMIT, Segment, SegmentWriter};
+use super::{NewFiles, OpenBudget, SEGMENT_BYTES_LIMIT, Segment, SegmentWriter, Suffixes};
 use crate::disk::{Disk, Open};
 use crate::error::StorageError;
 use crate::file_name::FileKind;
@@ -49,7 +49,8 @@ impl CleanedSegment {
     /// Makes the files, or empties what an earlier run has left.
     pub(crate) fn create(new: NewCleaned<'_>) -> Result<Self, StorageError> {
         let (disk, budget) = (Arc::clone(new.disk), OpenBudget::new(1));
-        let segment = Segment::with_suffix(disk, new.dir, new.base_offset, budget, CLEANED);
+        let suffixes = Suffixes { log: CLEANED, indexes: CLEANED };
+        let segment = Segment::with_suffixes(disk, new.dir, new.base_offset, budget, suffixes);
         txn_index::reset(&**new.disk, &segment.path_of(FileKind::TxnIndex))?;
         let files = NewFiles { index_bytes: new.index_bytes, preallocated_bytes: 0 };
         Ok(Self {

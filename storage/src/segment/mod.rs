@@ -6,6 +6,7 @@
 //! open, see [`OpenBudget`].
 
 mod append;
+mod aside;
 mod budget;
 mod check;
 mod cleaned;
@@ -43,9 +44,13 @@ pub(crate) const SEGMENT_BYTES_LIMIT: u64 = i32::MAX as u64;
 pub(crate) struct Segment {
     disk: Arc<dyn Disk>,
     place: Place,
+    /// Behind the names of all its files but the `.log`.
+    indexes_suffix: &'static str,
     /// Bytes of batches. Stored with release after the bytes were written.
     size: AtomicU64,
     sealed: AtomicBool,
+    /// A recovery has cut its `.log`, which is not durable yet.
+    is_cut: AtomicBool,
     /// Its files have other names or are another segment's: they are not to be opened any more.
     gone: AtomicBool,
     /// `None` while nobody has needed it.
@@ -62,21 +67,24 @@ pub(crate) struct Segment {
 
 impl Segment {
     fn new(disk: Arc<dyn Disk>, dir: &Arc<Path>, base_offset: i64, budget: Budget) -> Self {
-        Self::with_suffix(disk, dir, base_offset, budget, "")
+        Self::with_suffixes(disk, dir, base_offset, budget, Suffixes::default())
     }
 
-    fn with_suffix(
+    fn with_suffixes(
         disk: Arc<dyn Disk>,
         dir: &Arc<Path>,
         base_offset: i64,
         budget: Budget,
-        suffix: &'static str,
+        suffixes: Suffixes,
     ) -> Self {
-        let at = |kind| Place { dir: Arc::clone(dir), base_offset, kind, suffix };
+        let Suffixes { log, indexes } = suffixes;
+        let at = |kind| Place { dir: Arc::clone(dir), base_offset, kind, suffix: indexes };
         Self {
-            place: at(FileKind::Log),
+            place: Place { suffix: log, ..at(FileKind::Log) },
+            indexes_suffix: indexes,
             size: AtomicU64::new(0),
             sealed: AtomicBool::new(true),
+            is_cut: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             file: RwLock::new(None),
             offset_index: OffsetIndex::new(Arc::clone(&disk), at(FileKind::OffsetIndex)),
@@ -176,7 +184,9 @@ impl Segment {
 
     /// Where another of its files is.
     pub(crate) fn path_of(&self, kind: FileKind) -> PathBuf {
-        Place { kind, ..self.place.clone() }.path()
+        let log = self.place.clone();
+        let suffix = if kind == FileKind::Log { log.suffix } else { self.indexes_suffix };
+        Place { kind, suffix, ..log }.path()
     }
 
     /// Bytes of batches.
@@ -386,7 +396,15 @@ impl Segment {
             // A start that follows this process on the same machine must read what the disk has.
             file.forget_cached();
             StorageError::sync(&path)(error)
-        })
+        })?;
+        self.is_cut.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes the cut of a recovery durable, before anything is appended or another segment begins:
+    /// what was cut off must not come back behind what follows. A start does not wait for it.
+    pub(crate) fn flush_cut(&self) -> Result<(), StorageError> {
+        if self.is_cut.load(Ordering::Acquire) { self.flush_log() } else { Ok(()) }
     }
 }
 
@@ -400,6 +418,13 @@ impl NewFiles {
 
 /// Shared by all logs of a manager.
 type Budget = Arc<OpenBudget>;
+
+/// What stands behind the names of a segment's files: nothing of one in use.
+#[derive(Clone, Copy, Debug, Default)]
+struct Suffixes {
+    log: &'static str,
+    indexes: &'static str,
+}
 
 /// How the files of a new segment are made.
 #[derive(Clone, Copy, Debug)]

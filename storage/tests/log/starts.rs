@@ -1,13 +1,15 @@
 //! What a start changes must be durable before anything relies on it: found by crash points.
 
+use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
 
+use ottla_protocol::record::builder::BatchOptions;
 use ottla_storage::disk::{Disk, Open};
-use ottla_storage::log::PartitionLog;
-use ottla_storage::sim::{CrashStyle, SimDisk};
+use ottla_storage::log::{OpenLog, PartitionLog, TimestampQuery};
+use ottla_storage::sim::{CrashStyle, SimDisk, Stop};
 
-use crate::harness::{append, new_log, opening, small};
+use crate::harness::{NOW_MS, all_values, append, batch, new_log, opening, small};
 
 const DIR: &str = "d/t-0";
 
@@ -88,4 +90,83 @@ fn a_time_index_of_zeros_is_made_anew() {
     open.recovery_point = 36;
     drop(PartitionLog::open(open).unwrap());
     assert_eq!(disk.contents(path), Some(before));
+}
+
+/// Opens the log that a crash has left, of which everything below `recovery_point` was flushed.
+fn reopen(disk: &SimDisk, recovery_point: i64, log_start_offset: i64) -> Arc<PartitionLog> {
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let open = opening(&shared, Path::new(DIR), small());
+    PartitionLog::open(OpenLog { recovery_point, log_start_offset, ..open }).unwrap()
+}
+
+/// Below the recovery point a start looks only at the shape of indexes: what a power loss amid
+/// making them anew leaves must not look well and be wrong.
+#[test]
+fn a_power_loss_amid_making_indexes_anew_leaves_none_that_lie() {
+    let (flushed, _) = flushed();
+    for kind in ["index", "timeindex"] {
+        let path = format!("{DIR}/00000000000000000000.{kind}");
+        flushed.unlink(Path::new(&path)).unwrap();
+        flushed.sync_dir(Path::new(DIR)).unwrap();
+        for op in 0..24 {
+            let disk = flushed.crash(0, CrashStyle::ProcessKill);
+            let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+            disk.stop(Stop::Before(disk.ops() + op));
+            let mut open = opening(&shared, Path::new(DIR), small());
+            open.recovery_point = 36;
+            drop(PartitionLog::open(open));
+            for (n, style) in CrashStyle::POWER_LOSS.into_iter().enumerate() {
+                let seed = op.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(n as u32);
+                let log = reopen(&disk.crash(seed, style), 36, 0);
+                let found = log.offset_for_timestamp(TimestampQuery::At(NOW_MS + 1)).unwrap();
+                let how = format!("{kind} {op} {style:?}");
+                assert_eq!(found.map(|found| found.offset), Some(1), "{how}");
+                assert_eq!(all_values(&log), (0..36).collect::<Vec<u64>>(), "{how}");
+            }
+        }
+    }
+}
+
+/// A log without its first segment looks as retention leaves one: nothing of it may stay that lies
+/// behind a segment whose name is lost.
+#[test]
+fn a_log_never_loses_its_first_records_alone() {
+    let disk = SimDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let log = new_log(&shared, Path::new(DIR), small()).unwrap();
+    for n in 0..12 {
+        append(&log, n * 3, 3).unwrap();
+    }
+    for seed in 0..64 {
+        let log = reopen(&disk.crash(seed << 32 | seed, CrashStyle::Names), 0, 0);
+        assert_eq!(log.offsets().log_start_offset, 0, "seed {seed}");
+    }
+    // The same where retention has taken the first segments, and the log start is written down.
+    log.advance_log_start(20).unwrap();
+    assert!(0 < log.remove_expired_segments(NOW_MS).unwrap());
+    for seed in 0..64 {
+        let log = reopen(&disk.crash(seed << 32 | seed, CrashStyle::Names), 0, 20);
+        assert_eq!(log.offsets().log_start_offset, 20, "seed {seed}");
+    }
+}
+
+/// What a start has cut off must not come back behind what was appended in its place.
+#[test]
+fn what_a_start_cuts_off_stays_away() {
+    let disk = SimDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    drop(new_log(&shared, Path::new(DIR), small()).unwrap());
+    disk.sync_dir(Path::new(DIR)).unwrap();
+    let second = batch(3, 3, BatchOptions { base_offset: 3, ..BatchOptions::default() });
+    let file =
+        disk.open(Path::new(&format!("{DIR}/00000000000000000000.log")), Open::ReadWrite).unwrap();
+    file.write_all_at(&[IoSlice::new(&vec![0; second.len()])], 0).unwrap();
+    file.write_all_at(&[IoSlice::new(&second)], second.len() as u64).unwrap();
+    let log = reopen(&disk, 0, 0);
+    assert_eq!(append(&log, 0, 3).unwrap().base_offset, 0);
+    for seed in 0..64_u64 {
+        let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let log = reopen(&disk.crash(seed, CrashStyle::Subset), 0, 0);
+        assert!(log.offsets().log_end_offset <= 3, "seed {seed}");
+    }
 }

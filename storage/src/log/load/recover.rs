@@ -24,14 +24,16 @@ impl Loader<'_> {
         while let Some(segment) = self.segments.get(n) {
             let base_offset = segment.base_offset();
             if let Some(&summed_to) = plan.get(&base_offset) {
-                let segment = Arc::clone(segment);
-                let recovered = self.recover(n, summed_to, recovery)?;
-                if base_offset < recovery_base {
-                    // The next start trusts it again, indexes that are there included.
-                    segment.flush_indexes()?;
-                    let dir = &*self.dir;
-                    self.disk.sync_dir(dir).map_err(StorageError::sync(dir))?;
-                }
+                // The next start trusts those below again, indexes that are there included.
+                let recovered = if base_offset < recovery_base {
+                    let segment = Arc::clone(segment);
+                    let aside = segment.with_indexes_aside();
+                    let recovered = self.recover(n, &aside, summed_to, recovery)?;
+                    segment.take_indexes_of(&aside)?;
+                    recovered
+                } else {
+                    self.recover(n, &Arc::clone(segment), summed_to, recovery)?
+                };
                 let may_drop = recovery.cut == Cut::AboveRecoveryPoint;
                 let checked = base_offset >= recovery_base && may_drop;
                 if self.is_broken_off(n, &recovered, checked) {
@@ -59,14 +61,15 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Checks segment number `n` and rebuilds its indexes, with what else its batches tell.
+    /// Checks segment number `n` and builds the indexes of `segment`, which has its batches, with
+    /// what else these tell.
     fn recover(
         &mut self,
         n: usize,
+        segment: &Arc<Segment>,
         summed_to: u64,
         recovery: &Recovery<'_>,
     ) -> Result<Recovered, StorageError> {
-        let segment = Arc::clone(&self.segments[n]);
         log::debug!("{}: recovering", segment.path().display());
         let base_offset = segment.base_offset();
         let log_start_offset = self.log_start_offset.min(base_offset);
@@ -101,7 +104,7 @@ impl Loader<'_> {
             }
             note_epoch(epochs, found.batch);
             let control = found.control.unwrap_or_default();
-            producers.replay_batch(&segment, found.batch.view(), control, &mut |segment, txn| {
+            producers.replay_batch(segment, found.batch.view(), control, &mut |segment, txn| {
                 crate::log::txn::add(disk, segment, &[txn])
             })
         })?;

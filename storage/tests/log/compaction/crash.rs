@@ -16,7 +16,7 @@ use super::{
     Found, append, clean_all, compacted, consume, create, end_txn, log_of, open, plain, put, table,
     tombstone,
 };
-use crate::harness::NOW_MS;
+use crate::harness::{NOW_MS, open_manager};
 
 const TXN: BatchOptions = BatchOptions {
     producer_id: 7,
@@ -151,4 +151,68 @@ fn segments_cleaned_one_by_one() {
 fn segments_merged() {
     let merged = LogConfig { segment_bytes: 100_000, segment_index_bytes: 4096, ..compacted() };
     cut_everywhere(&compacted(), &merged);
+}
+
+/// A cleaning goes by markers that lie behind what it cleans: were one of them lost afterwards, the
+/// records that its transaction took the place of would be gone, and perhaps for nothing.
+#[test]
+fn a_cleaning_relies_on_no_marker_that_may_be_lost() {
+    let disk = SimDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let config = compacted();
+    let manager = open(&shared, &config);
+    let log = create(&manager, &config);
+    append(&log, &[put(1, 1)], plain());
+    append(&log, &[put(1, 2)], TXN);
+    for n in 0..8 {
+        append(&log, &[put(9, n)], plain());
+    }
+    log.flush().unwrap();
+    manager.checkpoint_recovery_points().unwrap();
+    end_txn(&log, 7, true);
+    assert!(!clean_all(&manager, NOW_MS).is_empty());
+    let after = disk.crash(1, CrashStyle::DropPending);
+    let shared: Arc<dyn Disk> = Arc::new(after);
+    let manager = open(&shared, &config);
+    assert_eq!(view(&log_of(&manager)).1.get(&1), Some(&2));
+}
+
+/// A start that finishes a swap removes what was replaced: by then the names of the output, which a
+/// kill has left not durable, must be.
+#[test]
+fn a_swap_is_finished_only_when_its_names_are_durable() {
+    let config = compacted();
+    let whole = SimDisk::new();
+    let first = work(&whole, &config, &config, None);
+    let is_renamed = |line: &&String| line.contains("Rename") && line.ends_with(".swap");
+    let renames: Vec<u64> = (whole.trace().iter().filter(is_renamed))
+        .map(|line| line.split(' ').next().unwrap().parse().unwrap())
+        .collect();
+    assert!(!renames.is_empty());
+    let expected = {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+        let manager = open(&disk, &config);
+        let log = create(&manager, &config);
+        fill(&log);
+        view(&log)
+    };
+    for (rename, next) in renames.iter().zip(renames.iter().skip(1)) {
+        if rename + 1 == *next {
+            continue;
+        }
+        // All files of a segment have their names, and nothing was synced since.
+        let disk = SimDisk::new();
+        work(&disk, &config, &config, Some(Stop::After(rename - first)));
+        for op in 0..40 {
+            let again = disk.crash(0, CrashStyle::ProcessKill);
+            again.stop(Stop::Before(again.ops() + op));
+            let shared: Arc<dyn Disk> = Arc::new(again.clone());
+            drop(open_manager(&shared, &config));
+            for seed in 0..4_u64 {
+                let seed = (seed * 41 + op).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let how = format!("{rename}, {op}, seed {seed}");
+                check(&again.crash(seed, CrashStyle::Names), &config, &expected, &how);
+            }
+        }
+    }
 }
