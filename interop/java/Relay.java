@@ -19,9 +19,6 @@ final class Relay {
         Map<String, Object> config = new HashMap<>();
         config.put("bootstrap.servers", bootstrap);
         config.put("enable.idempotence", true);
-        // A producer's snapshot remembers its last batch alone, in Kafka's format: of several that
-        // were in flight when the broker was killed, the older ones may be written again.
-        config.put("max.in.flight.requests.per.connection", 1);
         config.put("delivery.timeout.ms", 60_000);
         config.put("retry.backoff.ms", 5);
         config.put("retry.backoff.max.ms", 50);

@@ -205,7 +205,7 @@ def relay(bootstrap):
     """Produces what it is told to, as franz/relay.go does."""
     producer = Producer({
         "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 2,
-        "compression.type": "lz4", "max.in.flight": 1,
+        "compression.type": "lz4",
         "reconnect.backoff.ms": 5, "reconnect.backoff.max.ms": 50, "retry.backoff.ms": 10,
         "retry.backoff.max.ms": 50, "delivery.timeout.ms": 60_000,
         "topic.metadata.refresh.interval.ms": 200,

@@ -23,7 +23,6 @@ func relay(bootstrap string) {
 	producer, err := kgo.NewClient(c.options(
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.UnknownTopicRetries(-1),
 		kgo.StopProducerOnDataLossDetected(), kgo.AlwaysRetryEOF(),
-		kgo.MaxProduceRequestsInflightPerBroker(1),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 5 * time.Millisecond }),
 		kgo.RecordRetries(1_000_000), kgo.RequestRetries(1_000_000),
 		kgo.RetryTimeout(time.Minute), kgo.MetadataMinAge(10*time.Millisecond))...)
