@@ -331,6 +331,11 @@ fn plan_cut(
     let CutAt { base_offset, position, end_offset, .. } = cut;
     let aside = namer(disk, dir)?;
     let facts = &report.facts;
+    // First, since it is all that needs room.
+    let name = segment_file_name(base_offset, FileKind::Log);
+    let log = dir.join(&name);
+    let to = aside(&format!("{name}.from-{position}"));
+    add(plan, log.clone(), Change::SaveTail { position, to });
     let later = facts.segment_bases.iter().rev().copied().filter(|&base| base > base_offset);
     for base in later {
         // The log goes last: while it is there, its indexes can be made anew.
@@ -348,10 +353,6 @@ fn plan_cut(
         let name = segment_file_name(offset, FileKind::ProducerSnapshot);
         add(plan, dir.join(&name), Change::SetAside { to: aside(&name) });
     }
-    let name = segment_file_name(base_offset, FileKind::Log);
-    let log = dir.join(&name);
-    let to = aside(&format!("{name}.from-{position}"));
-    add(plan, log.clone(), Change::SaveTail { position, to });
     let index = dir.join(segment_file_name(base_offset, FileKind::OffsetIndex));
     add(plan, log.clone(), Change::Cut { position, index });
     let index_interval_bytes = options.index_interval_bytes;
