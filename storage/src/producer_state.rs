@@ -8,8 +8,8 @@
 //! The state is a pure machine. [`ProducerState::check`] judges the batches of an append and says
 //! what they would change; the log then writes the bytes, and [`ProducerState::apply`] makes the
 //! change. A failed write thus changes nothing. State is kept through restarts by [`snapshot`]
-//! files, which [`snapshots`] decides about, and by replaying the log behind the newest of them. What
-//! a file has no room for is looked up in the log below it, see [`Recall`].
+//! files, which [`snapshots`] decides about, and by replaying the log behind the newest of them.
+//! What a file has no room for is looked up in the log below it, see [`Recall`].
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,4 +1,4 @@
-//! What a snapshot does not tell of a producer, told by the log itself: the batches before its last.
+//! What a snapshot does not tell of a producer: the batches before its last, told by the log.
 //!
 //! Kafka's snapshot has room for one batch of each producer, and a client may have five on the way
 //! when the broker stops. It sends all of them again; those before the last one would be taken for
@@ -56,8 +56,8 @@ impl Recall {
         self.waiting = self.lacking.values().filter(|lacking| lacking.is_waiting()).count();
     }
 
-    /// Takes the next older batch; it may be one that is known. Those of other producers may be left
-    /// out. Of a control batch, the kind does not matter.
+    /// Takes the next older batch; it may be one that is known. Those of other producers may be
+    /// left out. Of a control batch, the kind does not matter.
     pub fn offer(&mut self, batch: &ProducerBatch) {
         let Some(lacking) = self.lacking.get_mut(&batch.producer_id) else { return };
         let others = self.waiting - usize::from(lacking.is_waiting());

@@ -64,7 +64,7 @@ fn what_was_in_flight_is_told_from_new_after_a_stop_and_after_a_kill() {
         }
         let before = producers(&log);
         let mut open = reopening(&disk, &log, small());
-        // Or all is flushed, and recovery begins with the last segment and the snapshot at its base.
+        // Or all is flushed: recovery begins with the last segment and the snapshot at its base.
         if after == Shutdown::Clean { log.close() } else { log.flush() }.unwrap();
         drop(log);
         open.after = after;
