@@ -110,7 +110,9 @@ final class Ledger {
         Map<ByteBuffer, Long> last = new HashMap<>();
         entries.forEach((offset, entry) -> last.put(entry.key, offset));
         int wrong = 0;
-        for (var one : entries.subMap(start, Math.max(start, end)).entrySet()) {
+        // What is not committed reaches to the end of the log; what was acknowledged behind is lost.
+        long bound = committed ? Math.max(start, end) : Long.MAX_VALUE;
+        for (var one : entries.subMap(start, bound).entrySet()) {
             Entry entry = one.getValue();
             byte[] digest = seen.remove(one.getKey());
             boolean wanted = !committed || entry.transaction.fate == Fate.COMMITTED;
