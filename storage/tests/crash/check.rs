@@ -1,6 +1,6 @@
 //! Comparing what a start finds with what was promised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ottla_protocol::record::set::Batches;
@@ -16,6 +16,8 @@ pub(crate) struct Found {
     pub(crate) start: i64,
     pub(crate) end: i64,
     pub(crate) bytes: Vec<u8>,
+    /// Those that were given to it and are there, or were before the log start or a cleaning.
+    pub(crate) batches: Vec<Arc<Batch>>,
 }
 
 /// Why a partition is not what was promised.
@@ -42,9 +44,8 @@ pub(crate) fn check(
             continue;
         }
         let checked = check_log(&log, part, power);
-        let (start, end, bytes) =
-            checked.map_err(|problem| format!("{}: {problem}", part.topic_partition))?;
-        found.push(Found { slot, start, end, bytes });
+        let checked = checked.map_err(|problem| format!("{}: {problem}", part.topic_partition))?;
+        found.push(Found { slot, ..checked });
     }
     Ok(found)
 }
@@ -53,7 +54,8 @@ fn ensure(holds: bool, problem: impl FnOnce() -> String) -> Result<(), Broken> {
     if holds { Ok(()) } else { Err(problem()) }
 }
 
-fn check_log(log: &PartitionLog, part: &Part, power: bool) -> Result<(i64, i64, Vec<u8>), Broken> {
+/// Compares a log; the slot is left open.
+fn check_log(log: &PartitionLog, part: &Part, power: bool) -> Result<Found, Broken> {
     ensure(part.life != Life::Absent, || "a deleted partition is back".to_owned())?;
     let offsets = log.offsets();
     let (start, end) = (offsets.log_start_offset, offsets.log_end_offset);
@@ -67,14 +69,14 @@ fn check_log(log: &PartitionLog, part: &Part, power: bool) -> Result<(i64, i64, 
     })?;
     ensure(offsets.high_watermark == end, || format!("high watermark of {offsets:?}"))?;
     let bytes = read_all(log, start, end, None)?;
-    let actual = match_batches(&bytes, part, start, end)?;
+    let actual = match_batches(&bytes, part, &Bounds { start, end, floor })?;
     check_lookups(log, &bytes, start)?;
     // What is there counts: producers and transactions must agree with it.
     let mut as_found = part.clone();
     as_found.batches = actual;
     check_producers(log, &as_found, start, end)?;
     check_epochs(log, &as_found, start)?;
-    Ok((start, end, bytes))
+    Ok(Found { slot: 0, start, end, bytes, batches: as_found.batches })
 }
 
 /// All bytes from the batch that holds `start` to the log end.
@@ -141,19 +143,28 @@ fn check_lookups(log: &PartitionLog, bytes: &[u8], start: i64) -> Result<(), Bro
     Ok(())
 }
 
-/// Finds every batch of the log among those that were given to it; returns those that are there,
-/// and of a compacted log those that may be missing too.
-fn match_batches(
-    bytes: &[u8],
-    part: &Part,
+/// A log as it was found, and the end of what it must hold.
+struct Bounds {
     start: i64,
     end: i64,
-) -> Result<Vec<Arc<Batch>>, Broken> {
+    floor: i64,
+}
+
+/// Finds every batch of the log among those that were given to it; returns those that are there,
+/// and of a compacted log those that may be missing too.
+fn match_batches(bytes: &[u8], part: &Part, bounds: &Bounds) -> Result<Vec<Arc<Batch>>, Broken> {
+    let Bounds { start, end, floor } = *bounds;
     if part.config.cleanup_compact {
         match_compacted(bytes, part, start, end)?;
         let below = part.batches.iter().filter(|batch| batch.last < end);
         let mut found: Vec<Arc<Batch>> = below.cloned().collect();
-        found.extend(part.refused_and_back(end).cloned());
+        let is_there = |batch: &Batch| bytes.windows(batch.bytes.len()).any(|at| at == batch.bytes);
+        loop {
+            let next = found.last().map_or(part.empty_end, |batch| batch.last + 1);
+            let mut back = part.refused.iter().filter(|batch| batch.base == next);
+            let Some(batch) = back.find(|batch| batch.last < end && is_there(batch)) else { break };
+            found.push(Arc::clone(batch));
+        }
         return Ok(found);
     }
     let before = part.batches.iter().take_while(|batch| batch.last < start);
@@ -165,7 +176,9 @@ fn match_batches(
         let batch = part.batches.get(expected).filter(fits);
         let batch = batch.or_else(|| {
             let next = found.last().map_or(part.empty_end, |batch| batch.last + 1);
-            part.refused.iter().filter(|refused| refused.base == next).find(fits)
+            // What was promised has no other in its place.
+            let mut refused = part.refused.iter().filter(|refused| floor <= refused.base);
+            refused.find(|refused| refused.base == next && fits(refused))
         });
         let Some(batch) = batch else {
             let at = part.batches.get(expected).map_or(-1, |batch| batch.base);
@@ -186,7 +199,8 @@ fn match_batches(
 type Records = BTreeMap<i64, (u8, Option<u32>)>;
 
 /// Every record of a compacted log must have been given to it, and the last one of every key that
-/// is no tombstone and in no aborted or open transaction must be there.
+/// is in no aborted or open transaction must be there. A tombstone may be gone, but not while an
+/// older value of its key is there: that would be the last one again.
 fn match_compacted(bytes: &[u8], part: &Part, start: i64, end: i64) -> Result<(), Broken> {
     // Behind what was acknowledged, a refused batch may be there instead of another one.
     let mut given: BTreeMap<i64, Vec<(u8, Option<u32>)>> = BTreeMap::new();
@@ -227,11 +241,12 @@ fn match_compacted(bytes: &[u8], part: &Part, start: i64, end: i64) -> Result<()
         let first = producer.and_then(|producer| producer.txn_first_offset);
         first.is_some_and(|first| first <= batch.base)
     };
-    let mut last_of = BTreeMap::new();
+    let (mut last_of, mut committed) = (BTreeMap::new(), BTreeSet::new());
     for batch in part.batches.iter().filter(|batch| batch.last < end) {
         if !is_aborted(batch) && !is_open(batch) {
             for (n, (key, value)) in batch.records.iter().enumerate() {
                 last_of.insert(*key, (batch.base + n as i64, *value));
+                committed.insert(batch.base + n as i64);
             }
         }
     }
@@ -239,6 +254,11 @@ fn match_compacted(bytes: &[u8], part: &Part, start: i64, end: i64) -> Result<()
         let is_needed = value.is_some() && start <= offset;
         ensure(!is_needed || found.contains_key(&offset), || {
             format!("the last record of key {key}, at {offset}, is gone")
+        })?;
+        let mut older = found.range(start..offset.max(start));
+        let back = older.find(|(at, record)| record.0 == key && committed.contains(at));
+        ensure(back.is_none() || found.contains_key(&offset), || {
+            format!("key {key} is back at {back:?}, its tombstone at {offset} is gone")
         })?;
     }
     Ok(())

@@ -162,7 +162,7 @@ impl Episode<'_> {
             for (part, old) in found.parts.iter_mut().zip(&live.timeline[0].1.parts) {
                 part.life = old.life;
                 part.start_tried = old.start_tried;
-                part.refused.clone_from(&old.refused);
+                part.refused.extend(old.refused.iter().cloned());
             }
             live.timeline[0].1 = found;
         }

@@ -76,11 +76,14 @@ impl Live {
             let part = &mut self.model.parts[found.slot];
             let Some(log) = self.manager.get(&part.topic_partition) else { continue };
             let end = found.end;
-            let again = part.refused_and_back(end).cloned();
-            part.batches.retain(|batch| batch.last < end);
-            part.batches.extend(again);
-            // After a mere kill they may still come up, with the next loss of power.
+            let given = std::mem::replace(&mut part.batches, found.batches);
+            let lost = given.into_iter().filter(|batch| end <= batch.last);
+            // After a mere kill they may still come up, with the next loss of power; so may batches
+            // that the kill has cut off amid a truncation.
             part.refused.retain(|batch| !power && end <= batch.base);
+            if !power {
+                part.refused.extend(lost);
+            }
             part.empty_end = end;
             part.acked_end = end;
             if power {

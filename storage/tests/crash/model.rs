@@ -22,7 +22,7 @@ pub(crate) enum Kind {
 }
 
 /// A batch that was given to the log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Batch {
     pub(crate) base: i64,
     pub(crate) last: i64,
@@ -183,14 +183,6 @@ impl Part {
     /// The end of all that was given to the log.
     pub(crate) fn tried_end(&self) -> i64 {
         self.batches.last().map_or(self.empty_end, |batch| batch.last + 1).max(self.empty_end)
-    }
-
-    /// The batch that was refused and has come up again nevertheless, in a log that ends at `end`:
-    /// then nothing was behind it.
-    pub(crate) fn refused_and_back(&self, end: i64) -> Option<&Arc<Batch>> {
-        let below = self.batches.iter().rev().find(|batch| batch.last < end);
-        let next = below.map_or(self.empty_end, |batch| batch.last + 1);
-        self.refused.iter().find(|batch| batch.base == next && batch.last < end)
     }
 
     pub(crate) fn is_usable(&self) -> bool {

@@ -135,6 +135,8 @@ enum Theme {
     Compaction,
     /// Transactions that are aborted, and segments that recovery trusts.
     Transactions,
+    /// Committed offsets: compacted logs of few keys, written one by one, some in transactions.
+    Offsets,
 }
 
 /// All of an episode.
@@ -152,6 +154,7 @@ impl Plan {
         let slots = 2 + random.below(3);
         let flush = random.pick(&[1, 1, 3, i64::MAX, i64::MAX]);
         let theme = random.pick(&[Theme::All, Theme::All, Theme::Compaction, Theme::Transactions]);
+        let theme = if seed % 16 == 15 { Theme::Offsets } else { theme };
         let configs = (0..slots).map(|_| config(random, flush, theme)).collect();
         let generations = 1 + random.below(3);
         Self {
@@ -188,6 +191,7 @@ fn config(random: &mut Random, flush_messages: i64, theme: Theme) -> LogConfig {
         Theme::All => 30,
         Theme::Compaction => 80,
         Theme::Transactions => 15,
+        Theme::Offsets => 100,
     });
     LogConfig {
         segment_bytes: random.pick(&[300, 500, 1200]),
@@ -236,6 +240,13 @@ fn step_of(random: &mut Random, slots: usize, theme: Theme) -> Step {
             1 => Step::Flush { slot },
             2 | 3 => Step::EndTxn { slot, producer: 11, commit: random.percent(25) },
             _ => Step::ProduceTxn { slot, producer: 11, records: 2 },
+        },
+        Theme::Offsets if random.percent(60) => match random.below(10) {
+            0 => Step::Compact,
+            1 => Step::RemoveDue,
+            2 => Step::ProduceTxn { slot, producer: 11, records: 1 },
+            3 => Step::EndTxn { slot, producer: 11, commit: random.percent(75) },
+            _ => Step::Append { slot, records: 1 + random.below(2) },
         },
         _ => step(random, slots),
     }
