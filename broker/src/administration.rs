@@ -33,6 +33,7 @@ impl Node {
             self.carry_out_configs(before, after, &[]);
             self.groups.set_config(group_config(&self.config, &self.statics, after));
         });
+        self.note_cordoned();
         changed.map_err(|error| self.not_written(&error))
     }
 

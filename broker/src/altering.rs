@@ -35,6 +35,9 @@ impl Node {
         let open = pairs.filter(|(_, answer)| answer.is_none());
         let left: Vec<ConfigChange<'_>> = open.map(|(change, _)| change.clone()).collect();
         let mut decided = self.decide_configs(&left, way, validate_only).into_iter();
+        if left.iter().any(|change| change.resource_type == ConfigResourceType::Broker.code()) {
+            self.note_cordoned();
+        }
         for answer in answers.iter_mut().filter(|answer| answer.is_none()) {
             *answer = decided.next();
         }

@@ -424,6 +424,7 @@ fn register(node: &Node, bootstrap: &Records) -> Result<(), BrokerError> {
             // Without it the controller takes this start for one after a crash.
             previous_broker_epoch: node.logs.previous_broker_epoch().unwrap_or(-1),
         },
+        cordoned_directories: node.cordoned(),
         min_insync_replicas: node.static_min_insync_replicas(),
     };
     node.cluster

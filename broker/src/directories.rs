@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ottla_metadata::controller;
+use ottla_metadata::controller::{self, Records, Refused};
 use ottla_metadata::image::{Image, Partition as PartitionImage};
 use ottla_protocol::uuid::Uuid;
 use ottla_storage::partition_dir::TopicPartition;
@@ -64,13 +64,29 @@ impl Node {
             return;
         }
         let node_id = self.config.node_id;
+        // A topic can be deleted meanwhile, with which its places are of no interest.
+        self.note(|image| controller::assign_directories(image, node_id, &placed));
+    }
+
+    /// The ids of the directories that get no new partitions.
+    pub(crate) fn cordoned(&self) -> Vec<Uuid> {
+        let config = self.dynamic();
+        let cordoned = self.directories.iter().filter(|each| config.is_cordoned(&each.path));
+        cordoned.map(|directory| directory.id).collect()
+    }
+
+    /// Tells the cluster which directories get no new partitions, if it does not know: from then
+    /// on no partition is given to a broker that would have to put it into one of them.
+    pub(crate) fn note_cordoned(&self) {
+        let node_id = self.config.node_id;
+        self.note(|image| controller::cordon_directories(image, node_id, &self.cordoned()));
+    }
+
+    /// Writes what this broker tells of its directories. What the controller refuses is left out.
+    fn note(&self, decide: impl FnOnce(&Image) -> Result<Records, Refused>) {
         let noted = self.cluster.change(
             self.clock.now_ms(),
-            // A topic can be deleted meanwhile, with which its places are of no interest.
-            |image| match controller::assign_directories(image, node_id, &placed) {
-                Ok(records) => (records, ()),
-                Err(_) => (controller::Records::new(), ()),
-            },
+            |image| (decide(image).unwrap_or_default(), ()),
             |_, _| {},
         );
         if let Err(error) = noted {

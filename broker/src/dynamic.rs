@@ -125,6 +125,8 @@ impl Node {
     /// Puts dynamic settings in force, but for what topics make of them.
     pub(crate) fn apply_dynamic(&self, config: DynamicConfig) {
         self.logs.set_config(|manager| configure_logs(manager, &config));
+        let dirs = self.logs.log_dirs().map(|dir| dir.path().to_owned());
+        self.logs.set_cordoned(dirs.filter(|dir| config.is_cordoned(dir)));
         let before = self.dynamic.config.swap(Arc::new(config));
         if let Some(network) = self.dynamic.network.get() {
             self.change_network(network, &before);

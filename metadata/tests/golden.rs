@@ -179,6 +179,7 @@ impl Walk {
                 directories: broker.directories.clone(),
                 previous_broker_epoch,
             },
+            cordoned_directories: vec![],
             min_insync_replicas: "1".to_owned(),
         };
         let next_offset = self.next_offset();

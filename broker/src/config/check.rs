@@ -29,6 +29,7 @@ pub(super) fn together(config: &StaticConfig) -> Result<(), Problem> {
     security(config)?;
     spans(config)?;
     bounds(config)?;
+    cordoned(config)?;
     connections(config)
 }
 
@@ -153,6 +154,27 @@ fn bounds(config: &StaticConfig) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// What is to get no new partitions is a log directory, or all are.
+fn cordoned(config: &StaticConfig) -> Result<(), Problem> {
+    let key = "cordoned.log.dirs";
+    let list = |key| match config.known(key) {
+        Ok(Some(Value::List(list))) => Ok(Some(list)),
+        other => other.map(|_| None),
+    };
+    let cordoned = list(key)?.unwrap_or_default();
+    if cordoned.iter().any(|dir| dir == "*") {
+        let is_alone = cordoned.len() == 1;
+        return if is_alone { Ok(()) } else { Err(config.problem(key, "has more than the *")) };
+    }
+    let dirs = list("log.dirs")?.or(list("log.dir")?).unwrap_or_default();
+    match cordoned.iter().find(|dir| !dirs.contains(dir)) {
+        Some(dir) => {
+            Err(config.problem(key, format!("names {dir}, which is none of the log directories")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Pairs of broker keys of which the second's value is never less than the first's.

@@ -3,6 +3,8 @@
 //! Kafka's dynamic keys: what is set for this broker, else for all brokers, else in the file. The
 //! whole is made anew when one of them changes, and put in the place of the old one.
 
+use std::path::Path;
+
 use super::field::settings;
 use super::keys;
 use super::layers::{Layers, Overrides};
@@ -58,6 +60,8 @@ pub struct DynamicConfig {
     pub max_connections_per_ip_overrides: Vec<(String, usize)>,
     /// What each listener has for itself, in the order of `listeners`.
     pub listeners: Vec<ListenerLimits>,
+    /// `cordoned.log.dirs`: directories that get no new partitions, as the setting writes them.
+    pub cordoned_log_dirs: Vec<String>,
     /// Compaction.
     pub cleaner: CleanerSettings,
     /// The state of producers.
@@ -87,10 +91,19 @@ impl DynamicConfig {
             connections,
             max_connections_per_ip_overrides: per_ip_overrides(&overrides).unwrap_or_default(),
             listeners: listener_names.map(|name| ListenerLimits::of(layers, name)).collect(),
+            cordoned_log_dirs: match value("cordoned.log.dirs") {
+                Ok(Some(Value::List(dirs))) => dirs,
+                _ => vec![],
+            },
             cleaner,
             producers,
             topic_defaults: TopicConfig::effective(layers, &Overrides::new()),
         }
+    }
+
+    /// Whether a directory of `log.dirs` is to get no new partitions.
+    pub fn is_cordoned(&self, dir: &Path) -> bool {
+        self.cordoned_log_dirs.iter().any(|entry| entry == "*" || Path::new(entry) == dir)
     }
 
     /// Threads for the sockets of all listeners.

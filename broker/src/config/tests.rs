@@ -79,6 +79,7 @@ const READ_BY_HAND: &[&str] = &[
     "broker.id",
     "broker.rack",
     "controller.listener.names",
+    "cordoned.log.dirs",
     "group.consumer.assignment.interval.ms",
     "group.consumer.heartbeat.interval.ms",
     "group.consumer.max.assignment.interval.ms",

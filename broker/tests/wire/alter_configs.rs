@@ -23,7 +23,7 @@ use crate::groups;
 use crate::harness::{Client, PATIENCE, TestBroker, batch};
 
 const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
+pub(crate) const BROKER: i8 = 4;
 const LOGGER: i8 = 8;
 const METRICS: i8 = 16;
 const GROUP: i8 = 32;
@@ -63,7 +63,7 @@ fn alter(client: &mut Client, kind: i8, name: &str, steps: &[Step<'_>]) -> E {
     alter_all(client, &[(kind, name, steps)], false)[0]
 }
 
-fn set(client: &mut Client, kind: i8, name: &str, key: &str, value: &str) -> E {
+pub(crate) fn set(client: &mut Client, kind: i8, name: &str, key: &str, value: &str) -> E {
     alter(client, kind, name, &[(key, SET, Some(value))])
 }
 

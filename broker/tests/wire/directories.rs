@@ -6,17 +6,25 @@ use std::path::Path;
 use ottla::broker::Broker;
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::describe_log_dirs::{
+    DescribeLogDirsRequest, DescribeLogDirsResponse,
+};
 use ottla_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 use ottla_protocol::uuid::Uuid;
 
+use crate::alter_configs::{BROKER, set};
 use crate::harness::{Client, TestBroker, batch, fetch_request, start};
 
 const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
 
 fn run(dirs: &[&Path]) -> Broker {
+    run_with(dirs, &[])
+}
+
+fn run_with(dirs: &[&Path], settings: &[String]) -> Broker {
     let paths: Vec<&str> = dirs.iter().map(|dir| dir.to_str().unwrap()).collect();
     // The free port that a start has found may be gone again when it listens.
-    let started = (0..5).find_map(|_| Broker::start(start(&paths.join(","), &[])).ok());
+    let started = (0..5).find_map(|_| Broker::start(start(&paths.join(","), settings)).ok());
     started.expect("a broker starts")
 }
 
@@ -103,13 +111,55 @@ fn partitions_of_a_directory_that_fails_while_it_is_opened_are_not_made_anew() {
         client.create_topic(topic, 1, &[]);
     }
     broker.stop().unwrap();
-    let damaged = TOPICS.iter().find(|topic| other.join(format!("{topic}-0")).exists()).unwrap();
-    fs::write(other.join(format!("{damaged}-0/partition.metadata")), "junk").unwrap();
+    let failing = TOPICS.iter().find(|topic| other.join(format!("{topic}-0")).exists()).unwrap();
+    // Not a damaged file, by which that partition alone would be offline: one that cannot be read.
+    let file = other.join(format!("{failing}-0/partition.metadata"));
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
     let broker = run(&[&one, &other]);
-    assert!(is_offline(&mut Client::connect(broker.addresses()[0]), damaged));
+    assert!(is_offline(&mut Client::connect(broker.addresses()[0]), failing));
     for topic in TOPICS {
         let name = format!("{topic}-0");
         assert!(one.join(&name).exists() != other.join(&name).exists(), "{topic}");
     }
+    broker.stop().unwrap();
+}
+
+/// The directories that are told to be cordoned.
+fn cordoned(client: &mut Client) -> Vec<String> {
+    let request = DescribeLogDirsRequest { topics: None };
+    let answer = client.call(ApiKey::DescribeLogDirs, 5, &request);
+    let response: DescribeLogDirsResponse<'_> = answer.message();
+    let cordoned = response.results.iter().filter(|dir| dir.is_cordoned);
+    cordoned.map(|dir| dir.log_dir.to_owned()).collect()
+}
+
+#[test]
+fn cordoned_directories_get_no_new_partitions() {
+    let root = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| root.path().join(name));
+    let [first, second] = [&one, &other].map(|dir| dir.to_str().unwrap().to_owned());
+    let cordon = |dirs: &str| format!("cordoned.log.dirs={dirs}");
+    let broker = run_with(&[&one, &other], &[cordon(&first)]);
+    let mut client = Client::connect(broker.addresses()[0]);
+    assert_eq!(cordoned(&mut client), [first.clone()]);
+    client.create_topic("a", 3, &[]);
+    assert!((0..3).all(|number| other.join(format!("a-{number}")).exists()), "by the file");
+    let key = "cordoned.log.dirs";
+    assert_eq!(set(&mut client, BROKER, "1", key, &second), ErrorCode::NONE);
+    assert_eq!(cordoned(&mut client), [second.clone()]);
+    client.create_topic("b", 5, &[]);
+    assert!((0..5).all(|number| one.join(format!("b-{number}")).exists()), "at once");
+    assert_eq!(set(&mut client, BROKER, "1", key, "*"), ErrorCode::NONE);
+    assert_eq!(cordoned(&mut client), [first.clone(), second.clone()]);
+    assert_eq!(client.try_create("c", 1), ErrorCode::INVALID_REPLICATION_FACTOR);
+    broker.stop().unwrap();
+    // What was set while it ran goes before the file.
+    let broker = run_with(&[&one, &other], &[cordon(&first)]);
+    let mut client = Client::connect(broker.addresses()[0]);
+    assert_eq!(client.try_create("c", 1), ErrorCode::INVALID_REPLICATION_FACTOR);
+    assert_eq!(set(&mut client, BROKER, "1", key, &first), ErrorCode::NONE);
+    assert_eq!(client.try_create("c", 1), ErrorCode::NONE);
+    assert!(other.join("c-0").exists() && client.append("b", &batch(&[b"x"])) == 0);
     broker.stop().unwrap();
 }

@@ -237,6 +237,21 @@ impl Client {
         num_partitions: i32,
         configs: &[(&str, &str)],
     ) -> Uuid {
+        let (code, topic_id) = self.ask_for_topic(name, num_partitions, configs);
+        assert_eq!(code, ErrorCode::NONE, "{name}");
+        topic_id
+    }
+
+    pub(crate) fn try_create(&mut self, name: &str, num_partitions: i32) -> ErrorCode {
+        self.ask_for_topic(name, num_partitions, &[]).0
+    }
+
+    fn ask_for_topic(
+        &mut self,
+        name: &str,
+        num_partitions: i32,
+        configs: &[(&str, &str)],
+    ) -> (ErrorCode, Uuid) {
         let configs = configs
             .iter()
             .map(|(name, value)| CreatableTopicConfig { name, value: Some(value) })
@@ -252,8 +267,7 @@ impl Client {
         let answer = self.call(ApiKey::CreateTopics, 7, &request);
         let response: CreateTopicsResponse<'_> = answer.message();
         let created = &response.topics[0];
-        assert_eq!(created.error_code, ErrorCode::NONE, "{name}: {:?}", created.error_message);
-        created.topic_id
+        (created.error_code, created.topic_id)
     }
 
     pub(crate) fn delete_topic(&mut self, name: &str) {

@@ -48,8 +48,9 @@ pub use reassignments::{
     list_partition_reassignments,
 };
 pub use registration::{
-    BrokerRegistration, ControllerRegistration, NodeStart, StartError, fence_broker,
-    register_broker, register_controller, start, stop, unfence_broker, unregister_broker,
+    BrokerRegistration, ControllerRegistration, NodeStart, StartError, cordon_directories,
+    fence_broker, register_broker, register_controller, start, stop, unfence_broker,
+    unregister_broker,
 };
 pub use scram::{
     ScramDeletion, ScramInfos, ScramUpsertion, alter_scram_credentials, describe_scram_credentials,

@@ -2,11 +2,12 @@
 
 use super::Refused;
 use crate::features::RecordVersions;
-use crate::image::{Image, NO_LEADER};
+use crate::image::{Broker, Image, NO_LEADER};
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::metadata::MetadataRecord;
 use ottla_protocol::metadata::topic::PartitionRecord;
 use ottla_protocol::uuid::Uuid;
+use std::sync::Arc;
 
 /// The replicas of one partition, chosen by the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,22 +22,32 @@ pub struct ReplicaAssignment {
 /// further, and its other replicas are the brokers that follow. `seed` picks where to begin.
 ///
 /// # Errors
-/// INVALID_REPLICATION_FACTOR when there are fewer brokers than replicas.
+/// INVALID_REPLICATION_FACTOR when there are fewer brokers than replicas. A broker with all of its
+/// directories cordoned does not count.
 pub(super) fn place(
     image: &Image,
     count: i32,
     replication_factor: i16,
     seed: u32,
 ) -> Result<Vec<Vec<i32>>, Refused> {
-    let brokers: Vec<i32> =
-        image.brokers().values().filter(|broker| broker.is_active()).map(|b| b.id).collect();
+    let has_room = |broker: &&Arc<Broker>| broker.is_active() && broker.has_uncordoned();
+    let brokers: Vec<i32> = image.brokers().values().filter(has_room).map(|b| b.id).collect();
     let replicas = usize::try_from(replication_factor).unwrap_or(0);
+    if brokers.is_empty() {
+        return Err(Refused::new(
+            ErrorCode::INVALID_REPLICATION_FACTOR,
+            format!(
+                "Unable to replicate the partition {replication_factor} time(s): All brokers are \
+                 currently fenced, or have all their log directories cordoned."
+            ),
+        ));
+    }
     if replicas == 0 || replicas > brokers.len() {
         return Err(Refused::new(
             ErrorCode::INVALID_REPLICATION_FACTOR,
             format!(
                 "Unable to replicate the partition {replication_factor} time(s): only {} broker(s) \
-                 are registered and not fenced.",
+                 are registered, not fenced, and have a log directory that is not cordoned.",
                 brokers.len()
             ),
         ));

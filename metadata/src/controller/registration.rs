@@ -139,11 +139,11 @@ fn check_registration(image: &Image, broker: &BrokerRegistration) -> Result<(), 
 }
 
 /// Lets a fenced broker serve: the partitions that wait for it get their leader. Nothing when it
-/// is not fenced.
+/// is not fenced. `cordoned` are those of its directories that get no new partitions.
 ///
 /// # Errors
 /// BROKER_ID_NOT_REGISTERED.
-pub fn unfence_broker(image: &Image, id: i32) -> Result<Records, Refused> {
+pub fn unfence_broker(image: &Image, id: i32, cordoned: &[Uuid]) -> Result<Records, Refused> {
     let broker = registered(image, id)?;
     let mut records = Records::new();
     if !broker.fenced {
@@ -151,12 +151,28 @@ pub fn unfence_broker(image: &Image, id: i32) -> Result<Records, Refused> {
     }
     push_change(&mut records, broker, 0, |change| change.fenced = -1);
     elections::push_changes(image, &Event::Returns(id), &mut records);
-    if RecordVersions::of(image).has_cordoned_directories()
-        && broker.cordoned_directories.as_deref() != Some(&[])
-    {
-        push_change(&mut records, broker, 3, |change| change.cordoned_log_dirs = Some(vec![]));
-    }
+    push_cordoned(image, broker, cordoned, &mut records);
     Ok(records)
+}
+
+/// Says which of a broker's directories get no new partitions. Nothing when that is known, and
+/// before `metadata.version` 4.3-IV0, which has no record for it.
+///
+/// # Errors
+/// BROKER_ID_NOT_REGISTERED.
+pub fn cordon_directories(image: &Image, id: i32, cordoned: &[Uuid]) -> Result<Records, Refused> {
+    let mut records = Records::new();
+    push_cordoned(image, registered(image, id)?, cordoned, &mut records);
+    Ok(records)
+}
+
+fn push_cordoned(image: &Image, broker: &Broker, cordoned: &[Uuid], records: &mut Records) {
+    if RecordVersions::of(image).has_cordoned_directories()
+        && broker.cordoned_directories.as_deref() != Some(cordoned)
+    {
+        let list = Some(cordoned.to_vec());
+        push_change(records, broker, 3, |change| change.cordoned_log_dirs = list);
+    }
 }
 
 /// Takes a broker that is gone out of service: it leads nothing and is in no ISR. Nothing when it
@@ -195,6 +211,8 @@ pub struct NodeStart {
     pub controller: ControllerRegistration,
     /// The broker half.
     pub broker: BrokerRegistration,
+    /// Those of its directories that get no new partitions (`cordoned.log.dirs`).
+    pub cordoned_directories: Vec<Uuid>,
     /// `min.insync.replicas` of the node's configuration, or its default: what a new cluster begins
     /// with.
     pub min_insync_replicas: String,
@@ -271,7 +289,7 @@ pub fn start(
         plan.push(fence_broker(&plan.image, id)?)?;
     }
     plan.push(register_broker(&plan.image, &node.broker, plan.next_offset)?)?;
-    plan.push(unfence_broker(&plan.image, id)?)?;
+    plan.push(unfence_broker(&plan.image, id, &node.cordoned_directories)?)?;
     Ok(plan.batches)
 }
 

@@ -111,6 +111,7 @@ fn node_start(incarnation: u8, previous_broker_epoch: i64) -> NodeStart {
             directories: vec![DIRECTORY],
             previous_broker_epoch,
         },
+        cordoned_directories: vec![],
         min_insync_replicas: "1".to_owned(),
     }
 }
@@ -145,9 +146,12 @@ impl Cluster {
     }
 
     fn start(&mut self, previous_broker_epoch: i64) {
-        let node = node_start(1, previous_broker_epoch);
+        self.start_as(&node_start(1, previous_broker_epoch));
+    }
+
+    fn start_as(&mut self, node: &NodeStart) {
         let next_offset = self.replay.offset() + 1;
-        let batches = start(&self.replay, &node, &bootstrap::records(), next_offset).unwrap();
+        let batches = start(&self.replay, node, &bootstrap::records(), next_offset).unwrap();
         batches.iter().for_each(|batch| self.write(batch));
     }
 
@@ -189,6 +193,37 @@ fn configured<'a>(topic: NewTopic<'a>, key: &'a str, value: Option<&'a str>) -> 
 
 fn code<T>(result: &Result<T, Refused>) -> ErrorCode {
     result.as_ref().err().map_or(ErrorCode::NONE, |refused| refused.code)
+}
+
+#[test]
+fn a_broker_with_all_directories_cordoned_gets_no_partitions() {
+    let mut cluster = Cluster { replay: Replay::new(Image::empty()) };
+    let other = Uuid::from_bytes([9; 16]);
+    let mut node = node_start(1, -1);
+    node.broker.directories = vec![DIRECTORY, other];
+    node.cordoned_directories = vec![other];
+    cluster.start_as(&node);
+    let told = |cluster: &Cluster| cluster.image().brokers()[&1].cordoned_directories.clone();
+    assert_eq!(told(&cluster), Some(vec![other]), "told with the start");
+    let create = |cluster: &Cluster, name| {
+        let request = CreateTopics { topics: vec![topic(name, 1, 1)], validate_only: false };
+        let made = create_topics(cluster.image(), &request, DEFAULTS, &Rules, &mut ids());
+        (made.0, made.1[0].1.clone())
+    };
+    assert!(create(&cluster, "t").1.is_ok());
+    let cordon = |cluster: &mut Cluster, ids: &[Uuid]| {
+        let records = cordon_directories(cluster.image(), 1, ids).unwrap();
+        cluster.write(&records);
+        records.len()
+    };
+    assert_eq!(cordon(&mut cluster, &[other]), 0, "that is known");
+    assert_eq!(cordon(&mut cluster, &[DIRECTORY, other]), 1);
+    let refused = create(&cluster, "t").1.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::INVALID_REPLICATION_FACTOR);
+    assert!(refused.message.ends_with("have all their log directories cordoned."));
+    assert_eq!(cordon(&mut cluster, &[]), 1);
+    assert!(create(&cluster, "t").1.is_ok());
+    assert_eq!(told(&cluster), Some(vec![]));
 }
 
 #[test]

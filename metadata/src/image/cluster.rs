@@ -128,6 +128,12 @@ impl Broker {
         !self.fenced && !self.in_controlled_shutdown
     }
 
+    /// Whether it has a directory that may get new partitions, or names none at all.
+    pub fn has_uncordoned(&self) -> bool {
+        let cordoned = self.cordoned_directories.as_deref().unwrap_or_default();
+        self.directories.is_empty() || self.directories.iter().any(|id| !cordoned.contains(id))
+    }
+
     /// The listener of that name.
     pub fn endpoint(&self, listener: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| &*endpoint.name == listener)

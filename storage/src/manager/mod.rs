@@ -88,6 +88,8 @@ struct Changes {
     futures: Vec<Future>,
     /// Log directories whose checkpoints may still name deleted partitions.
     stale: HashSet<PathBuf>,
+    /// Log directories that get no new partitions, as long as others are online.
+    cordoned: HashSet<PathBuf>,
     clock: ClockWatch,
     /// Retention passes that spared segments because the clock was not believed.
     spared_passes: u64,

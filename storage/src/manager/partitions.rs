@@ -1,6 +1,6 @@
 //! Making and deleting partitions.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use ottla_protocol::uuid::Uuid;
@@ -62,6 +62,12 @@ impl LogManager {
         made.into_iter().next().expect("a partition has an outcome")
     }
 
+    /// The directories that get no new partitions from now on, as long as others are online. Those
+    /// of before may again.
+    pub fn set_cordoned(&self, dirs: impl IntoIterator<Item = PathBuf>) {
+        self.changes().cordoned = dirs.into_iter().collect();
+    }
+
     /// [`LogManager::create`] of many partitions, none of which may be named twice: the outcomes
     /// in their order. `begin` is called with each log that is new.
     pub fn create_all(
@@ -102,8 +108,14 @@ impl LogManager {
         now_ms: i64,
     ) -> Vec<Result<Place<'_>, ManagerError>> {
         let online = self.dirs.iter().filter(|dir| dir.log_dir.is_online());
-        let mut counts: Vec<_> =
-            online.map(|dir| (self.logs_in(&dir.log_dir).len(), dir)).collect();
+        // As in Kafka, one that is cordoned is taken all the same when there is no other: to keep
+        // partitions away from such a broker is up to the controller.
+        let mut counts: Vec<_> = online
+            .map(|dir| {
+                let is_cordoned = changes.cordoned.contains(dir.log_dir.path());
+                ((is_cordoned, self.logs_in(&dir.log_dir).len()), dir)
+            })
+            .collect();
         let mut place = |new: &NewPartition| {
             if let Some(log) = self.get(&new.topic_partition) {
                 return Ok(Place::Known(log));
@@ -121,9 +133,9 @@ impl LogManager {
             };
             let chosen = match begun {
                 Some(at) => counts.get_mut(at),
-                None => counts.iter_mut().min_by_key(|(count, _)| *count),
+                None => counts.iter_mut().min_by_key(|(rank, _)| *rank),
             };
-            let Some((count, dir)) = chosen else {
+            let Some(((_, count), dir)) = chosen else {
                 return Err(self.all_offline());
             };
             let path = dir.path_of(&name);

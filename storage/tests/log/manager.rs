@@ -1,6 +1,6 @@
 //! The manager: directories, checkpoints, clean and unclean starts, deletion.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ottla_storage::checkpoint::read_offsets;
@@ -253,6 +253,30 @@ fn a_partition_is_made_where_it_was_begun() {
     manager.create(new_partition("t", &config), NOW_MS).unwrap();
     let is_in = |dir: &str| shared.exists(&Path::new(dir).join("t-0")).unwrap();
     assert!(is_in("one") != is_in("two"));
+}
+
+#[test]
+fn a_cordoned_directory_gets_nothing_new_while_there_is_another() {
+    let (_, shared) = sim();
+    let config = small();
+    let known = |_: &_| Known::Here(config.clone());
+    let dirs = manager_config(&["one", "two"], &config);
+    let manager = LogManager::open(dirs, Arc::clone(&shared), NOW_MS, &known).unwrap();
+    let place = |topic: &str| {
+        manager.create(new_partition(topic, &config), NOW_MS).unwrap();
+        let is_in = |dir: &&str| shared.exists(&Path::new(dir).join(format!("{topic}-0"))).unwrap();
+        let dirs: Vec<_> = ["one", "two"].into_iter().filter(is_in).collect();
+        dirs.concat()
+    };
+    let cordon = |dirs: &[&str]| manager.set_cordoned(dirs.iter().map(PathBuf::from));
+    cordon(&["one"]);
+    assert_eq!([place("a"), place("b"), place("c")], ["two"; 3]);
+    cordon(&["one", "two"]);
+    assert_eq!(place("d"), "one", "the one with fewer, when all are");
+    cordon(&["two"]);
+    assert_eq!([place("e"), place("f"), place("g")], ["one"; 3]);
+    manager.log_dirs().next().unwrap().take_offline("out of order");
+    assert_eq!(place("h"), "two", "when no other is online");
 }
 
 #[test]

@@ -8,7 +8,7 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
         "The log directory when `log.dirs` is not set.";
     List "log.dirs" = null, NonEmptyList, ReadOnly, Acts,
         "The directories that hold partitions, separated by commas.";
-    List "cordoned.log.dirs" = "", Any, PerBroker, NotYet,
+    List "cordoned.log.dirs" = "", Any, PerBroker, Acts,
         "Log directories that get no new partitions; `*` for all.";
     Long "log.dir.failure.timeout.ms" = "30000", AtLeast(1), ReadOnly, NoEffect,
         "How long to try telling the controller of a failed directory before stopping.";

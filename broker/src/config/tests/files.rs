@@ -140,6 +140,8 @@ const REFUSED: &[&str] = &[
     "log.dirs=",
     "log.dirs=/a,,/b",
     "log.dirs=/a,/a",
+    "log.dirs=/a,/b\ncordoned.log.dirs=/b,/c",
+    "log.dirs=/a,/b\ncordoned.log.dirs=/b,*",
     "ssl.key.password=secret\nlog.roll.ms=0",
     "log.retention.hours=0",
     "log.cleaner.min.compaction.lag.ms=10\nlog.cleaner.max.compaction.lag.ms=9",

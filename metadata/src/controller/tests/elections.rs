@@ -16,7 +16,7 @@ impl Cluster {
             let epoch = cluster.replay.offset() + 1;
             let records = register_broker(cluster.image(), &broker, epoch).unwrap();
             cluster.write(&records);
-            let records = unfence_broker(cluster.image(), *id).unwrap();
+            let records = unfence_broker(cluster.image(), *id, &[]).unwrap();
             cluster.write(&records);
         }
         cluster
@@ -28,7 +28,7 @@ impl Cluster {
     }
 
     pub(super) fn unfence(&mut self, id: i32) {
-        let records = unfence_broker(self.image(), id).unwrap();
+        let records = unfence_broker(self.image(), id, &[]).unwrap();
         self.write(&records);
     }
 }
