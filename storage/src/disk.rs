@@ -5,6 +5,7 @@
 //! [`io::Error`]s; [`io::ErrorKind::StorageFull`] is how a full disk is told.
 
 mod real;
+mod spare;
 
 use std::fmt::Debug;
 use std::fs::File;

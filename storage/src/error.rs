@@ -112,7 +112,7 @@ impl<E: fmt::Display> From<WholeFileError<E>> for StorageError {
 }
 
 /// `ENFILE` and `EMFILE`, for which the standard library has no kind.
-fn is_out_of_descriptors(error: &io::Error) -> bool {
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(23 | 24))
 }
 

@@ -18,6 +18,7 @@ use nix::libc;
 use nix::sys::statvfs::statvfs;
 use nix::sys::uio::pwritev;
 
+use super::spare::SPARE;
 use super::{Disk, DiskFile, DiskLock, DiskMap, Entry, Open, Space};
 use crate::mmap::FileMap;
 
@@ -83,7 +84,7 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-        File::open(dir)?.sync_all()
+        SPARE.sync_dir(|| File::open(dir))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
