@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::error::StorageError;
+use crate::partition_metadata::PartitionMetadataError;
 
 /// Where a log is damaged, and what is around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +85,16 @@ impl fmt::Display for LogDamage {
 }
 
 impl LogDamage {
+    /// A `partition.metadata` at `path` that does not tell the topic's id: whose log it is nobody
+    /// can say, though the log itself may be whole.
+    pub(crate) fn of_metadata(path: PathBuf, error: &PartitionMetadataError) -> Self {
+        let problem = format!(
+            "{error}; `ottlactl repair` writes it anew, with --metadata-dir if the metadata log is \
+             in another log directory"
+        );
+        Self { path, position: 0, problem, good_to: None, next_good: None, durable_to: None }
+    }
+
     /// The damage that an error tells of; gives others back.
     pub(crate) fn of_error(error: StorageError) -> Result<Self, StorageError> {
         match error {

@@ -52,6 +52,8 @@ pub enum Known {
 /// What a log directory has, besides the logs.
 struct DirContents {
     jobs: Vec<OpenLog>,
+    /// Logs that are not opened, for nobody can tell whose they are.
+    damaged: Vec<DamagedLog>,
     deletions: Vec<Deletion>,
     futures: Vec<Future>,
     broker_epoch: Option<i64>,
@@ -197,6 +199,8 @@ impl LockedDirs {
             broker_epoch: contents.broker_epoch,
             ..Loaded::default()
         };
+        let damaged = contents.damaged.into_iter();
+        loaded.damaged.extend(damaged.map(|log| (log.topic_partition.clone(), Arc::new(log))));
         let jobs = opening::in_order(&*self.disk, self.threads(), contents.jobs, progress);
         let opened = opening::open_all(&*self.disk, self.threads(), &jobs, contents.cut, progress);
         for (job, opened) in opened {
@@ -221,15 +225,7 @@ impl LockedDirs {
                     }
                 },
             };
-            log::error!("partition {topic_partition} is offline: {damage}");
-            let log = DamagedLog {
-                topic_partition: topic_partition.clone(),
-                log_dir: Arc::clone(&dir.log_dir),
-                dir: job.dir.clone(),
-                damage,
-                size_bytes: opening::size_bytes(&*self.disk, &job.dir, i64::MIN).unwrap_or(0),
-                checkpointed,
-            };
+            let log = self.damaged(dir, &topic_partition, &job.dir, damage, checkpointed);
             loaded.damaged.insert(topic_partition, Arc::new(log));
         }
         if !dir.log_dir.is_online() {
@@ -239,6 +235,26 @@ impl LockedDirs {
             loaded.stale.push(Arc::clone(&dir.log_dir));
         }
         Ok(loaded)
+    }
+
+    /// A log that is offline alone, of which the log tells.
+    fn damaged(
+        &self,
+        dir: &Dir,
+        topic_partition: &TopicPartition,
+        path: &Path,
+        damage: LogDamage,
+        checkpointed: Checkpointed,
+    ) -> DamagedLog {
+        log::error!("partition {topic_partition} is offline: {damage}");
+        DamagedLog {
+            topic_partition: topic_partition.clone(),
+            log_dir: Arc::clone(&dir.log_dir),
+            dir: path.to_owned(),
+            damage,
+            size_bytes: opening::size_bytes(&*self.disk, path, i64::MIN).unwrap_or(0),
+            checkpointed,
+        }
     }
 
     fn threads(&self) -> usize {
@@ -268,6 +284,7 @@ impl LockedDirs {
         let high_watermarks = self.read_checkpoint(dir, REPLICATION_OFFSET_CHECKPOINT)?;
         let mut contents = DirContents {
             jobs: Vec::new(),
+            damaged: Vec::new(),
             deletions: Vec::new(),
             futures: Vec::new(),
             broker_epoch: marker.and_then(|marker| marker.broker_epoch),
@@ -282,7 +299,22 @@ impl LockedDirs {
                 continue;
             }
             let topic_partition = partition_dir.topic_partition;
-            let topic_id = topic_id.map_err(StorageError::from)?;
+            let checkpointed = Checkpointed {
+                recovery_point: recovery_points.get(&topic_partition).copied(),
+                log_start_offset: log_starts.get(&topic_partition).copied(),
+                high_watermark: high_watermarks.get(&topic_partition).copied(),
+            };
+            let topic_id = match topic_id {
+                Ok(topic_id) => topic_id,
+                Err(WholeFileError::Content { path: file, error }) => {
+                    let damage = LogDamage::of_metadata(file, &error);
+                    let log = self.damaged(dir, &topic_partition, &path, damage, checkpointed);
+                    contents.checkpointed.insert(topic_partition, checkpointed);
+                    contents.damaged.push(log);
+                    continue;
+                }
+                Err(error) => return Err(StorageError::from(error).into()),
+            };
             let found = FoundLog { topic_partition, topic_id, dir: path };
             let Known::Here(config) = known(&found) else {
                 let FoundLog { topic_partition, dir, .. } = &found;
@@ -290,11 +322,6 @@ impl LockedDirs {
                 continue;
             };
             let FoundLog { topic_partition, dir: path, .. } = found;
-            let checkpointed = Checkpointed {
-                recovery_point: recovery_points.get(&topic_partition).copied(),
-                log_start_offset: log_starts.get(&topic_partition).copied(),
-                high_watermark: high_watermarks.get(&topic_partition).copied(),
-            };
             contents.checkpointed.insert(topic_partition.clone(), checkpointed);
             contents.jobs.push(OpenLog {
                 environment: self.environment(&dir.log_dir),

@@ -14,6 +14,7 @@ use ottla_storage::manager::{LogManager, ManagerError, NewPartition};
 use ottla_storage::partition_dir::TopicPartition;
 use ottla_storage::producer_state::snapshots::Shutdown;
 use ottla_storage::sim::{CrashStyle, SimDisk};
+use ottla_storage::{partition_metadata, whole_file};
 
 use crate::harness::{
     NOW_MS, all_values, append, new_log, new_partition, open_manager, opening, small,
@@ -272,6 +273,42 @@ fn one_damaged_partition_is_offline_alone_and_stays_as_it_is() {
         // The next start decides the same.
         manager = open_manager(&disk, &small()).unwrap();
     }
+}
+
+#[test]
+fn a_partition_whose_topic_is_not_known_is_offline_alone() {
+    let disk = SimDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let manager = open_manager(&shared, &small()).unwrap();
+    for topic in ["t", "u"] {
+        let log = manager.create(new_partition(topic, &small()), NOW_MS).unwrap();
+        append(&log, 0, 1).unwrap();
+    }
+    manager.close(-1).unwrap();
+    let dir = Path::new("data/t-0");
+    whole_file::replace(&*shared, &partition_metadata::path(dir), b"version: 0\njunk").unwrap();
+    let before = image(&shared);
+    let points = || {
+        let path = Path::new("data").join(RECOVERY_POINT_CHECKPOINT);
+        checkpoint::read_offsets(&*shared, &path).unwrap()
+    };
+    let name = TopicPartition::new("t", 0);
+    for _ in 0..2 {
+        let manager = open_manager(&shared, &small()).unwrap();
+        let damaged = manager.damaged_log(&name).unwrap();
+        let told = damaged.damage.to_string();
+        for part in ["data/t-0/partition.metadata", "\"junk\"", "repair", "--metadata-dir"] {
+            assert!(told.contains(part), "{told}");
+        }
+        let good = manager.get(&TopicPartition::new("u", 0)).unwrap();
+        append(&good, 1, 1).unwrap();
+        manager.close(-1).unwrap();
+        assert_eq!(image(&shared), before, "nothing of it changes");
+        assert_eq!(points().get(&name), Some(&1), "what the checkpoints say of it stays");
+    }
+    partition_metadata::write(&*shared, dir, new_partition("t", &small()).topic_id).unwrap();
+    let manager = open_manager(&shared, &small()).unwrap();
+    assert_eq!(all_values(&manager.get(&name).unwrap()), [0]);
 }
 
 #[test]
