@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use ottla_protocol::record::builder::BatchOptions;
 use ottla_storage::config::LogConfig;
 use ottla_storage::disk::Disk;
 use ottla_storage::log::{Isolation, PartitionLog, Read, ReadError, Tally};
@@ -10,9 +11,11 @@ use ottla_storage::manager::LogManager;
 use ottla_storage::partition_dir::TopicPartition;
 use ottla_storage::retention::{Moment, TrustedNow};
 use ottla_storage::sim::{CrashStyle, SimDisk, Stop};
+use ottla_storage::validate::Validated;
 
 use crate::harness::{
-    NOW_MS, all_values, append, check_every_offset, new_partition, open_manager, small,
+    NOW_MS, all_values, append, as_leader, batch, check_every_offset, new_partition, open_manager,
+    opening, small,
 };
 
 /// 10 batches of 2 records, two batches a segment; values and timestamps count up.
@@ -37,6 +40,43 @@ fn two_a_segment() -> LogConfig {
 
 fn count_deleted(disk: &SimDisk) -> usize {
     disk.files().iter().filter(|path| path.ends_with(".deleted")).count()
+}
+
+/// As in Kafka, retention stops at the high watermark, not at the last stable offset: an open
+/// transaction loses its records, and is open still.
+#[test]
+fn an_open_transaction_holds_no_segment_back() {
+    let config = LogConfig { retention_bytes: 300, ..two_a_segment() };
+    let shared: Arc<dyn Disk> = Arc::new(SimDisk::new());
+    let mut open = opening(&shared, Path::new("data/t-0"), config);
+    open.producer_settings.verification_enabled = false;
+    shared.create_dir_all(Path::new("data/t-0")).unwrap();
+    let log = PartitionLog::open(open).unwrap();
+    let transactional = BatchOptions {
+        producer_id: 1,
+        producer_epoch: 0,
+        base_sequence: 0,
+        transactional: true,
+        ..BatchOptions::default()
+    };
+    let first = Validated::from_built(batch(0, 2, transactional)).unwrap();
+    log.append_as_leader(&first, as_leader()).unwrap();
+    for n in 1..10 {
+        append(&log, n * 2, 2).unwrap();
+    }
+    assert_eq!((log.offsets().last_stable_offset, log.offsets().high_watermark), (0, 20));
+    assert!(log.expire_segments(at(NOW_MS)).unwrap().by_size.segments > 0);
+    let offsets = log.offsets();
+    assert!(offsets.log_start_offset > 2);
+    assert_eq!(offsets.last_stable_offset, offsets.log_start_offset);
+    // DeleteRecords takes any offset up to the high watermark too.
+    log.advance_log_start(19).unwrap();
+    assert_eq!(log.offsets().last_stable_offset, 19);
+    assert!(log.advance_log_start(21).is_err());
+    log.advance_log_start(20).unwrap();
+    assert_eq!((log.offsets().last_stable_offset, log.offsets().high_watermark), (20, 20));
+    append(&log, 20, 2).unwrap();
+    assert_eq!(log.offsets().last_stable_offset, 20, "until the transaction ends");
 }
 
 #[test]
