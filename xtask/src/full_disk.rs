@@ -72,7 +72,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     if Command::new("id").arg("-u").output()?.stdout.trim_ascii() != b"0" {
         let missing = "full-disk: needs root, to mount a file system";
         println!("{missing}: CANNOT RUN");
-        return Ok(Outcome { passed: 0, failed: 1, not_run: vec![missing.to_owned()] });
+        return Ok(Outcome { not_run: vec![missing.to_owned()], ..Outcome::default() });
     }
     let broker = match &args.broker {
         Some(path) => path.clone(),

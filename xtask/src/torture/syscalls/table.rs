@@ -1,11 +1,14 @@
 //! Which calls fail in which ways, and what is promised then.
 
+/// The ways in which a call may fail, in groups that several calls share.
+type Faults = &'static [&'static [Fault]];
+
 /// A call, how it may fail, and whether it may do so for any file. The others are used for sockets
 /// and threads as well: they fail only for files of the data directories.
 pub(crate) struct Call {
     pub(crate) name: &'static str,
     pub(crate) any_file: bool,
-    pub(crate) faults: &'static [Fault],
+    pub(crate) faults: Faults,
 }
 
 /// What a call does instead of its work. A number of bytes that were never moved would be a lie of
@@ -25,65 +28,28 @@ pub(crate) enum Fault {
 
 use Fault::{Always, Once, OneDir, Short};
 
-const WRITES: &[Fault] = &[
-    Once("EIO"),
-    Always("EIO"),
-    OneDir("EIO"),
-    Always("ENOSPC"),
-    OneDir("ENOSPC"),
-    Always("EDQUOT"),
-    Always("EROFS"),
-    Once("EFBIG"),
-    Once("EINTR"),
-    Short,
-];
-const SYNCS: &[Fault] = &[
-    Once("EIO"),
-    Always("EIO"),
-    OneDir("EIO"),
-    Once("ENOSPC"),
-    Once("EDQUOT"),
-    Once("EROFS"),
-    Once("EINTR"),
-];
-const SPACE: &[Fault] = &[
-    Once("EIO"),
-    Always("EIO"),
-    OneDir("EIO"),
-    Always("ENOSPC"),
-    Always("EDQUOT"),
-    Always("EROFS"),
-    Once("EFBIG"),
-    Once("EINTR"),
-];
-const NAMES: &[Fault] = &[
-    Once("EIO"),
-    Always("EIO"),
-    OneDir("EIO"),
-    Always("ENOSPC"),
-    Always("EDQUOT"),
-    Always("EROFS"),
-];
-const READS: &[Fault] = &[Once("EIO"), Always("EIO"), OneDir("EIO"), Once("EINTR"), Short];
-const LISTS: &[Fault] = &[Once("EIO"), Always("EIO"), OneDir("EIO")];
-const OPENS: &[Fault] = &[
-    Once("EIO"),
-    Always("EIO"),
-    OneDir("EIO"),
-    Always("ENOSPC"),
-    Always("EDQUOT"),
-    Always("EROFS"),
-    Once("EINTR"),
-    Once("EMFILE"),
-];
-const MAPS: &[Fault] = &[Once("ENOMEM"), Always("ENOMEM"), OneDir("ENOMEM"), Once("EAGAIN")];
-const CLOSES: &[Fault] = &[Once("EIO"), Once("EINTR"), Once("ENOSPC")];
+/// Broken, for a moment, for good, or in part.
+const BROKEN: &[Fault] = &[Once("EIO"), Always("EIO"), OneDir("EIO")];
+/// Nothing can be added.
+const NO_ROOM: &[Fault] = &[Always("ENOSPC"), Always("EDQUOT"), Always("EROFS")];
+/// What may befall a call that takes its time or makes a file longer.
+const STOPPED: &[Fault] = &[Once("EFBIG"), Once("EINTR")];
 
-const fn call(name: &'static str, faults: &'static [Fault]) -> Call {
+const WRITES: Faults = &[BROKEN, NO_ROOM, STOPPED, &[OneDir("ENOSPC"), Short]];
+const SYNCS: Faults = &[BROKEN, &[Once("ENOSPC"), Once("EDQUOT"), Once("EROFS"), Once("EINTR")]];
+const SPACE: Faults = &[BROKEN, NO_ROOM, STOPPED];
+const NAMES: Faults = &[BROKEN, NO_ROOM];
+const READS: Faults = &[BROKEN, &[Once("EINTR"), Short]];
+const LISTS: Faults = &[BROKEN];
+const OPENS: Faults = &[BROKEN, NO_ROOM, &[Once("EINTR"), Once("EMFILE")]];
+const MAPS: Faults = &[&[Once("ENOMEM"), Always("ENOMEM"), OneDir("ENOMEM"), Once("EAGAIN")]];
+const CLOSES: Faults = &[&[Once("EIO"), Once("EINTR"), Once("ENOSPC")]];
+
+const fn call(name: &'static str, faults: Faults) -> Call {
     Call { name, any_file: true, faults }
 }
 
-const fn call_of_data(name: &'static str, faults: &'static [Fault]) -> Call {
+const fn call_of_data(name: &'static str, faults: Faults) -> Call {
     Call { name, any_file: false, faults }
 }
 
@@ -133,8 +99,11 @@ impl std::fmt::Display for End {
 
 /// What is wrong with this end after this fault, by the promises of `docs/DURABILITY.md`.
 pub(crate) fn broken_promise(call: &Call, fault: Fault, end: End) -> Option<String> {
-    // A directory that cannot be opened cannot be synced.
-    let is_sync = matches!(call.name, "fdatasync" | "fsync" | "openat");
+    // No directory is opened to be synced on a disk that has no room to open it.
+    let is_sync = match call.name {
+        "openat" => fault != Once("EMFILE"),
+        name => matches!(name, "fdatasync" | "fsync"),
+    };
     let allowed = match fault {
         // Interrupted is not failed; a closed descriptor is closed.
         Once("EINTR") => end == End::Serves { offline: 0 },
