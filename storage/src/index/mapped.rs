@@ -68,6 +68,14 @@ pub(super) struct View<'a> {
     words_per_entry: usize,
 }
 
+/// What stands at the ends of an index's file.
+pub(super) struct Ends {
+    /// Its length, bytes.
+    pub(super) length: u64,
+    /// The words of its first slot and of its last; `None` when there is not one whole slot.
+    pub(super) slots: Option<[Vec<u32>; 2]>,
+}
+
 impl View<'_> {
     /// The `word`th 32 bits of slot `slot`, which must be a filled one.
     pub(super) fn word(&self, slot: u32, word: usize) -> u32 {
@@ -97,10 +105,6 @@ impl MappedIndex {
 
     pub(super) fn base_offset(&self) -> i64 {
         self.place.base_offset
-    }
-
-    pub(super) fn disk(&self) -> &Arc<dyn Disk> {
-        &self.disk
     }
 
     fn read_state(&self) -> RwLockReadGuard<'_, State> {
@@ -161,6 +165,29 @@ impl MappedIndex {
         let map = map_if_any(&*file, mapped)?;
         self.entries.store(entries, Ordering::Release);
         Ok(State::Open { map, allocated: length })
+    }
+
+    /// Looks at a file that a trim may not have left as it is; `None` without one. By reads, not
+    /// through a map: on tmpfs a look at a sparse tail through a map needs a block, which a full
+    /// disk refuses by a signal.
+    pub(super) fn read_ends(&self) -> io::Result<Option<Ends>> {
+        let file = match self.disk.open(&self.path(), Open::Read) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let length = file.len()?;
+        let entry_bytes = u64::from(self.entry_bytes);
+        let read = |slot: u64| -> io::Result<Vec<u32>> {
+            let mut bytes = vec![0; self.entry_bytes as usize];
+            file.read_exact_at(&mut bytes, slot * entry_bytes)?;
+            Ok(bytes.as_chunks().0.iter().map(|word| u32::from_be_bytes(*word)).collect())
+        };
+        let slots = match (length / entry_bytes).checked_sub(1) {
+            Some(last) => Some([read(0)?, read(last)?]),
+            None => None,
+        };
+        Ok(Some(Ends { length, slots }))
     }
 
     /// Lets the map go until the next search. For a sealed segment's only.

@@ -11,7 +11,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::mapped::{MappedIndex, View};
+use super::mapped::{Ends, MappedIndex, View};
 use super::search::{Bound, Shape, search};
 use crate::disk::Disk;
 use crate::segment::Place;
@@ -141,25 +141,18 @@ impl OffsetIndex {
     /// Whether the file can be what was left by an orderly trim beside a `.log` of `log_bytes`:
     /// whole entries, the last of which lies within. A tail of zeros, as a crash leaves it, is not.
     pub(crate) fn is_sane(&self, log_bytes: u64) -> io::Result<bool> {
-        let Some(length) = length_if_any(&self.0)? else { return Ok(false) };
-        let Some(last) = self.last()? else { return Ok(length == 0) };
+        let Some(Ends { length, slots }) = self.0.read_ends()? else { return Ok(false) };
+        let Some([_, last]) = slots else { return Ok(length == 0) };
+        let (relative, position) = (last[0].cast_signed(), last[1]);
         Ok(length % u64::from(ENTRY_BYTES) == 0
-            && last.offset >= self.0.base_offset()
-            && last.position > 0
-            && u64::from(last.position) < log_bytes)
+            && relative >= 0
+            && position > 0
+            && u64::from(position) < log_bytes)
     }
 
     fn entry(&self, view: &View<'_>, slot: u32) -> OffsetPosition {
         let offset = self.0.base_offset() + key(view, slot, 0);
         OffsetPosition { offset, position: view.word(slot, 1) }
-    }
-}
-
-pub(super) fn length_if_any(index: &MappedIndex) -> io::Result<Option<u64>> {
-    match index.disk().open(&index.path(), crate::disk::Open::Read) {
-        Ok(file) => file.len().map(Some),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

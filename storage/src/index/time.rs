@@ -12,8 +12,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::mapped::{MappedIndex, View};
-use super::offset::length_if_any;
+use super::mapped::{Ends, MappedIndex, View};
 use super::search::{Bound, Shape, search};
 use crate::disk::Disk;
 use crate::segment::Place;
@@ -153,14 +152,16 @@ impl TimeIndex {
     /// is not smaller than the first. A tail of zeros, as a crash leaves it, is not; a missing file
     /// is, for logs that are older than time indexes have none.
     pub(crate) fn is_sane(&self) -> io::Result<bool> {
-        let Some(length) = length_if_any(&self.0)? else { return Ok(true) };
-        let view = self.0.view()?;
-        let Some(last) = view.entries.checked_sub(1) else { return Ok(length == 0) };
+        let Some(Ends { length, slots }) = self.0.read_ends()? else { return Ok(true) };
+        let Some([first, last]) = slots else { return Ok(length == 0) };
+        let time = |words: &[u32]| timestamp_of(words[0], words[1]);
+        let relative = last[2].cast_signed();
+        let is_lone = length == u64::from(ENTRY_BYTES);
         Ok(length % u64::from(ENTRY_BYTES) == 0
-            && timestamp(&view, last) >= timestamp(&view, 0)
-            && relative(&view, last) >= 0
+            && time(&last) >= time(&first)
+            && relative >= 0
             // A lone entry of zeros is rather a page that was never written than a log of 1970.
-            && (relative(&view, last) > 0 || last == 0 && timestamp(&view, last) != 0))
+            && (relative > 0 || is_lone && time(&last) != 0))
     }
 
     fn entry_or_none(&self, view: &View<'_>, slot: Option<u32>) -> TimestampOffset {
@@ -180,7 +181,11 @@ fn shape(view: &View<'_>) -> Shape {
 }
 
 fn timestamp(view: &View<'_>, slot: u32) -> i64 {
-    (u64::from(view.word(slot, 0)) << 32 | u64::from(view.word(slot, 1))) as i64
+    timestamp_of(view.word(slot, 0), view.word(slot, 1))
+}
+
+fn timestamp_of(high: u32, low: u32) -> i64 {
+    (u64::from(high) << 32 | u64::from(low)).cast_signed()
 }
 
 fn relative(view: &View<'_>, slot: u32) -> i64 {
