@@ -142,16 +142,16 @@ fn cordoned_directories_get_no_new_partitions() {
     let cordon = |dirs: &str| format!("cordoned.log.dirs={dirs}");
     let broker = run_with(&[&one, &other], &[cordon(&first)]);
     let mut client = Client::connect(broker.addresses()[0]);
-    assert_eq!(cordoned(&mut client), [first.clone()]);
+    assert_eq!(cordoned(&mut client), [&*first]);
     client.create_topic("a", 3, &[]);
     assert!((0..3).all(|number| other.join(format!("a-{number}")).exists()), "by the file");
     let key = "cordoned.log.dirs";
     assert_eq!(set(&mut client, BROKER, "1", key, &second), ErrorCode::NONE);
-    assert_eq!(cordoned(&mut client), [second.clone()]);
+    assert_eq!(cordoned(&mut client), [&*second]);
     client.create_topic("b", 5, &[]);
     assert!((0..5).all(|number| one.join(format!("b-{number}")).exists()), "at once");
     assert_eq!(set(&mut client, BROKER, "1", key, "*"), ErrorCode::NONE);
-    assert_eq!(cordoned(&mut client), [first.clone(), second.clone()]);
+    assert_eq!(cordoned(&mut client), [&*first, &*second]);
     assert_eq!(client.try_create("c", 1), ErrorCode::INVALID_REPLICATION_FACTOR);
     broker.stop().unwrap();
     // What was set while it ran goes before the file.
