@@ -1,6 +1,5 @@
 //! A process that has no more descriptors. It has a program for itself: the limit is one of the
 //! process.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs::File;
 
