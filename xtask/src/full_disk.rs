@@ -50,7 +50,7 @@ offsets.topic.num.partitions=1
 ";
 
 /// What `cargo xtask full-disk` takes.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub(crate) struct Args {
     /// Only on this file system.
     #[arg(long, value_enum)]

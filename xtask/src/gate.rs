@@ -50,7 +50,7 @@ struct Step {
 }
 
 /// In the order of the gate: what is fast and often fails comes first.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "fmt", run: |root| cargo(root, &["fmt", "--all", "--check"]) },
     Step { name: "tidy", run: tidy::run },
     Step { name: "layers", run: layers::run },
@@ -61,6 +61,7 @@ const STEPS: [Step; 11] = [
     Step { name: "spec", run: spec::run },
     Step { name: "crash", run: |root| crash::run(root, &crash::Args::gate()) },
     Step { name: "torture", run: torture::run_in_gate },
+    Step { name: "full-disk", run: |root| full_disk::run(root, &full_disk::Args::default()) },
     Step { name: "interop", run: |root| interop::run(root, &interop::Args::default()) },
 ];
 

@@ -1,8 +1,8 @@
-//! One descriptor that is kept back, so that a directory can be synced when the process has no more.
+//! One descriptor that is kept back, so that a directory can be synced when there are no more.
 //!
-//! A directory is opened anew for each sync: a broker with 10,000 partitions cannot hold one open for
-//! each. If that open failed for want of descriptors, a sync would be missing that nothing can make
-//! up for, and the log directory would have to go offline, though its disk is well.
+//! A directory is opened anew for each sync: a broker with 10,000 partitions cannot hold one open
+//! for each. If that open failed for want of descriptors, a sync would be missing that nothing can
+//! make up for, and the log directory would have to go offline, though its disk is well.
 
 use std::fs::File;
 use std::io;
@@ -20,7 +20,7 @@ const ATTEMPTS_MAX: u32 = 500;
 /// Between two of them. All of them take 5 s: longer than a burst of connections or look-ups.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A descriptor of no use but to be closed. One that is not there yet is opened with the first sync.
+/// A descriptor of no use but to be closed. The first sync opens it.
 #[derive(Debug)]
 pub(super) struct Spare {
     kept: Mutex<Option<File>>,
