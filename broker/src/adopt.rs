@@ -10,6 +10,8 @@
 //! is told and no reason: its clients get errors, and its state is kept for Kafka.
 
 mod check;
+mod directories;
+mod groups;
 mod metadata;
 mod reason;
 mod report;

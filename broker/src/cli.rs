@@ -148,7 +148,7 @@ fn check(settings: &Settings) -> ExitCode {
 
 fn begin(arguments: &Settings) -> Result<Start, Box<dyn Error>> {
     let (config, statics) = settings(arguments, &hostname())?;
-    for notice in config::notices(&statics).map_err(ConfigError::from)? {
+    for notice in config::notices(&statics) {
         let level = if notice.is_warning() { log::Level::Warn } else { log::Level::Info };
         log::log!(level, "{notice}");
     }

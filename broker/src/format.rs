@@ -112,7 +112,10 @@ fn identify_new(
 
 /// Refuses a directory in which others lie: partitions, whose broker nobody knows any more, or what
 /// a file system puts into its root.
-fn is_new(disk: &dyn Disk, dir: &Path) -> Result<(), FormatError> {
+///
+/// # Errors
+/// There are some, or the directory cannot be read.
+pub(crate) fn is_new(disk: &dyn Disk, dir: &Path) -> Result<(), FormatError> {
     let entries =
         disk.list(dir).map_err(|error| FormatError(format!("{}: {error}", dir.display())))?;
     match entries.iter().find(|entry| entry.is_dir) {

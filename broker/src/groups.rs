@@ -25,6 +25,7 @@ use ottla_network::Reply;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::uuid::Uuid;
 
+pub(crate) use self::load::replay_bytes;
 pub(crate) use self::settings::group_config;
 
 use self::host::ShardHost;

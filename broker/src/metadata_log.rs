@@ -319,27 +319,45 @@ fn newest_snapshot(disk: &dyn Disk, dir: &Path) -> Result<Replay, MetadataLogErr
     }
     let replay = found.unwrap_or_else(|| Replay::new(Image::empty()));
     let ends_at = replay.offset() + 1;
-    let log_start = first_base_offset(disk, dir)?;
+    match lacking(dir, first_base_offset(disk, dir)?, damaged.as_ref(), ends_at) {
+        None => Ok(replay),
+        Some((path, problem)) => Err(MetadataLogError::Damaged(path, problem)),
+    }
+}
+
+/// What is missing between the newest snapshot that can be read, which ends before `ends_at`, and
+/// a log that begins with `log_start`, if anything is: the file to blame, and why. `damaged` is the
+/// newest snapshot that cannot be read.
+pub(crate) fn lacking(
+    dir: &Path,
+    log_start: Option<i64>,
+    damaged: Option<&(PathBuf, LogError)>,
+    ends_at: i64,
+) -> Option<(PathBuf, String)> {
     match (log_start, damaged) {
         // A snapshot stands for a log that is gone, nothing for one that never was.
-        (None, None) => Ok(replay),
-        (Some(log_start), _) if log_start <= ends_at => Ok(replay),
-        (log_start, damaged) => {
-            let log = match log_start {
-                None => "there is no log".to_owned(),
-                Some(offset) => format!("the log begins with offset {offset}"),
-            };
-            let problem = match &damaged {
-                Some((_, error)) => format!(
-                    "{error}; what is older ends with offset {ends_at}, but {log}: records between \
-                     are in this snapshot alone; restore it from a copy"
-                ),
-                None => format!("no snapshot has the records from offset {ends_at} on, and {log}"),
-            };
-            let path = damaged.map_or_else(|| dir.to_owned(), |(path, _)| path);
-            Err(MetadataLogError::Damaged(path, problem))
-        }
+        (None, None) => return None,
+        (Some(log_start), _) if log_start <= ends_at => return None,
+        _ => {}
     }
+    let log = match log_start {
+        None => "there is no log".to_owned(),
+        Some(offset) => format!("the log begins with offset {offset}"),
+    };
+    Some(match damaged {
+        Some((path, error)) => {
+            let problem = format!(
+                "{error}; what is older ends with offset {ends_at}, but {log}: records between \
+                 are in this snapshot alone; restore it from a copy"
+            );
+            (path.clone(), problem)
+        }
+        None => {
+            let problem =
+                format!("no snapshot has the records from offset {ends_at} on, and {log}");
+            (dir.to_owned(), problem)
+        }
+    })
 }
 
 /// The base offset of the log's first segment, by the files' names.

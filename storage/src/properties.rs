@@ -162,6 +162,14 @@ fn escaped(bytes: &mut Peekable<impl Iterator<Item = u8>>) -> Option<u16> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn bytes_are_the_first_256_characters() {
+        // As `Utils.loadProps` of Kafka 4.3.1 reads them: 0x80 to 0x9f are no windows-1252.
+        let bytes: Vec<u8> = b"k=".iter().copied().chain(0x80..=0xff).collect();
+        let expected: String = ('\u{80}'..='\u{ff}').collect();
+        assert_eq!(parse(&bytes).unwrap()[0].value, expected);
+    }
+
     /// What `java.util.Properties` of JDK 17 reads from the same bytes.
     const JAVA: &[(&str, &[(&str, &str)])] = &[
         ("a=b", &[("a", "b")]),

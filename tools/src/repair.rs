@@ -1,5 +1,7 @@
 //! `ottlactl repair`: makes anew what can be made of the batches, and cuts logs only when asked to.
 
+mod lost;
+
 use std::fmt;
 use std::io::{self, Write};
 
@@ -51,6 +53,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         Err(error) if args.dry_run => heard(Err(error)),
         _ => Ok(()),
     };
+    for lost in lost::behind_damage(&report)? {
+        say(format_args!("{lost}"))?;
+    }
     for action in &plan.actions {
         say(format_args!("{action}"))?;
         if !args.dry_run {

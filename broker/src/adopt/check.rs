@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use ottla_storage::disk::Disk;
+use ottla_storage::meta_properties;
 
+use super::groups::{self, FoundGroups};
 use super::reason::{Looked, Reason, look};
 use super::report;
 use super::survey::{SurveyedDir, survey};
-use crate::config::{BrokerConfig, ConfigError, DataDirs, StaticConfig};
+use crate::config::{BrokerConfig, ConfigError, DataDirs, Problem, StaticConfig};
 
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,7 @@ pub(super) struct Findings<'a> {
     pub(super) dirs: Option<DataDirs>,
     pub(super) looked: Option<Looked>,
     pub(super) surveyed: Vec<SurveyedDir>,
+    pub(super) groups: FoundGroups,
     /// Not accepted, with those of the settings.
     pub(super) reasons: Vec<Reason>,
 }
@@ -41,9 +44,10 @@ pub fn check(disk: &dyn Disk, statics: &StaticConfig, hostname: &str) -> Check {
     let mut reasons = of_settings(statics, hostname);
     let mut findings = Findings {
         statics,
-        dirs: DataDirs::of(statics).ok(),
+        dirs: data_dirs(disk, statics),
         looked: None,
         surveyed: Vec::new(),
+        groups: FoundGroups::default(),
         reasons: Vec::new(),
     };
     if let Some(dirs) = &findings.dirs {
@@ -53,6 +57,7 @@ pub fn check(disk: &dyn Disk, statics: &StaticConfig, hostname: &str) -> Check {
         let paths: Vec<PathBuf> =
             dirs.all().filter(|dir| disk.exists(dir).unwrap_or(true)).cloned().collect();
         findings.surveyed = paths.iter().map(|path| survey(disk, path)).collect();
+        findings.groups = groups::find(disk, &findings.surveyed);
         let has_partitions = |dir: &SurveyedDir| dirs.log_dirs.contains(&dir.path);
         for home in findings.surveyed.iter_mut().filter(|dir| !has_partitions(dir)) {
             // A metadata log's directory set apart may have anything beside it.
@@ -67,25 +72,30 @@ pub fn check(disk: &dyn Disk, statics: &StaticConfig, hostname: &str) -> Check {
     Check { text, reasons: findings.reasons }
 }
 
-/// What is wrong with the settings: what keeps them from being read, and, were everything accepted
-/// that can be, what else.
+/// Where the data is. Should the settings not say whose it is, which is a reason of its own, it is
+/// looked at as the node's whose files are there.
+fn data_dirs(disk: &dyn Disk, statics: &StaticConfig) -> Option<DataDirs> {
+    DataDirs::of(statics).ok().or_else(|| {
+        let mut dirs = DataDirs::of(&statics.without(&["node.id", "broker.id"])).ok()?;
+        let read = |dir: &PathBuf| meta_properties::read(disk, dir).ok().flatten();
+        let node_id = dirs.all().find_map(read)?.node_id;
+        dirs.node_id = node_id;
+        Some(dirs)
+    })
+}
+
+/// What is wrong with the settings.
 fn of_settings(statics: &StaticConfig, hostname: &str) -> Vec<Reason> {
-    let mut reasons: Vec<Reason> = Vec::new();
-    for statics in [statics, &statics.with_all_accepted()] {
-        let Err(ConfigError { problems }) = BrokerConfig::new(statics, hostname) else { continue };
-        for problem in problems {
-            let reason = Reason {
-                what: format!("{}: {}", problem.subject, problem.wrong),
-                place: problem.place,
-                next: problem.next,
-                accept: None,
-            };
-            if !reasons.contains(&reason) {
-                reasons.push(reason);
-            }
-        }
-    }
-    reasons
+    let Err(ConfigError { problems }) = BrokerConfig::new(statics, hostname) else {
+        return Vec::new();
+    };
+    let reason = |problem: Problem| Reason {
+        what: format!("{}: {}", problem.subject, problem.wrong),
+        place: problem.place,
+        next: problem.next,
+        accept: None,
+    };
+    problems.into_iter().map(reason).collect()
 }
 
 /// A directory that cannot be used is offline, and the others go on; but for the one with the
@@ -96,7 +106,9 @@ fn out_of_use(dirs: &DataDirs, surveyed: &[SurveyedDir]) -> Option<Reason> {
     Some(Reason {
         what: format!("the directory of the metadata log cannot be used: {problem}"),
         place: home.path.display().to_string(),
-        next: "correct log.dirs or the permissions, or run this as the broker's user".to_owned(),
+        next: "correct log.dirs or the permissions, or run this as the broker's user; a checkpoint is \
+               mended by `ottlactl repair`"
+            .to_owned(),
         accept: None,
     })
 }

@@ -8,10 +8,11 @@ use ottla_metadata::snapshot::{self, SnapshotId};
 use ottla_protocol::wire::ReadErrorKind;
 use ottla_storage::disk::{Disk, Open};
 use ottla_storage::file_name::{FileKind, FileName};
+use ottla_storage::log::find_damage;
 use ottla_storage::whole_file;
 
 use super::reason::Reason;
-use crate::metadata_log::DIR_NAME;
+use crate::metadata_log::{DIR_NAME, lacking};
 
 /// Bytes read at a time; a batch that is larger makes them more.
 const READ_BYTES: usize = 8 << 20;
@@ -24,8 +25,10 @@ pub(super) struct FoundMetadata {
     pub(super) replay: Replay,
     /// The snapshot that it began with.
     pub(super) snapshot: Option<SnapshotId>,
-    /// Why the log was not read to its end: damage, which the start deals with.
+    /// Why the log was not read to its end.
     pub(super) stopped: Option<String>,
+    /// Whether that is more than the torn end of an append, which a start cuts off.
+    pub(super) damage: Option<Reason>,
 }
 
 /// Reads the metadata log below the log directory `root`; `None` when it has none.
@@ -39,12 +42,17 @@ pub(super) fn read(disk: &dyn Disk, root: &Path) -> Result<Option<FoundMetadata>
     }
     let entries = disk.list(&dir).map_err(|error| Reason::unreadable(&dir, &error))?;
     let names = || entries.iter().filter(|entry| !entry.is_dir).map(|entry| &*entry.name);
-    let (replay, snapshot) = newest_snapshot(disk, &dir, names())?;
-    let mut found = FoundMetadata { dir, replay, snapshot, stopped: None };
+    let Newest { replay, snapshot, damaged } = newest_snapshot(disk, &dir, names())?;
     let mut bases: Vec<i64> = names().filter_map(segment_base).collect();
     bases.sort_unstable();
     // All below the snapshot's end is in the snapshot.
-    let end = found.replay.offset() + 1;
+    let end = replay.offset() + 1;
+    if let Some((path, what)) = lacking(&dir, bases.first().copied(), damaged.as_ref(), end) {
+        return Err(beyond_repair(what, &path));
+    }
+    let damage = find_damage(disk, &dir, end).map_err(|error| Reason::unreadable(&dir, &error))?;
+    let damage = damage.map(|damage| beyond_repair(damage.to_string(), &damage.path));
+    let mut found = FoundMetadata { dir, replay, snapshot, stopped: None, damage };
     let first = bases.iter().rposition(|base| *base <= end).unwrap_or(0);
     for base in &bases[first..] {
         if found.stopped.is_none() {
@@ -61,13 +69,23 @@ fn segment_base(name: &str) -> Option<i64> {
     }
 }
 
+/// What a start begins to replay with.
+struct Newest {
+    /// The state that it holds; nothing at first.
+    replay: Replay,
+    snapshot: Option<SnapshotId>,
+    /// The newest one of those that are passed over.
+    damaged: Option<(PathBuf, LogError)>,
+}
+
 /// The newest snapshot that is whole. A damaged one is passed over, as at a start; one that this
 /// build does not understand is not.
 fn newest_snapshot<'a>(
     disk: &dyn Disk,
     dir: &Path,
     names: impl Iterator<Item = &'a str>,
-) -> Result<(Replay, Option<SnapshotId>), Reason> {
+) -> Result<Newest, Reason> {
+    let mut damaged = None;
     let mut ids: Vec<SnapshotId> = names.filter_map(SnapshotId::from_file_name).collect();
     ids.sort_unstable();
     for id in ids.into_iter().rev() {
@@ -75,12 +93,14 @@ fn newest_snapshot<'a>(
         let bytes = whole_file::read(disk, &path);
         let bytes = bytes.map_err(|error| Reason::unreadable(&path, &error))?.unwrap_or_default();
         match snapshot::read(&bytes, id) {
-            Ok(replay) => return Ok((replay, Some(id))),
-            Err(LogError::Decode(_)) => {}
+            Ok(replay) => return Ok(Newest { replay, snapshot: Some(id), damaged }),
+            Err(error @ LogError::Decode(_)) => {
+                damaged.get_or_insert((path, error));
+            }
             Err(error) => return Err(not_understood(&path, &error)),
         }
     }
-    Ok((Replay::new(Image::empty()), None))
+    Ok(Newest { replay: Replay::new(Image::empty()), snapshot: None, damaged })
 }
 
 impl FoundMetadata {
@@ -114,6 +134,19 @@ impl FoundMetadata {
             }
         }
         Ok(())
+    }
+}
+
+/// What was durable is gone, and nobody else knows it.
+fn beyond_repair(what: String, path: &Path) -> Reason {
+    Reason {
+        what: format!("the metadata log has lost records: {what}"),
+        place: path.display().to_string(),
+        next: "restore the file from a copy of the directory; without one, `ottlactl repair \
+               --dry-run` on the log directory tells what is behind the damage, and by which \
+               option it is given up"
+            .to_owned(),
+        accept: None,
     }
 }
 

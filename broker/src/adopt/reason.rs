@@ -13,8 +13,10 @@ use ottla_storage::disk::Disk;
 use ottla_storage::meta_properties::{self, MetaProperties};
 use ottla_storage::whole_file;
 
+use super::directories::not_mounted;
 use super::metadata::{self, FoundMetadata};
 use crate::config::{Acceptable, BrokerConfig, DataDirs, StaticConfig};
+use crate::format;
 
 /// Topics that are named in one reason at most.
 const NAMES_MAX: usize = 5;
@@ -83,6 +85,8 @@ pub(super) struct Looked {
     pub(super) identities: Vec<(PathBuf, MetaProperties)>,
     /// The metadata log, if there is one that can be read.
     pub(super) metadata: Option<FoundMetadata>,
+    /// Whether there is one, to be read or not.
+    pub(super) is_metadata_there: bool,
     /// What the log says about the quorum.
     pub(super) quorum: Quorum,
     /// What speaks against it, in the order in which it was found.
@@ -92,7 +96,9 @@ pub(super) struct Looked {
 pub(super) fn look(disk: &dyn Disk, dirs: &DataDirs) -> Looked {
     let mut reasons = Vec::new();
     let identities = identities(disk, dirs, &mut reasons);
-    let metadata = metadata::read(disk, &dirs.metadata_log_dir).unwrap_or_else(|reason| {
+    let read = metadata::read(disk, &dirs.metadata_log_dir);
+    let is_metadata_there = !matches!(read, Ok(None));
+    let metadata = read.unwrap_or_else(|reason| {
         reasons.push(reason);
         None
     });
@@ -107,14 +113,19 @@ pub(super) fn look(disk: &dyn Disk, dirs: &DataDirs) -> Looked {
                 accept: None,
             }),
         }
+        reasons.extend(found.damage.clone());
         reasons.extend(of_image(found, &quorum));
         reasons.extend(voters(disk, found, &quorum, dirs.node_id));
         reasons.extend(voter_directory(found, &quorum, dirs, &identities));
+        reasons.extend(not_mounted(disk, dirs, found.replay.image(), &identities));
     }
-    if metadata.as_ref().is_none_or(|found| found.replay.image().metadata_version() == 0) {
+    let is_empty = |found: &FoundMetadata| {
+        found.damage.is_none() && found.replay.image().metadata_version() == 0
+    };
+    if metadata.as_ref().map_or(!is_metadata_there, is_empty) {
         reasons.extend(of_bootstrap(disk, &dirs.metadata_log_dir));
     }
-    Looked { identities, metadata, quorum, reasons }
+    Looked { identities, metadata, is_metadata_there, quorum, reasons }
 }
 
 /// The `meta.properties` that can be read. Directories that cannot be reached are none of this:
@@ -128,7 +139,7 @@ fn identities(
     for dir in dirs.all().filter(|dir| disk.exists(dir).unwrap_or(false)) {
         match meta_properties::read(disk, dir) {
             Ok(Some(properties)) => known.push((dir.clone(), properties)),
-            Ok(None) => {}
+            Ok(None) => reasons.extend(lost_identity(disk, dirs, dir)),
             Err(error) => reasons.push(Reason {
                 what: error.to_string(),
                 place: meta_properties::path(dir).display().to_string(),
@@ -146,6 +157,21 @@ fn identities(
         });
     }
     known
+}
+
+/// A directory that is none of a broker's, or has lost the file that says so.
+fn lost_identity(disk: &dyn Disk, dirs: &DataDirs, dir: &Path) -> Option<Reason> {
+    // What cannot be listed is offline.
+    if !dirs.log_dirs.iter().any(|of| of == dir) || disk.list(dir).is_err() {
+        return None;
+    }
+    let error = format::is_new(disk, dir).err()?;
+    Some(Reason {
+        what: error.to_string(),
+        place: meta_properties::path(dir).display().to_string(),
+        next: "restore the file, or choose an empty directory".to_owned(),
+        accept: None,
+    })
 }
 
 /// What the image speaks against, beside its voters.

@@ -7,6 +7,7 @@ use ottla_metadata::features::METADATA_VERSION;
 use ottla_metadata::image::{ConfigResourceType, Image, KeptKey};
 
 use super::check::Findings;
+use super::groups::FoundGroups;
 use super::reason::Looked;
 use super::survey::SurveyedDir;
 use crate::config::{DataDirs, Effect, Notice, keys, notices, topic_keys};
@@ -23,6 +24,7 @@ pub(super) fn report(findings: &Findings<'_>) -> String {
     for dir in &findings.surveyed {
         directory(&mut text, dir);
     }
+    groups(&mut text, &findings.groups);
     transactions(&mut text, &findings.surveyed);
     let notes = notes(findings);
     list(&mut text, "notes: told, and no reason to stay", &notes);
@@ -72,7 +74,7 @@ fn settings(text: &mut String, findings: &Findings<'_>) {
     let acting: Vec<&str> =
         findings.statics.iter().map(|(key, _)| key).filter(|key| acts(key)).collect();
     line(text, "settings", &format!("obeyed: {}", acting.join(", ")));
-    for notice in notices(findings.statics).unwrap_or_default() {
+    for notice in notices(findings.statics) {
         line(text, "", &notice.to_string());
     }
 }
@@ -85,9 +87,10 @@ fn cluster(text: &mut String, dirs: &DataDirs, looked: Option<&Looked>) {
         return;
     };
     line(text, "cluster", &properties.cluster_id);
-    let Some(found) = &looked.metadata else {
-        line(text, "metadata", "no metadata log yet");
-        return;
+    let found = match (&looked.metadata, looked.is_metadata_there) {
+        (Some(found), _) => found,
+        (None, true) => return line(text, "metadata", "cannot be read, see the reasons below"),
+        (None, false) => return line(text, "metadata", "no metadata log yet"),
     };
     let image = found.replay.image();
     line(text, "metadata", &found.dir.display().to_string());
@@ -99,7 +102,8 @@ fn cluster(text: &mut String, dirs: &DataDirs, looked: Option<&Looked>) {
     );
     line(text, "", &at);
     if let Some(stopped) = &found.stopped {
-        line(text, "", &format!("damaged or torn: {stopped}"));
+        let what = if found.damage.is_some() { "damaged" } else { "torn, a start cuts it off" };
+        line(text, "", &format!("{what}: {stopped}"));
     }
     let level = |(name, level): (&std::sync::Arc<str>, &i16)| format!("{name} {level}");
     let mut levels = vec![format!("{METADATA_VERSION} {}", image.metadata_version())];
@@ -148,6 +152,19 @@ fn directory(text: &mut String, dir: &SurveyedDir) {
     }
 }
 
+/// How many groups there are of each type.
+fn groups(text: &mut String, groups: &FoundGroups) {
+    if groups.counts.is_empty() && groups.unreadable.is_empty() {
+        return;
+    }
+    let counts: Vec<String> =
+        groups.counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    line(text, "groups", &counts.join(", "));
+    for unreadable in &groups.unreadable {
+        line(text, "", &format!("cannot be read: {unreadable}"));
+    }
+}
+
 fn transactions(text: &mut String, dirs: &[SurveyedDir]) {
     let open: Vec<String> = dirs
         .iter()
@@ -164,8 +181,10 @@ fn transactions(text: &mut String, dirs: &[SurveyedDir]) {
 
 fn notes(findings: &Findings<'_>) -> Vec<String> {
     let mut notes = offline(findings);
+    notes.extend(unserved(&findings.groups));
     let image = findings.looked.as_ref().and_then(|looked| looked.metadata.as_ref());
-    let Some(image) = image.map(|found| found.replay.image()) else { return notes };
+    let Some(found) = image else { return notes };
+    let image = found.replay.image();
     let has_topic = |name: &str| image.topics().by_name(name).is_some();
     let has_acls = image.kept().count(|key| matches!(key, KeptKey::AccessControlEntry(_))) > 0;
     if has_acls && findings.statics.get("authorizer.class.name").is_none() {
@@ -179,11 +198,7 @@ fn notes(findings: &Findings<'_>) -> Vec<String> {
         );
     }
     if has_topic("__share_group_state") {
-        notes.push(
-            "share groups are not served yet: their requests get errors; __share_group_state is \
-             kept for Kafka"
-                .to_owned(),
-        );
+        notes.push("__share_group_state is kept for Kafka, and not touched".to_owned());
     }
     if image.configs().iter().any(|(kind, ..)| kind == ConfigResourceType::ClientMetrics.code()) {
         notes.push("subscriptions of client metrics are kept, and not served yet".to_owned());
@@ -194,8 +209,24 @@ fn notes(findings: &Findings<'_>) -> Vec<String> {
     if let Some(note) = not_acted_on(image) {
         notes.push(note);
     }
-    notes.extend(misplaced(findings, image));
+    // A log that is not read to its end does not know all topics.
+    if found.damage.is_none() {
+        notes.extend(misplaced(findings, image));
+    }
     notes
+}
+
+/// Groups of types that only Kafka serves.
+fn unserved(groups: &FoundGroups) -> Vec<String> {
+    let note = |group_type: &str| {
+        let of_type = groups.unserved.iter().filter(|(_, other)| other == group_type);
+        let ids: Vec<&str> = of_type.map(|(group_id, _)| group_id.as_str()).collect();
+        (!ids.is_empty()).then(|| {
+            let names = names(ids.into_iter());
+            format!("{group_type} groups are kept, not served: their members get errors: {names}")
+        })
+    };
+    ["share", "streams"].into_iter().filter_map(note).collect()
 }
 
 /// Directories that a start goes on without.

@@ -6,7 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ottla_protocol::record::batch::{BATCH_HEADER_BYTES, BatchHeader, MAGIC_V2};
-use ottla_storage::checkpoint::{self, LOG_START_OFFSET_CHECKPOINT, Offsets};
+use ottla_storage::checkpoint::{
+    self, LOG_START_OFFSET_CHECKPOINT, Offsets, REPLICATION_OFFSET_CHECKPOINT,
+};
 use ottla_storage::disk::{Disk, DiskFile, Open};
 use ottla_storage::file_name::{FileKind, FileName, segment_file_name};
 use ottla_storage::partition_dir::{DirState, PartitionDir, TopicPartition};
@@ -60,6 +62,11 @@ pub(super) struct SurveyedDir {
 pub(super) fn survey(disk: &dyn Disk, path: &Path) -> SurveyedDir {
     let mut dir = SurveyedDir { path: path.to_owned(), ..SurveyedDir::default() };
     if let Err(error) = dir.fill(disk) {
+        dir.problem = Some(error.to_string());
+    }
+    // The one checkpoint without which a start takes the directory offline, as Kafka does.
+    let watermarks = path.join(REPLICATION_OFFSET_CHECKPOINT);
+    if let (None, Err(error)) = (&dir.problem, checkpoint::read_offsets(disk, &watermarks)) {
         dir.problem = Some(error.to_string());
     }
     dir

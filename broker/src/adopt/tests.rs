@@ -10,7 +10,7 @@ use ottla_metadata::quorum_state::{self, QuorumState, QuorumStateVersion};
 use ottla_protocol::metadata::MetadataRecord;
 use ottla_protocol::metadata::cluster::FeatureLevelRecord;
 use ottla_protocol::metadata::config::ConfigRecord;
-use ottla_protocol::metadata::topic::TopicRecord;
+use ottla_protocol::metadata::topic::{PartitionRecord, TopicRecord};
 use ottla_protocol::uuid::Uuid;
 use ottla_storage::disk::{Disk, Open};
 use ottla_storage::meta_properties::{self, MetaProperties};
@@ -175,7 +175,129 @@ fn a_torn_end_is_no_reason() {
     data.write("__cluster_metadata-0/00000000000000000000.log", &torn);
     assert_eq!(data.judge(""), None);
     let text = check(&data.disk, &Data::statics(""), "h").text;
-    assert!(text.contains("damaged or torn: /d/__cluster_metadata-0/0000"), "{text}");
+    assert!(text.contains("torn, a start cuts it off: /d/__cluster_metadata-0/0000"), "{text}");
+}
+
+#[test]
+fn damage_before_good_batches_is_a_reason_in_the_words_of_the_start() {
+    let mut data = Data::new();
+    let end = data.log.len();
+    data.add(TopicRecord { name: "t", topic_id: Uuid::from_bytes([5; 16]) }.into());
+    let mut damaged = data.log.clone();
+    damaged[end - 3] ^= 1;
+    data.write("__cluster_metadata-0/00000000000000000000.log", &damaged);
+    let refusal = data.judge("").unwrap();
+    for expected in [
+        "the metadata log has lost records: ",
+        "00000000000000000000.log: damaged at byte 0: crc is ",
+        "the next good batch has offset ",
+        "where: /d/__cluster_metadata-0/00000000000000000000.log\n",
+        "next: restore the file from a copy",
+    ] {
+        assert!(refusal.contains(expected), "{refusal}");
+    }
+    let text = check(&data.disk, &Data::statics(""), "h").text;
+    assert!(!text.contains("-stray"), "{text}");
+}
+
+#[test]
+fn a_damaged_snapshot_that_nothing_stands_for_is_a_reason() {
+    let data = Data::new();
+    data.disk.unlink(Path::new("/d/__cluster_metadata-0/00000000000000000000.log")).unwrap();
+    let name = "__cluster_metadata-0/00000000000000000009-0000000001.checkpoint";
+    data.write(name, b"rot");
+    let refusal = data.judge("").unwrap();
+    assert!(refusal.contains("but there is no log: records between are in this"), "{refusal}");
+    assert!(refusal.contains(&format!("where: /d/{name}\n")), "{refusal}");
+    let text = check(&data.disk, &Data::statics(""), "h").text;
+    assert!(!text.contains("no metadata log yet"), "{text}");
+}
+
+#[test]
+fn a_mount_point_without_its_disk_is_a_reason() {
+    let mut data = Data::new();
+    let topic_id = Uuid::from_bytes([5; 16]);
+    data.add(TopicRecord { name: "t", topic_id }.into());
+    let partition = PartitionRecord {
+        partition_id: 0,
+        topic_id,
+        leader_epoch: 0,
+        partition_epoch: 0,
+        replicas: vec![7],
+        isr: vec![7],
+        leader: 7,
+        directories: vec![Uuid::from_bytes([8; 16])],
+        ..PartitionRecord::default()
+    };
+    let mut records = Records::new();
+    records.push(&partition.into(), 1);
+    data.append(&records);
+    let file = b"node.id=7\nlog.dirs=/d,/mnt\nlisteners=PLAINTEXT://127.0.0.1:0\n";
+    let statics = StaticConfig::parse("server.properties", file).unwrap();
+    let missing = check(&data.disk, &statics, "h");
+    assert_eq!(missing.reasons.len(), 1, "{}", missing.text);
+    assert_eq!(missing.reasons[0].place, "/mnt");
+    data.disk.create_dir_all(Path::new("/mnt")).unwrap();
+    assert_eq!(check(&data.disk, &statics, "h").reasons, missing.reasons);
+    let config = BrokerConfig::new(&statics, "h").unwrap();
+    let refused = refusal(&data.disk, &config, &statics).unwrap();
+    assert!(refused.contains("mount the disk that belongs there"), "{refused}");
+    // One that was never there is made.
+    let file = b"node.id=7\nlog.dirs=/d\nlisteners=PLAINTEXT://127.0.0.1:0\n";
+    let statics = StaticConfig::parse("server.properties", file).unwrap();
+    assert!(check(&data.disk, &statics, "h").is_ready());
+}
+
+#[test]
+fn a_directory_that_lost_its_identity_is_told() {
+    let data = Data::new();
+    data.disk.unlink(Path::new("/d/meta.properties")).unwrap();
+    let refusal = data.judge("").unwrap();
+    assert!(refusal.contains("but no meta.properties: it is not formatted, or"), "{refusal}");
+}
+
+#[test]
+fn a_directory_that_a_start_takes_offline_is_told() {
+    let data = Data::new();
+    data.write("replication-offset-checkpoint", b"rot");
+    let check = check(&data.disk, &Data::statics(""), "h");
+    assert!(!check.is_ready(), "{}", check.text);
+    assert!(
+        check.text.contains("/d/replication-offset-checkpoint: malformed line 1"),
+        "{}",
+        check.text
+    );
+}
+
+#[test]
+fn one_malformed_value_hides_no_other_reason() {
+    let mut data = Data::new();
+    data.add(FeatureLevelRecord { name: "tea.version", feature_level: 2 }.into());
+    let file = "node.id=x\nlog.dirs=/d\nlisteners=SSL://h:1\nauthorizer.class.name=a.B\n\
+                num.io.threads=many\nlog.retention.ms=0\nlog.retention.hours=0\n\
+                remote.log.storage.system.enable=true\nprocess.roles=broker\n\
+                config.providers=env\nbroker.rack=${env:RACK}\nlog.roll.ms=${env:MS}\nteh=1\n";
+    let statics = StaticConfig::parse("s", file.as_bytes()).unwrap();
+    let check = check(&data.disk, &statics, "h");
+    for expected in [
+        "- node.id=x: ",
+        "- listeners=SSL://h:1: listener SSL speaks SSL",
+        "- authorizer.class.name=a.B: asks for ACLs",
+        "- num.io.threads=many: ",
+        "- log.retention.ms=0: ",
+        "- log.retention.hours=0: ",
+        "- remote.log.storage.system.enable=true: asks for tiered",
+        "- process.roles=broker: ",
+        "- broker.rack=${env:RACK}: is to come from the config provider \"env\"",
+        "where: s, line 11\n",
+        "next: write the value itself, or give it by --override broker.rack=VALUE",
+        "- log.roll.ms=${env:MS}: is to come",
+        "tea.version",
+        "unknown setting teh",
+    ] {
+        assert!(check.text.contains(expected), "{expected}: {}", check.text);
+    }
+    assert_eq!(check.reasons.len(), 11, "{}", check.text);
 }
 
 #[test]

@@ -164,10 +164,20 @@ impl BrokerConfig {
     /// for a listener without a host.
     ///
     /// # Errors
-    /// All values that are not valid; or else the first two settings that do not go together.
+    /// All values that are not valid, and all settings that do not go together; of those about
+    /// listeners the first.
     pub fn new(config: &StaticConfig, hostname: &str) -> Result<Self, ConfigError> {
-        check::values(config)?;
-        check::together(config)?;
+        let mut problems = check::values(config);
+        let listeners = Listeners::read(config, hostname);
+        let others = check::together(config).into_iter().chain(listeners.err());
+        for problem in others {
+            if !problems.iter().any(|told| told.is_of_same(&problem)) {
+                problems.push(problem);
+            }
+        }
+        if !problems.is_empty() {
+            return Err(ConfigError { problems });
+        }
         let DataDirs { node_id, log_dirs, metadata_log_dir } = DataDirs::of(config)?;
         let value = |name| config.known(name);
         Ok(Self {

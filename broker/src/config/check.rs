@@ -1,36 +1,46 @@
 //! What must hold before the broker starts: each value valid, and all of them together.
 
 use super::accept::Acceptable;
-use super::error::{ConfigError, Problem};
+use super::error::Problem;
 use super::statics::{Origin, Setting, StaticConfig};
 use super::value::Value;
-use super::{dynamic_config, keys};
+use super::{dynamic_config, keys, providers};
 
 /// What `ottla` is when the file does not say.
-const NODE_ID: i64 = 1;
+pub(super) const NODE_ID: i64 = 1;
 
 /// Each value by itself. Problems come in the order of the file's lines.
-pub(super) fn values(config: &StaticConfig) -> Result<(), ConfigError> {
+pub(super) fn values(config: &StaticConfig) -> Vec<Problem> {
+    let providers = providers::named(config);
     let wrong = |(key, setting): (&str, &Setting)| {
         let line = if let Origin::File { line, .. } = setting.origin { line } else { 0 };
-        Some((line, config.value(keys::find(key)?).err()?))
+        let problem = match providers::problem(&providers, key, setting) {
+            Some(problem) => problem,
+            None => config.value(keys::find(key)?).err()?,
+        };
+        Some((line, problem))
     };
     let mut problems: Vec<(usize, Problem)> = config.iter().filter_map(wrong).collect();
-    if problems.is_empty() {
-        return Ok(());
-    }
     problems.sort_by_key(|(line, _)| *line);
-    Err(ConfigError { problems: problems.into_iter().map(|(_, problem)| problem).collect() })
+    problems.into_iter().map(|(_, problem)| problem).collect()
 }
 
-/// The values together, and those that ask for what Ottla cannot do and must not ignore.
-pub(super) fn together(config: &StaticConfig) -> Result<(), Problem> {
-    roles(config)?;
-    security(config)?;
-    spans(config)?;
-    bounds(config)?;
-    cordoned(config)?;
-    connections(config)
+/// The values together, and those that ask for what Ottla cannot do and must not ignore. What is
+/// wrong with a value by itself may be told again.
+pub(super) fn together(config: &StaticConfig) -> Vec<Problem> {
+    let checks = [
+        node_id(config).map(drop),
+        role(config),
+        voters(config),
+        authorizer(config),
+        tiered_storage(config),
+        compaction_lags(config),
+        cordoned(config),
+        request_bytes(config),
+        connections_per_ip(config),
+    ];
+    let checks = checks.into_iter().chain(spans(config)).chain(bounds(config));
+    checks.chain(buffers(config)).filter_map(Result::err).collect()
 }
 
 fn integer(config: &StaticConfig, key: &str) -> Result<Option<i64>, Problem> {
@@ -60,8 +70,7 @@ pub(super) fn node_id(config: &StaticConfig) -> Result<i32, Problem> {
 
 /// Two brokers that both believe to be the cluster would part its data: so a file of a node that
 /// belongs to controllers elsewhere is not started as a cluster of its own.
-fn roles(config: &StaticConfig) -> Result<(), Problem> {
-    let id = node_id(config)?;
+fn role(config: &StaticConfig) -> Result<(), Problem> {
     if let Some(Value::List(roles)) = config.known("process.roles")?
         && roles.len() < 2
     {
@@ -74,6 +83,12 @@ fn roles(config: &StaticConfig) -> Result<(), Problem> {
             .clone_into(&mut problem.next);
         return Err(problem);
     }
+    Ok(())
+}
+
+/// See [`role`].
+fn voters(config: &StaticConfig) -> Result<(), Problem> {
+    let id = node_id(config)?;
     if let Some(Value::List(voters)) = config.known("controller.quorum.voters")?
         && !voters.is_empty()
     {
@@ -91,7 +106,7 @@ fn roles(config: &StaticConfig) -> Result<(), Problem> {
 }
 
 /// Settings that keep people out are not passed over, unless somebody says so.
-fn security(config: &StaticConfig) -> Result<(), Problem> {
+fn authorizer(config: &StaticConfig) -> Result<(), Problem> {
     if let Some(Value::Text(class)) = config.known("authorizer.class.name")?
         && !class.is_empty()
         && !config.accepts(Acceptable::Acls)
@@ -104,6 +119,11 @@ fn security(config: &StaticConfig) -> Result<(), Problem> {
             .clone_into(&mut problem.next);
         return Err(problem);
     }
+    Ok(())
+}
+
+/// What was moved to remote storage is not passed over either.
+fn tiered_storage(config: &StaticConfig) -> Result<(), Problem> {
     if config.known("remote.log.storage.system.enable")? == Some(Value::Bool(true))
         && !config.accepts(Acceptable::TieredStorage)
     {
@@ -121,20 +141,25 @@ fn security(config: &StaticConfig) -> Result<(), Problem> {
 }
 
 /// Spans of time whose lower bound the type does not tell, since null defers to another key.
-fn spans(config: &StaticConfig) -> Result<(), Problem> {
-    for (key, low) in [("log.roll.ms", 1), ("log.roll.jitter.ms", 0), ("log.flush.interval.ms", 0)]
-    {
-        if integer(config, key)?.is_some_and(|n| n < low) {
-            return Err(config.problem(key, format!("must be at least {low}")));
-        }
-    }
-    for key in ["log.retention.ms", "log.retention.minutes", "log.retention.hours"] {
-        if integer(config, key)?.is_some_and(|n| n < 1 && n != -1) {
+fn spans(config: &StaticConfig) -> Vec<Result<(), Problem>> {
+    let at_least = |(key, low)| match integer(config, key)? {
+        Some(n) if n < low => Err(config.problem(key, format!("must be at least {low}"))),
+        _ => Ok(()),
+    };
+    let retention = |key| match integer(config, key)? {
+        Some(n) if n < 1 && n != -1 => {
             let mut problem = config.problem(key, "must be at least 1, or -1 for ever");
             "a whole number from 1, or -1".clone_into(&mut problem.valid);
-            return Err(problem);
+            Err(problem)
         }
-    }
+        _ => Ok(()),
+    };
+    let rolls = [("log.roll.ms", 1), ("log.roll.jitter.ms", 0), ("log.flush.interval.ms", 0)];
+    let kept = ["log.retention.ms", "log.retention.minutes", "log.retention.hours"];
+    rolls.into_iter().map(at_least).chain(kept.into_iter().map(retention)).collect()
+}
+
+fn compaction_lags(config: &StaticConfig) -> Result<(), Problem> {
     let least = integer(config, "log.cleaner.min.compaction.lag.ms")?.unwrap_or(0);
     if integer(config, "log.cleaner.max.compaction.lag.ms")?.is_some_and(|most| most < least) {
         let wrong = format!("is less than log.cleaner.min.compaction.lag.ms={least}");
@@ -144,16 +169,15 @@ fn spans(config: &StaticConfig) -> Result<(), Problem> {
 }
 
 /// Each default of a group's setting lies between its bounds.
-fn bounds(config: &StaticConfig) -> Result<(), Problem> {
-    for (less, more) in ordered_keys() {
-        let (low, high) = (integer(config, &less)?, integer(config, &more)?);
-        if let (Some(low), Some(high)) = (low, high)
-            && high < low
-        {
-            return Err(config.problem(&more, format!("is less than {less}={low}")));
-        }
-    }
-    Ok(())
+fn bounds(config: &StaticConfig) -> Vec<Result<(), Problem>> {
+    let in_order =
+        |(less, more): (String, String)| match (integer(config, &less)?, integer(config, &more)?) {
+            (Some(low), Some(high)) if high < low => {
+                Err(config.problem(&more, format!("is less than {less}={low}")))
+            }
+            _ => Ok(()),
+        };
+    ordered_keys().into_iter().map(in_order).collect()
 }
 
 /// What is to get no new partitions is a log directory, or all are.
@@ -198,19 +222,28 @@ pub(super) fn ordered_keys() -> Vec<(String, String)> {
     ordered
 }
 
-fn connections(config: &StaticConfig) -> Result<(), Problem> {
-    for key in ["socket.send.buffer.bytes", "socket.receive.buffer.bytes"] {
-        if integer(config, key)?.is_some_and(|n| n < 1 && n != -1) {
+fn buffers(config: &StaticConfig) -> Vec<Result<(), Problem>> {
+    let sized = |key| match integer(config, key)? {
+        Some(n) if n < 1 && n != -1 => {
             let mut problem = config.problem(key, "must be at least 1, or -1");
             "a whole number from 1, or -1 for the system's default".clone_into(&mut problem.valid);
-            return Err(problem);
+            Err(problem)
         }
-    }
+        _ => Ok(()),
+    };
+    ["socket.send.buffer.bytes", "socket.receive.buffer.bytes"].into_iter().map(sized).collect()
+}
+
+fn request_bytes(config: &StaticConfig) -> Result<(), Problem> {
     let request = integer(config, "socket.request.max.bytes")?.unwrap_or(0);
     if integer(config, "queued.max.request.bytes")?.is_some_and(|n| 0 < n && n < request) {
         let wrong = format!("is less than one request, socket.request.max.bytes={request}");
         return Err(config.problem("queued.max.request.bytes", wrong));
     }
+    Ok(())
+}
+
+fn connections_per_ip(config: &StaticConfig) -> Result<(), Problem> {
     let overrides = per_ip_overrides(config)?;
     if integer(config, "max.connections.per.ip")? == Some(0) && overrides.is_empty() {
         let wrong = "lets nobody in: no max.connections.per.ip.overrides is set";

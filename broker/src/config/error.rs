@@ -8,7 +8,8 @@ use super::statics::Origin;
 /// One or more settings that the broker cannot start with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// In the order of the file's lines; at least one.
+    /// At least one: values that are wrong by themselves in the order of the file's lines, then
+    /// those that do not go together.
     pub problems: Vec<Problem>,
 }
 
@@ -28,6 +29,11 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// Whether both are about the same setting in the same place.
+    pub(super) fn is_of_same(&self, other: &Self) -> bool {
+        self.place == other.place && self.subject == other.subject
+    }
+
     /// The problem `wrong` with the value that `origin` gives the key `def`.
     pub(super) fn with_value(def: &ConfigDef, value: &str, origin: &Origin, wrong: String) -> Self {
         let shown = if def.is_sensitive() { "(hidden)" } else { value };

@@ -40,6 +40,7 @@ mod layers;
 mod listeners;
 mod nearest;
 mod notices;
+mod providers;
 mod sockets;
 mod statics;
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::def::Effect;
-use super::error::Problem;
 use super::listeners::LISTENER_LIMITS;
 use super::nearest::nearest;
 use super::statics::{Origin, StaticConfig};
@@ -68,11 +67,8 @@ impl fmt::Display for Notice {
     }
 }
 
-/// The notices about a configuration that was found valid.
-///
-/// # Errors
-/// `node.id` and `broker.id` contradict each other.
-pub fn notices(config: &StaticConfig) -> Result<Vec<Notice>, Problem> {
+/// The notices about a configuration.
+pub fn notices(config: &StaticConfig) -> Vec<Notice> {
     let (mut no_effect, mut not_yet, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     let mut unknown = Vec::new();
     for (key, setting) in config.iter() {
@@ -90,10 +86,9 @@ pub fn notices(config: &StaticConfig) -> Result<Vec<Notice>, Problem> {
         }
     }
     let mut notices = unknown;
-    for (key, value) in [
-        ("node.id", check::node_id(config)?.to_string()),
-        ("process.roles", "broker,controller".to_owned()),
-    ] {
+    for (key, value) in
+        [("node.id", check::NODE_ID.to_string()), ("process.roles", "broker,controller".to_owned())]
+    {
         let is_set =
             config.get(key).is_some() || (key == "node.id" && config.get("broker.id").is_some());
         if !is_set {
@@ -106,7 +101,7 @@ pub fn notices(config: &StaticConfig) -> Result<Vec<Notice>, Problem> {
         (removed, Notice::Removed),
     ];
     notices.extend(lists.into_iter().filter(|(keys, _)| !keys.is_empty()).map(|(k, n)| n(k)));
-    Ok(notices)
+    notices
 }
 
 /// What a listener's own setting does: threads and limits are all that a listener has of its own.

@@ -143,9 +143,11 @@ impl StaticConfig {
         self.accepted.add(names)
     }
 
-    /// The same settings with everything accepted that can be.
-    pub fn with_all_accepted(&self) -> Self {
-        Self { accepted: Accepted::all(), ..self.clone() }
+    /// The same settings without those of `keys`.
+    pub(crate) fn without(&self, keys: &[&str]) -> Self {
+        let mut config = self.clone();
+        config.settings.retain(|key, _| !keys.contains(&&**key));
+        config
     }
 
     /// What was accepted.

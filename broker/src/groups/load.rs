@@ -91,6 +91,18 @@ fn replay(log: &PartitionLog, bytes_max: usize, shard: &mut GroupShard) -> Resul
     Ok(())
 }
 
+/// Replays batches of a partition that nobody serves into a shard.
+///
+/// # Errors
+/// What a record does not say rightly, and where.
+pub(crate) fn replay_bytes(bytes: &[u8], shard: &mut GroupShard) -> Result<(), String> {
+    for batch in Batches::new(bytes) {
+        let batch = batch.map_err(|error| error.to_string())?;
+        replay_batch(&batch, shard).map_err(|LoadError(error)| error)?;
+    }
+    Ok(())
+}
+
 fn replay_batch(batch: &Batch<'_>, shard: &mut GroupShard) -> Result<(), LoadError> {
     let header = batch.header();
     let base_offset = header.base_offset();

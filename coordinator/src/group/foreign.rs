@@ -33,6 +33,13 @@ impl ForeignGroups {
         self.groups.contains_key(group_id)
     }
 
+    /// The ids, each with the name that Kafka has for the type of the group.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.groups.iter().map(|(group_id, kind)| {
+            (group_id.as_str(), if *kind == SHARE_GROUP_METADATA { "share" } else { "streams" })
+        })
+    }
+
     /// Takes note of a record by its kind, its whole key, and whether it has a value.
     pub(super) fn note(&mut self, kind: i16, key: &[u8], has_value: bool) {
         if !self.told.contains(&kind) {

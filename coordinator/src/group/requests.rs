@@ -146,7 +146,9 @@ impl GroupShard {
     /// Answers DescribeGroups for one group, at this version of the request. The text that goes
     /// with a code is [`GroupShard::why_not_classic`].
     pub fn describe_classic<'s>(&'s self, group_id: &'s str, version: i16) -> DescribedGroup<'s> {
-        if let Some(Group::Classic(group)) = self.groups.get(group_id) {
+        if let Some(Group::Classic(group)) = self.groups.get(group_id)
+            && !self.foreign.contains(group_id)
+        {
             return group.describe(group_id);
         }
         let found_out = version >= DESCRIBE_HAS_NOT_FOUND;
@@ -162,6 +164,9 @@ impl GroupShard {
     pub fn why_not_classic(&self, group_id: &str) -> String {
         match self.groups.get(group_id) {
             Some(Group::Consumer(_)) => format!("Group {group_id} is not a classic group."),
+            _ if self.foreign.contains(group_id) => {
+                format!("Group {group_id} is not a classic group.")
+            }
             _ => format!("Group {group_id} not found."),
         }
     }
@@ -170,13 +175,25 @@ impl GroupShard {
     pub fn why_not_consumer(&self, group_id: &str) -> String {
         match self.groups.get(group_id) {
             Some(Group::Classic(_)) => format!("Group {group_id} is not a consumer group."),
+            _ if self.foreign.contains(group_id) => {
+                format!("Group {group_id} is not a consumer group.")
+            }
             _ => format!("Group {group_id} not found."),
         }
     }
 
-    /// All groups, in no particular order.
+    /// All groups, in no particular order. Share and streams groups are told as Kafka tells them
+    /// when they have no members, since here they have none.
     pub fn list(&self) -> impl Iterator<Item = ListedGroup<'_>> {
-        self.groups.iter().map(|(group_id, group)| {
+        let foreign = self.foreign.iter().map(|(group_id, group_type)| ListedGroup {
+            group_id,
+            protocol_type: group_type,
+            group_state: "Empty",
+            group_type,
+        });
+        // Offsets that were committed for a streams group make it no group of another type.
+        let own = self.groups.iter().filter(|(group_id, _)| !self.foreign.contains(group_id));
+        own.map(|(group_id, group)| {
             let (protocol_type, group_state, group_type) = match group {
                 Group::Classic(group) => {
                     (group.protocol_type().unwrap_or(""), group.state_name(), "classic")
@@ -185,6 +202,7 @@ impl GroupShard {
             };
             ListedGroup { group_id, protocol_type, group_state, group_type }
         })
+        .chain(foreign)
     }
 }
 

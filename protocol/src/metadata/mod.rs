@@ -53,6 +53,14 @@ macro_rules! records {
                 }
             }
 
+            /// Kafka's name of the record; of one that is not known, `"unknown"`.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $( Self::$kind(_) => stringify!($record), )*
+                    Self::Unknown(_) => "unknown",
+                }
+            }
+
             /// The newest version that the record can be written in; for an unknown one, its own.
             pub fn version_max(&self) -> i16 {
                 match self {

@@ -24,10 +24,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub(crate) use append::{BatchFacts, SegmentWriter};
 pub use budget::OpenBudget;
+pub(crate) use check::{BatchChecker, Checked};
 pub(crate) use cleaned::{CLEANED, CleanedSegment, NewCleaned, SWAP};
 pub(crate) use place::Place;
 pub(crate) use read::{FirstBatch, SegmentRead};
-pub(crate) use recover::{RecoverSegment, Recovered, Sound};
+pub(crate) use recover::{RecoverSegment, Recovered, Sound, sound_to};
 pub(crate) use scan::{BatchAt, BatchScanner};
 
 use crate::config::LogConfig;

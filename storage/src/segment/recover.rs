@@ -54,6 +54,40 @@ pub(crate) struct RecoverSegment<'a> {
     pub(crate) on_bytes: &'a dyn Fn(u64),
 }
 
+impl Sound {
+    /// Whether what ends here is more than an append that a crash has torn: records below
+    /// `durable_to` were durable, or something stands behind, in this segment or, by
+    /// `is_followed`, in a later one.
+    pub(crate) fn is_more_than_torn(&self, durable_to: i64, is_followed: bool) -> bool {
+        self.next_offset < durable_to || self.next_good.is_some() || is_followed
+    }
+}
+
+/// Checks batches up to the one that holds `offset`; on a problem, looks for what is good behind.
+pub(crate) fn sound_to(
+    checker: &mut BatchChecker<'_>,
+    offset: i64,
+    on_bytes: &dyn Fn(u64),
+) -> Result<Sound, StorageError> {
+    let mut problem = None;
+    while checker.next_offset() < offset {
+        match checker.next()? {
+            Checked::Good { .. } => on_bytes(checker.take_bytes_read()),
+            Checked::End => break,
+            Checked::Bad(why) => {
+                problem = Some(why);
+                break;
+            }
+        }
+    }
+    let (position, next_offset) = (checker.position(), checker.next_offset());
+    let next_good = match problem {
+        Some(_) => checker.find_good()?.map(|batch| (batch.base_offset, batch.position)),
+        None => None,
+    };
+    Ok(Sound { position, next_offset, problem, next_good })
+}
+
 impl Segment {
     /// Checks batches up to the one that holds `offset`, and changes nothing.
     pub(crate) fn check_up_to(
@@ -65,23 +99,7 @@ impl Segment {
         let file = self.disk.open(&path, Open::Read).map_err(StorageError::io("open", &path))?;
         file.advise_sequential();
         let mut checker = BatchChecker::new(&*file, &path, self.base_offset(), self.size());
-        let mut problem = None;
-        while checker.next_offset() < offset {
-            match checker.next()? {
-                Checked::Good { .. } => on_bytes(checker.take_bytes_read()),
-                Checked::End => break,
-                Checked::Bad(why) => {
-                    problem = Some(why);
-                    break;
-                }
-            }
-        }
-        let (position, next_offset) = (checker.position(), checker.next_offset());
-        let next_good = match problem {
-            Some(_) => checker.find_good()?.map(|batch| (batch.base_offset, batch.position)),
-            None => None,
-        };
-        Ok(Sound { position, next_offset, problem, next_good })
+        sound_to(&mut checker, offset, on_bytes)
     }
 
     /// Checks every batch, cuts the file before the first bad one, and builds both indexes anew.

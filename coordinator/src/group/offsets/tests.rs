@@ -232,6 +232,29 @@ fn a_commit_without_a_group_makes_a_simple_one() {
 }
 
 #[test]
+fn groups_of_kinds_that_are_not_served_are_listed_as_what_they_are() {
+    let mut world = World::new();
+    let key = |kind: i16, id: &str| {
+        [&kind.to_be_bytes()[..], &(id.len() as i16).to_be_bytes(), id.as_bytes()].concat()
+    };
+    let origin = Origin { offset: 0, producer: None };
+    world.commit("app", "a", 0, 42);
+    world.shard.replay(&key(17, "app"), Some(b"value"), &origin).unwrap();
+    world.shard.replay(&key(11, "sg"), Some(b"value"), &origin).unwrap();
+    let mut listed: Vec<_> = world
+        .shard
+        .list()
+        .map(|it| (it.group_id, it.protocol_type, it.group_state, it.group_type))
+        .collect();
+    listed.sort_unstable();
+    assert_eq!(listed, [("app", "streams", "Empty", "streams"), ("sg", "share", "Empty", "share")]);
+    assert_eq!(world.offsets("app"), [entry("a", 0, 42)]);
+    let described = world.shard.describe_classic("app", 6);
+    assert_eq!(described.error_code, ErrorCode::GROUP_ID_NOT_FOUND);
+    assert_eq!(world.shard.why_not_classic("app"), "Group app is not a classic group.");
+}
+
+#[test]
 fn the_empty_id_is_a_group_too() {
     let mut world = World::new();
     world.commit("", "a", 0, 1);

@@ -92,11 +92,12 @@ impl Loader<'_> {
         }
         let up_to = if all { i64::MAX } else { durable_to };
         let sound = segment.check_up_to(up_to, recovery.on_bytes)?;
+        let is_followed = later.iter().any(|segment| segment.size() > 0);
+        let is_more_than_torn = sound.is_more_than_torn(durable_to, is_followed);
         let Sound { position, next_offset, problem, next_good } = sound;
         let is_lost = self.is_lost(next_offset, durable_to);
-        let is_followed = next_good.is_some() || later.iter().any(|segment| segment.size() > 0);
         let problem = match problem {
-            Some(problem) if is_lost || all && is_followed => problem,
+            Some(problem) if is_lost || all && is_more_than_torn => problem,
             // A log may also end before what a snapshot of it stands for.
             None if is_lost && later.is_empty() && !all => {
                 format!("the log ends here with offset {next_offset}, {durable_to} expected")
