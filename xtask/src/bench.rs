@@ -70,6 +70,10 @@ struct RestartArgs {
     /// With `--restart`: GiB below the dirty tail.
     #[arg(long, default_value_t = 10, requires = "restart")]
     tail_gib: u64,
+    /// With `--restart`: in how many of the rounds Apache Kafka takes part; a start of 10,000
+    /// partitions may take it minutes.
+    #[arg(long, default_value_t = 1, requires = "restart")]
+    kafka_rounds: usize,
     /// With `--restart`: seconds that a start may take.
     #[arg(long, default_value_t = 120, requires = "restart")]
     limit: u64,
@@ -133,6 +137,7 @@ fn restart<'a>(bench: &'a Bench<'a>, args: &'a RestartArgs) -> Restart<'a> {
         pieces: &args.piece,
         recovery_gib: args.recovery_gib,
         tail_gib: args.tail_gib,
+        kafka_rounds: args.kafka_rounds,
         limit_s: args.limit,
         drop_caches: args.drop_caches,
     }

@@ -40,6 +40,8 @@ pub(super) struct Restart<'a> {
     pub(super) recovery_gib: u64,
     /// What lies below the dirty tail.
     pub(super) tail_gib: u64,
+    /// So many of the rounds have Apache Kafka in them.
+    pub(super) kafka_rounds: usize,
     /// A broker that needs longer to start is killed, seconds.
     pub(super) limit_s: u64,
     /// Also recover what is not in the page cache, which needs root.
@@ -72,31 +74,36 @@ const CLEAN_MARKER: &str = ".kafka_cleanshutdown";
 const DURABLE_SECONDS: &str = "5";
 
 impl<'a> Restart<'a> {
-    /// Measures all pieces in so many rounds.
+    /// Measures all pieces in so many rounds; Ottla is the first of the brokers.
     pub(super) fn run(
         &self,
         brokers: &[(Subject, Kind)],
         rounds: usize,
         figures: &mut Figures,
     ) -> Result<()> {
+        let in_round = |round: usize| match round <= self.kafka_rounds {
+            true => brokers,
+            false => &brokers[..1],
+        };
         let has = |piece| self.pieces.is_empty() || self.pieces.contains(&piece);
         let recoveries = if has(Piece::Recovery) { self.recoveries() } else { Vec::new() };
         let starts = if has(Piece::Starts) { self.starts() } else { Vec::new() };
         for shape in recoveries {
-            self.each_round(shape, rounds, figures, |place, figures| {
-                self.recovery(place, brokers, figures)
+            self.each_round(shape, rounds, |place, round| {
+                self.recovery(place, in_round(round), figures)
             })?;
         }
         for shape in starts {
-            self.each_round(shape, rounds, figures, |place, figures| {
-                brokers.iter().try_for_each(|broker| self.start(place, *broker, figures))
+            self.each_round(shape, rounds, |place, round| {
+                let mut brokers = in_round(round).iter();
+                brokers.try_for_each(|broker| self.start(place, *broker, figures))
             })?;
         }
         if has(Piece::Durable) {
             for round in 1..=rounds {
                 println!("synced appends, round {round} of {rounds}");
                 self.floor_sync(figures)?;
-                for (subject, kind) in brokers {
+                for (subject, kind) in in_round(round) {
                     self.durable(*subject, *kind, figures)?;
                 }
             }
@@ -108,14 +115,13 @@ impl<'a> Restart<'a> {
         &self,
         shape: Shape,
         rounds: usize,
-        figures: &mut Figures,
-        measure: impl Fn(&Place<'a>, &mut Figures) -> Result<()>,
+        mut measure: impl FnMut(&Place<'a>, usize) -> Result<()>,
     ) -> Result<()> {
         println!("{}: filling", shape.name);
         let place = self.filled(shape)?;
         for round in 1..=rounds {
             println!("{}: round {round} of {rounds}", place.shape.name);
-            measure(&place, figures)?;
+            measure(&place, round)?;
         }
         place.site.remove()
     }
