@@ -110,7 +110,7 @@ final class Ledger {
         Map<ByteBuffer, Long> last = new HashMap<>();
         entries.forEach((offset, entry) -> last.put(entry.key, offset));
         int wrong = 0;
-        // What is not committed reaches to the end of the log; what was acknowledged behind is lost.
+        // What is not committed reaches to the log's end; what was acknowledged behind is lost.
         long bound = committed ? Math.max(start, end) : Long.MAX_VALUE;
         for (var one : entries.subMap(start, bound).entrySet()) {
             Entry entry = one.getValue();
