@@ -96,13 +96,34 @@ impl PartitionLog {
     /// Removes what a cleaning has left that was given up. What cannot be removed is left to the
     /// next load.
     pub(crate) fn discard_cleaned(&self, base_offset: i64) {
-        // The finished ones first: beside an unfinished one they do not count.
-        for suffix in [SWAP, CLEANED] {
-            for kind in KINDS {
-                let path = self.path_with(base_offset, kind, suffix);
-                if let Err(error) = super::leftovers::unlink(&*self.disk, &path) {
-                    log::warn!("{error}");
+        // A load would take some of the finished ones for the rest of a swap, but for none beside an
+        // unfinished one: so one becomes that again, until the others are gone for good.
+        let (swap, unfinished) =
+            [SWAP, CLEANED].map(|suffix| self.path_with(base_offset, FileKind::Log, suffix)).into();
+        match self.disk.rename(&swap, &unfinished) {
+            Ok(()) => {
+                if self.log_dir.watch(self.sync_dir()).is_err() {
+                    return;
                 }
+                self.unlink_all(base_offset, SWAP);
+                if self.log_dir.watch(self.sync_dir()).is_err() {
+                    return;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                log::warn!("{}: {error}; what is left of a cleaning stays", swap.display());
+                return;
+            }
+        }
+        self.unlink_all(base_offset, CLEANED);
+    }
+
+    fn unlink_all(&self, base_offset: i64, suffix: &str) {
+        for kind in KINDS {
+            let path = self.path_with(base_offset, kind, suffix);
+            if let Err(error) = super::leftovers::unlink(&*self.disk, &path) {
+                log::warn!("{error}");
             }
         }
     }
