@@ -57,7 +57,7 @@ fn epochs_go_up_only() {
 }
 
 #[test]
-fn after_a_restart_the_last_batch_is_remembered() {
+fn after_a_restart_the_last_batches_are_remembered() {
     let mut broker = TestBroker::start();
     let mut client = broker.client();
     client.create_topic("t", 1, &[]);
@@ -66,8 +66,10 @@ fn after_a_restart_the_last_batch_is_remembered() {
     }
     broker.restart();
     let mut client = broker.client();
-    let again = produce(&mut client, 0, 4);
-    assert_eq!((again.code, again.base_offset), (ErrorCode::NONE, 4));
-    assert_eq!(produce(&mut client, 0, 2).code, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+    for sequence in [4, 2, 0] {
+        let again = produce(&mut client, 0, sequence);
+        assert_eq!((again.code, again.base_offset), (ErrorCode::NONE, i64::from(sequence)));
+    }
+    assert_eq!(produce(&mut client, 0, 8).code, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
     assert_eq!(produce(&mut client, 0, 6).base_offset, 6);
 }
