@@ -106,8 +106,8 @@ fn out_of_use(dirs: &DataDirs, surveyed: &[SurveyedDir]) -> Option<Reason> {
     Some(Reason {
         what: format!("the directory of the metadata log cannot be used: {problem}"),
         place: home.path.display().to_string(),
-        next: "correct log.dirs or the permissions, or run this as the broker's user; a checkpoint is \
-               mended by `ottlactl repair`"
+        next: "correct log.dirs or the permissions, or run this as the broker's user; a \
+               checkpoint is mended by `ottlactl repair`"
             .to_owned(),
         accept: None,
     })

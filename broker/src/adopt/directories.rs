@@ -34,8 +34,8 @@ pub(super) fn not_mounted(
         })
     };
     let (bare, others): (BTreeSet<_>, BTreeSet<_>) = unknown.partition(|dir| is_bare(dir));
-    // A directory that cannot be read is offline, and may be the one that is sought; so may one that
-    // has lost its file, which is a reason of its own.
+    // A directory that cannot be read is offline, and may be the one that is sought; so may one
+    // that has lost its file, which is a reason of its own.
     if elsewhere.len() <= others.len() {
         return Vec::new();
     }

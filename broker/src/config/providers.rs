@@ -1,6 +1,6 @@
-//! Values that Kafka gets from elsewhere: `${provider:path:key}`, where `config.providers` names the
-//! provider. Providers are classes, so none can be asked here, and to take such a value as it is
-//! written would be to start with another file than Kafka does.
+//! Values that Kafka gets from elsewhere: `${provider:path:key}`, where `config.providers` names
+//! the provider. Providers are classes, so none can be asked here, and to take such a value as it
+//! is written would be to start with another file than Kafka does.
 
 use super::error::Problem;
 use super::statics::{Setting, StaticConfig};

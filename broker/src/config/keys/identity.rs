@@ -56,7 +56,7 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
     Bool "controlled.shutdown.enable" = "true", Any, ReadOnly, NoEffect,
         "Whether a stopping broker first hands its partitions to others.";
     List "config.providers" = "", Any, ClusterWide, NotYet,
-        "Names of providers of values; one written as `${name:...}` is refused, since none can be asked.";
+        "Providers of values; a value `${provider:...}` is refused, none can be asked.";
     Bool "unstable.api.versions.enable" = "false", Any, ReadOnly, NotYet,
         "Serve API versions that Kafka has not released yet." [internal];
     Bool "unstable.feature.versions.enable" = "false", Any, ReadOnly, NotYet,
