@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use ottla_check::event::{Outcome, Policy, Read, Reader, Register, Topic, What};
@@ -53,14 +53,27 @@ pub(crate) fn prepare(shared: &Arc<Shared>, plans: &[Plan]) -> Result<Vec<Target
         client.note(times, What::Created { topic, outcome: Outcome::Acked });
         targets.push(Target { name, topic, padding_bytes: plan.padding_bytes });
     }
-    while client.insist(PATIENCE, ask::coordinator).is_none_or(|(_, ready)| !ready) {}
-    while let Some((_, listed)) = client.insist(PATIENCE, ask::topics) {
-        if listed.iter().all(|topic| topic.whole) {
-            break;
-        }
-    }
+    let whole =
+        |c: &mut Connection| ask::topics(c).map(|listed| listed.iter().all(|topic| topic.whole));
+    wait_until(&mut client, "no coordinator", ask::coordinator)?;
+    wait_until(&mut client, "partitions without a leader", whole)?;
     client.retire();
     Ok(targets)
+}
+
+/// Asks again until the answer is yes.
+fn wait_until(
+    client: &mut Client,
+    otherwise: &'static str,
+    mut ask: impl FnMut(&mut Connection) -> io::Result<bool>,
+) -> Result<()> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if client.insist(PATIENCE, &mut ask).context(otherwise)?.1 {
+            return Ok(());
+        }
+    }
+    bail!("{otherwise} in {} s", PATIENCE.as_secs())
 }
 
 /// Reads everything: all records, ends, commits and topics.
