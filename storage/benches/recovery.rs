@@ -33,11 +33,15 @@ fn main() {
 }
 
 fn filled(value_bytes: usize) -> (TempDir, PathBuf, Arc<dyn DiskFile>) {
+    filled_by(BatchOptions::default(), value_bytes)
+}
+
+fn filled_by(options: BatchOptions, value_bytes: usize) -> (TempDir, PathBuf, Arc<dyn DiskFile>) {
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("t-0");
     RealDisk.create_dir_all(&dir).unwrap();
     let file = RealDisk.open(&dir.join("00000000000000000000.log"), Open::Create).unwrap();
-    let mut builder = BatchBuilder::new(BatchOptions::default()).unwrap();
+    let mut builder = BatchBuilder::new(options).unwrap();
     let value = vec![7; value_bytes];
     builder
         .append(&NewRecord {
@@ -88,6 +92,17 @@ fn opening(dir: &Path) -> OpenLog {
 #[divan::bench(args = SIZES, sample_count = 5, sample_size = 1)]
 fn recover(bencher: Bencher<'_, '_>, value_bytes: usize) {
     let (_root, dir, file) = filled(value_bytes);
+    let bytes = file.len().unwrap() as usize;
+    bencher
+        .counter(BytesCount::new(bytes))
+        .bench_local(|| black_box(PartitionLog::open(opening(&dir)).unwrap()));
+}
+
+/// Every batch is of one idempotent producer.
+#[divan::bench(args = SIZES, sample_count = 5, sample_size = 1)]
+fn recover_idempotent(bencher: Bencher<'_, '_>, value_bytes: usize) {
+    let options = BatchOptions { producer_id: 7, producer_epoch: 0, ..BatchOptions::default() };
+    let (_root, dir, file) = filled_by(options, value_bytes);
     let bytes = file.len().unwrap() as usize;
     bencher
         .counter(BytesCount::new(bytes))

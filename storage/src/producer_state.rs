@@ -231,6 +231,19 @@ impl ProducerState {
         batches: &[ProducerBatch],
         end_offset: i64,
     ) -> Result<Vec<CompletedTxn>, ProducerError> {
+        if let [batch] = batches
+            && let Some(entry) = self.producers.get_mut(&batch.producer_id)
+            && entry.is_continued_by(batch)
+        {
+            // Nearly all of a log. It cannot fail and needs no copy of the entry, which would take
+            // longer than all else that is done for a small batch.
+            entry.take(batch);
+            if batch.kind == BatchKind::Transactional {
+                self.verification.remove(batch.producer_id);
+            }
+            self.map_end_offset = end_offset;
+            return Ok(Vec::new());
+        }
         match self.check(batches, Origin::Replication, VerificationGuard::NONE)? {
             Checked::New(update) => Ok(self.apply(update, end_offset)),
             Checked::Duplicate(_) => unreachable!("only a client's batches can be duplicates"),

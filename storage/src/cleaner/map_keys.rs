@@ -66,8 +66,8 @@ impl Job<'_> {
                     // It may hold any number.
                     return Ok(enough);
                 }
-                if !batch.view().attributes().is_control() {
-                    count += u64::try_from(batch.view().records_count()).unwrap_or(0);
+                if !scanner.header().attributes().is_control() {
+                    count += u64::try_from(scanner.header().records_count()).unwrap_or(0);
                 }
                 self.spend(scanner.take_bytes_read())?;
                 if count >= enough {

@@ -201,13 +201,13 @@ impl Producers {
                 break;
             }
             let mut bytes = Vec::new();
-            if batch.magic == 2 && batch.view().attributes().is_control() {
+            if batch.magic == 2 && scanner.header().attributes().is_control() {
                 bytes.resize(batch.size as usize, 0);
                 let read = file.read_exact_at(&mut bytes, batch.position);
                 read.map_err(StorageError::io("read", &path))?;
             }
             if batch.magic == 2 {
-                self.replay_batch(segment, batch.view(), &bytes, on_completed)?;
+                self.replay_batch(segment, scanner.header(), &bytes, on_completed)?;
             } else {
                 self.state.set_map_end_offset(batch.last_offset + 1);
             }

@@ -138,7 +138,7 @@ impl Walk<'_> {
             next_offset = batch.last_offset + 1;
             first_offset = first_offset.or(Some(batch.base_offset));
             if batch.magic == 2 {
-                batches.extend(self.wanted(batch.view()));
+                batches.extend(self.wanted(scanner.header()));
             }
         }
         if scanner.position() != end {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::batch::{BatchKind, EndTxnMarker, Origin, ProducerBatch};
-use super::entry::{BatchMetadata, ProducerEntry};
+use super::entry::ProducerEntry;
 use super::verification::Pending;
 use super::{CompletedTxn, sequence};
 
@@ -147,13 +147,7 @@ impl Append<'_> {
             let reason = "a batch outside the transaction that is open";
             return Err(ProducerError::InvalidTxnState { producer_id, offset, reason });
         }
-        entry.set_producer_epoch(batch.producer_epoch);
-        entry.push_batch(BatchMetadata {
-            last_sequence: batch.last_sequence(),
-            offset_delta: batch.last_offset_delta,
-            last_offset: batch.last_offset(),
-            timestamp: batch.max_timestamp,
-        });
+        entry.take(batch);
         if is_transactional {
             if entry.current_txn_first_offset.is_none() {
                 entry.current_txn_first_offset = Some(offset);

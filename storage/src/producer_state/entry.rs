@@ -1,6 +1,6 @@
 //! What is kept of one producer.
 
-use super::batch::ProducerBatch;
+use super::batch::{BatchKind, ProducerBatch};
 use super::sequence::{self, NO_SEQUENCE};
 
 /// How many of a producer's last batches are kept. A client may have five requests in flight, so
@@ -96,6 +96,26 @@ impl ProducerEntry {
             self.producer_epoch = producer_epoch;
             self.count = 0;
         }
+    }
+
+    /// Whether `batch` only adds records to what is open, a transaction or none.
+    pub(super) fn is_continued_by(&self, batch: &ProducerBatch) -> bool {
+        match batch.kind {
+            BatchKind::Plain => self.current_txn_first_offset.is_none(),
+            BatchKind::Transactional => self.current_txn_first_offset.is_some(),
+            BatchKind::EndTxn(_) | BatchKind::EmptyControl => false,
+        }
+    }
+
+    /// Takes in a batch of records, of whatever epoch.
+    pub(super) fn take(&mut self, batch: &ProducerBatch) {
+        self.set_producer_epoch(batch.producer_epoch);
+        self.push_batch(BatchMetadata {
+            last_sequence: batch.last_sequence(),
+            offset_delta: batch.last_offset_delta,
+            last_offset: batch.last_offset(),
+            timestamp: batch.max_timestamp,
+        });
     }
 
     /// Adds a batch of the present epoch; the oldest one goes when there are too many.

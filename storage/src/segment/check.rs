@@ -3,10 +3,10 @@
 //! Every byte is read once and summed from the buffer it was read into. A batch that is larger than
 //! the buffer is summed as it passes through.
 
-use ottla_protocol::record::batch::{BATCH_HEADER_BYTES, CRC_COVERS_FROM};
+use ottla_protocol::record::batch::{BATCH_HEADER_BYTES, BatchHeader, CRC_COVERS_FROM};
 
 use super::place::Named;
-use super::scan::{BatchAt, HEADER_UP_TO_MAGIC_BYTES, parse};
+use super::scan::{BatchAt, HEADER_UP_TO_MAGIC_BYTES, HeaderBytes, parse};
 use crate::disk::DiskFile;
 use crate::error::StorageError;
 
@@ -14,7 +14,7 @@ use crate::error::StorageError;
 /// to be still in the processor's cache when they are summed.
 const BUFFER_BYTES: usize = 512 << 10;
 /// What of a message of magic 0 and 1 its sum covers, from this byte on.
-const LEGACY_CRC_COVERS_FROM: u64 = 16;
+const LEGACY_CRC_COVERS_FROM: usize = 16;
 
 /// A segment's file, from a batch's first byte on.
 pub(crate) struct BatchChecker<'a> {
@@ -32,6 +32,7 @@ pub(crate) struct BatchChecker<'a> {
     buffer_start: u64,
     buffer_len: usize,
     bytes_read: u64,
+    header: HeaderBytes,
 }
 
 /// What stands next in a file.
@@ -39,6 +40,8 @@ pub(crate) enum Checked<'a> {
     /// A good batch.
     Good {
         batch: BatchAt,
+        /// Only good for magic 2.
+        header: BatchHeader<'a>,
         /// All of a control batch, unless it is larger than the buffer; nothing of others.
         control: Option<&'a [u8]>,
     },
@@ -69,6 +72,7 @@ impl<'a> BatchChecker<'a> {
             buffer_start: 0,
             buffer_len: 0,
             bytes_read: 0,
+            header: HeaderBytes::new(),
         }
     }
 
@@ -102,11 +106,10 @@ impl<'a> BatchChecker<'a> {
         if left <= HEADER_UP_TO_MAGIC_BYTES {
             return Ok(Checked::Bad(format!("{left} bytes, too few for a batch")));
         }
-        let mut header = [0; BATCH_HEADER_BYTES];
         let wanted = left.min(BATCH_HEADER_BYTES as u64) as usize;
         let at = self.fill(wanted)?;
-        header[..wanted].copy_from_slice(&self.buffer[at..at + wanted]);
-        let batch = match parse(header, self.position, left) {
+        self.header.take(&self.buffer[at..at + wanted]);
+        let batch = match parse(&self.header, self.position, left) {
             Ok(Some(batch)) => batch,
             Ok(None) => {
                 let end = self.end;
@@ -124,7 +127,7 @@ impl<'a> BatchChecker<'a> {
         {
             return Ok(Checked::Bad(problem));
         }
-        let is_control = batch.magic == 2 && batch.view().attributes().is_control();
+        let is_control = batch.magic == 2 && self.header.view().attributes().is_control();
         let whole = match is_control && batch.size as usize <= self.buffer.len() {
             true => Some(self.fill(batch.size as usize)?),
             false => None,
@@ -132,7 +135,7 @@ impl<'a> BatchChecker<'a> {
         self.position = batch.end();
         self.next_offset = batch.last_offset + 1;
         let control = whole.map(|at| &self.buffer[at..at + batch.size as usize]);
-        Ok(Checked::Good { batch, control })
+        Ok(Checked::Good { batch, header: self.header.view(), control })
     }
 
     /// Looks for the first good batch behind what is bad at the position, byte by byte.
@@ -179,22 +182,33 @@ impl<'a> BatchChecker<'a> {
     }
 
     /// The batch's sum, the CRC-32C or of old messages the CRC-32, if it is not the stored one.
+    #[inline]
     fn wrong_sum(&mut self, batch: &BatchAt) -> Result<Option<String>, StorageError> {
-        let is_legacy = batch.magic < 2;
-        let (covers_from, stored) = match is_legacy {
+        let size = batch.size as usize;
+        let computed = match size <= self.buffer.len() {
             true => {
-                let crc = batch.header[12..16].try_into().expect("4 bytes");
-                (LEGACY_CRC_COVERS_FROM, u32::from_be_bytes(crc))
+                let at = self.fill(size)?;
+                let whole = &self.buffer[at..at + size];
+                match batch.magic {
+                    2.. => crc32c::crc32c(&whole[CRC_COVERS_FROM..]),
+                    _ => crc32fast::hash(&whole[LEGACY_CRC_COVERS_FROM..]),
+                }
             }
-            false => (CRC_COVERS_FROM as u64, batch.view().crc()),
+            false => self.sum_in_parts(batch)?,
         };
+        let stored = batch.crc;
+        Ok((computed != stored)
+            .then(|| format!("crc is {stored:#010x}, expected {computed:#010x}")))
+    }
+
+    /// The sum of a batch that is larger than the buffer.
+    fn sum_in_parts(&mut self, batch: &BatchAt) -> Result<u32, StorageError> {
+        let is_legacy = batch.magic < 2;
+        let covers_from = if is_legacy { LEGACY_CRC_COVERS_FROM } else { CRC_COVERS_FROM };
         let mut legacy = crc32fast::Hasher::new();
         let mut modern = 0;
         let start = self.position;
-        let mut from = start + covers_from;
-        if batch.size as usize <= self.buffer.len() {
-            self.fill(batch.size as usize)?;
-        }
+        let mut from = start + covers_from as u64;
         while from < batch.end() {
             self.position = from;
             let n = (batch.end() - from).min(self.buffer.len() as u64) as usize;
@@ -207,26 +221,27 @@ impl<'a> BatchChecker<'a> {
             from += n as u64;
         }
         self.position = start;
-        let computed = if is_legacy { legacy.finalize() } else { modern };
-        Ok((computed != stored)
-            .then(|| format!("crc is {stored:#010x}, expected {computed:#010x}")))
+        Ok(if is_legacy { legacy.finalize() } else { modern })
     }
 
     /// Has `n` bytes from the position on in the buffer, whose size they do not exceed, and returns
     /// where in it.
+    #[inline]
     fn fill(&mut self, n: usize) -> Result<usize, StorageError> {
-        let buffered = self.buffer_start..self.buffer_start + self.buffer_len as u64;
-        let kept = match buffered.contains(&self.position) {
-            true => {
-                let at = (self.position - self.buffer_start) as usize;
-                if at + n <= self.buffer_len {
-                    return Ok(at);
-                }
-                self.buffer.copy_within(at..self.buffer_len, 0);
-                self.buffer_len - at
-            }
-            false => 0,
-        };
+        // Wraps where the position lies before the buffer.
+        let at = self.position.wrapping_sub(self.buffer_start);
+        match at < self.buffer_len as u64 {
+            true if at as usize + n <= self.buffer_len => Ok(at as usize),
+            true => self.read_on(at as usize),
+            false => self.read_on(self.buffer_len),
+        }
+    }
+
+    /// Moves what the buffer has from its byte `from` on, which is at the position, to its start,
+    /// and fills it up.
+    fn read_on(&mut self, from: usize) -> Result<usize, StorageError> {
+        self.buffer.copy_within(from..self.buffer_len, 0);
+        let kept = self.buffer_len - from;
         let from = self.position + kept as u64;
         let more = (self.end - from).min((self.buffer.len() - kept) as u64) as usize;
         (self.buffer_start, self.buffer_len) = (self.position, kept);

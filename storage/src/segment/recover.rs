@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ottla_protocol::record::batch::BatchHeader;
+
 use super::check::{BatchChecker, Checked};
 use super::{BatchAt, Segment};
 use crate::disk::{DiskFile, Open};
@@ -38,6 +40,8 @@ pub(crate) struct Sound {
 /// A good batch met by a recovery.
 pub(crate) struct RecoveredBatch<'a> {
     pub(crate) batch: &'a BatchAt,
+    /// Only good for magic 2.
+    pub(crate) header: BatchHeader<'a>,
     /// All of a control batch.
     pub(crate) control: Option<&'a [u8]>,
 }
@@ -122,12 +126,12 @@ impl Segment {
         let mut checker = BatchChecker::new(&*file, &path, self.base_offset(), length);
         checker.trust(how.summed_to);
         let problem = loop {
-            let (batch, control) = match checker.next()? {
-                Checked::Good { batch, control } => (batch, control),
+            let (batch, header, control) = match checker.next()? {
+                Checked::Good { batch, header, control } => (batch, header, control),
                 Checked::End => break None,
                 Checked::Bad(problem) => break Some(problem),
             };
-            on_batch(RecoveredBatch { batch: &batch, control })?;
+            on_batch(RecoveredBatch { batch: &batch, header, control })?;
             if batch.max_timestamp_ms > max.timestamp_ms {
                 let (timestamp_ms, offset) = (batch.max_timestamp_ms, batch.last_offset);
                 max = TimestampOffset { timestamp_ms, offset };
@@ -139,7 +143,7 @@ impl Segment {
             }
             since_entry += u64::from(batch.size);
             let bytes = checker.take_bytes_read();
-            if batch.position >= how.summed_to {
+            if bytes > 0 && batch.position >= how.summed_to {
                 (how.on_bytes)(bytes);
             }
         };
@@ -162,7 +166,7 @@ impl Segment {
 /// The offset behind the last batch from `position` to `end`, by headers alone, which a batch has
 /// that was cut short or whose records are damaged.
 fn headers_end(file: &dyn DiskFile, position: u64, end: u64) -> Option<i64> {
-    use ottla_protocol::record::batch::{BATCH_HEADER_BYTES, BatchHeader, LOG_OVERHEAD_BYTES};
+    use ottla_protocol::record::batch::{BATCH_HEADER_BYTES, LOG_OVERHEAD_BYTES};
     let mut position = position;
     let mut last = None;
     while position + BATCH_HEADER_BYTES as u64 <= end {

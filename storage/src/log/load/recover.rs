@@ -104,7 +104,7 @@ impl Loader<'_> {
             }
             note_epoch(epochs, found.batch);
             let control = found.control.unwrap_or_default();
-            producers.replay_batch(segment, found.batch.view(), control, &mut |segment, txn| {
+            producers.replay_batch(segment, found.header, control, &mut |segment, txn| {
                 crate::log::txn::add(disk, segment, &[txn])
             })
         })?;
