@@ -237,10 +237,11 @@ impl MappedIndex {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no room for one entry"));
         }
         let mut state = self.write_state();
-        if let State::Resting { length: resting, .. } = &*state
+        if let State::Resting { length: resting, map } = &mut *state
             && !emptied
             && *resting == length
         {
+            *map = None;
             return Ok(());
         }
         // Nobody searches now, and the map must be gone before the file is cut.
@@ -259,6 +260,29 @@ impl MappedIndex {
             self.unsynced.store(true, Ordering::Release);
         }
         *state = State::Resting { length: length.max(used), map: None };
+        Ok(())
+    }
+
+    /// Makes `content`, whole entries, all that the index has. It rests then, with room for
+    /// `bytes_max` rounded down to whole entries. A file that has just that is left as it is: to
+    /// cut and write one costs a file system far more than to read it, and after a crash nearly all
+    /// of thousands of indexes are what they should be.
+    pub(super) fn put(&self, content: &[u8], bytes_max: u32) -> io::Result<()> {
+        let length = u64::from(bytes_max / self.entry_bytes * self.entry_bytes);
+        let used = content.len() as u64;
+        assert!(used.is_multiple_of(u64::from(self.entry_bytes)) && used <= length);
+        let mut state = self.write_state();
+        // Nobody searches now, and the map must be gone before the file is cut.
+        *state = State::Closed;
+        // Whether what is there was synced, nobody knows.
+        self.unsynced.store(true, Ordering::Release);
+        let file = self.disk.open(&self.path(), Open::Create)?;
+        if !has_content(&*file, content)? {
+            file.set_len(0)?;
+            file.write_all_at(&[IoSlice::new(content)], 0)?;
+        }
+        self.entries.store((used / u64::from(self.entry_bytes)) as u32, Ordering::Release);
+        *state = State::Resting { length, map: None };
         Ok(())
     }
 
@@ -414,6 +438,17 @@ impl MappedIndex {
 
 fn too_long(_: std::num::TryFromIntError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "index of over 4 Gi entries")
+}
+
+fn has_content(file: &dyn DiskFile, content: &[u8]) -> io::Result<bool> {
+    if file.len()? != content.len() as u64 {
+        return Ok(false);
+    }
+    let mut present = vec![0; content.len()];
+    if !content.is_empty() {
+        file.read_exact_at(&mut present, 0)?;
+    }
+    Ok(present == content)
 }
 
 /// A map of nothing cannot be had.

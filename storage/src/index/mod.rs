@@ -7,5 +7,5 @@ mod search;
 mod tests;
 mod time;
 
-pub(crate) use offset::{OffsetIndex, OffsetPosition};
-pub(crate) use time::{TimeIndex, TimestampOffset};
+pub(crate) use offset::{OFFSET_ENTRY_BYTES, OffsetIndex, OffsetPosition};
+pub(crate) use time::{TIME_ENTRY_BYTES, TimeIndex, TimestampOffset};

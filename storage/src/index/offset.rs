@@ -16,7 +16,9 @@ use super::search::{Bound, Shape, search};
 use crate::disk::Disk;
 use crate::segment::Place;
 
-const ENTRY_BYTES: u32 = 8;
+/// Bytes of an entry.
+pub(crate) const OFFSET_ENTRY_BYTES: usize = 8;
+const ENTRY_BYTES: u32 = OFFSET_ENTRY_BYTES as u32;
 
 /// See the module.
 #[derive(Debug)]
@@ -57,12 +59,29 @@ impl OffsetIndex {
         self.0.reserve(more)
     }
 
+    /// See [`MappedIndex::put`].
+    pub(crate) fn put(&self, content: &[u8], bytes_max: u32) -> io::Result<()> {
+        self.0.put(content, bytes_max)
+    }
+
+    /// The bytes of an entry of the index, under the conditions of [`OffsetIndex::append`].
+    pub(crate) fn encode(&self, entry: OffsetPosition) -> [u8; OFFSET_ENTRY_BYTES] {
+        let mut bytes = [0; OFFSET_ENTRY_BYTES];
+        let words = self.words(entry).map(u32::to_be_bytes);
+        bytes.copy_from_slice(words.as_flattened());
+        bytes
+    }
+
+    fn words(&self, entry: OffsetPosition) -> [u32; 2] {
+        let relative = entry.offset - self.0.base_offset();
+        assert!((0..=i64::from(i32::MAX)).contains(&relative), "offset {} too far", entry.offset);
+        [relative as u32, entry.position]
+    }
+
     /// Adds an entry for which space was reserved. The caller has checked that the index is not
     /// full, that `entry.offset` is larger than the last entry's and within the segment's reach.
     pub(crate) fn append(&self, entry: OffsetPosition) {
-        let relative = entry.offset - self.0.base_offset();
-        assert!((0..=i64::from(i32::MAX)).contains(&relative), "offset {} too far", entry.offset);
-        self.0.push(&[relative as u32, entry.position]);
+        self.0.push(&self.words(entry));
     }
 
     /// The largest entry whose offset is at most `target`: the scan for `target` starts there. With

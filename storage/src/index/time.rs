@@ -17,7 +17,9 @@ use super::search::{Bound, Shape, search};
 use crate::disk::Disk;
 use crate::segment::Place;
 
-const ENTRY_BYTES: u32 = 12;
+/// Bytes of an entry.
+pub(crate) const TIME_ENTRY_BYTES: usize = 12;
+const ENTRY_BYTES: u32 = TIME_ENTRY_BYTES as u32;
 
 /// See the module.
 #[derive(Debug)]
@@ -79,6 +81,19 @@ impl TimeIndex {
         }
         self.0.reserve(1)?;
         self.maybe_append(entry)
+    }
+
+    /// See [`MappedIndex::put`].
+    pub(crate) fn put(&self, content: &[u8], bytes_max: u32) -> io::Result<()> {
+        self.0.put(content, bytes_max)
+    }
+
+    /// The bytes of an entry of the index.
+    pub(crate) fn encode(&self, entry: TimestampOffset) -> [u8; TIME_ENTRY_BYTES] {
+        let mut bytes = [0; TIME_ENTRY_BYTES];
+        let words = self.words(entry).map(u32::to_be_bytes);
+        bytes.copy_from_slice(words.as_flattened());
+        bytes
     }
 
     fn words(&self, entry: TimestampOffset) -> [u32; 3] {

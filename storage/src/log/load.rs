@@ -216,13 +216,16 @@ impl Loader<'_> {
     /// be made anew wherever they are. Changes nothing.
     fn open_segments(&mut self, files: &SegmentFiles) -> Result<Vec<i64>, OpenLogError> {
         let mut unindexed = Vec::new();
+        let logs = files.iter().filter(|(_, kinds)| kinds.contains(&FileKind::Log));
+        let recovery_base = self.recovery_base_of(logs.map(|(base_offset, _)| *base_offset));
         for (&base_offset, kinds) in files {
             if !kinds.contains(&FileKind::Log) {
                 continue;
             }
             let budget = Arc::clone(&self.open.environment.open_segments);
             let segment = Segment::open(Arc::clone(&self.disk), &self.dir, base_offset, budget)?;
-            if self.is_unindexed(&segment, kinds)? {
+            // Those in doubt are made anew anyway.
+            if base_offset < recovery_base && self.is_unindexed(&segment, kinds)? {
                 unindexed.push(base_offset);
             }
             self.segments.push(segment);

@@ -122,17 +122,9 @@ impl Segment {
         Ok(())
     }
 
-    /// Has blocks for an entry in both indexes, and for the time index's last one.
-    pub(super) fn reserve_entry(&self) -> Result<(), StorageError> {
-        let reserved = self.offset_index.reserve(1);
-        reserved.map_err(StorageError::io_at("allocate", || self.offset_index.path()))?;
-        let reserved = self.time_index.reserve(2);
-        reserved.map_err(StorageError::io_at("allocate", || self.time_index.path()))
-    }
-
     /// Adds an entry to both indexes. One append of many batches may fill an index; it then goes
     /// on without entries, which only makes the scan behind a lookup longer.
-    pub(super) fn add_index_entries(
+    fn add_index_entries(
         &self,
         offset: i64,
         position: u64,

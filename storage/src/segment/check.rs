@@ -13,6 +13,8 @@ use crate::error::StorageError;
 /// Read at a time: large enough for the disk to be read at its speed, small enough for the bytes
 /// to be still in the processor's cache when they are summed.
 const BUFFER_BYTES: usize = 512 << 10;
+/// Read at a time where batches were summed already and only their headers matter.
+const SKIM_BYTES: usize = 4 << 10;
 /// What of a message of magic 0 and 1 its sum covers, from this byte on.
 const LEGACY_CRC_COVERS_FROM: usize = 16;
 
@@ -59,6 +61,9 @@ impl<'a> BatchChecker<'a> {
         base_offset: i64,
         end: u64,
     ) -> Self {
+        if end > BUFFER_BYTES as u64 {
+            file.advise_sequential();
+        }
         let size = BUFFER_BYTES.min(usize::try_from(end).unwrap_or(BUFFER_BYTES)).max(64);
         Self {
             file,
@@ -232,18 +237,22 @@ impl<'a> BatchChecker<'a> {
         let at = self.position.wrapping_sub(self.buffer_start);
         match at < self.buffer_len as u64 {
             true if at as usize + n <= self.buffer_len => Ok(at as usize),
-            true => self.read_on(at as usize),
-            false => self.read_on(self.buffer_len),
+            true => self.read_on(at as usize, n),
+            false => self.read_on(self.buffer_len, n),
         }
     }
 
     /// Moves what the buffer has from its byte `from` on, which is at the position, to its start,
-    /// and fills it up.
-    fn read_on(&mut self, from: usize) -> Result<usize, StorageError> {
+    /// and fills it up, at least to `n` bytes.
+    fn read_on(&mut self, from: usize, n: usize) -> Result<usize, StorageError> {
         self.buffer.copy_within(from..self.buffer_len, 0);
         let kept = self.buffer_len - from;
         let from = self.position + kept as u64;
-        let more = (self.end - from).min((self.buffer.len() - kept) as u64) as usize;
+        let wanted = match self.position < self.summed_to {
+            true => n.max(SKIM_BYTES).min(self.buffer.len()),
+            false => self.buffer.len(),
+        };
+        let more = (self.end - from).min((wanted - kept) as u64) as usize;
         (self.buffer_start, self.buffer_len) = (self.position, kept);
         self.file
             .read_exact_at(&mut self.buffer[kept..kept + more], from)

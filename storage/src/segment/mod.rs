@@ -12,6 +12,7 @@ mod check;
 mod cleaned;
 mod place;
 mod read;
+mod rebuild;
 mod recover;
 mod scan;
 #[cfg(test)]

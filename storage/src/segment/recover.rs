@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use ottla_protocol::record::batch::BatchHeader;
 
 use super::check::{BatchChecker, Checked};
+use super::rebuild::NewIndexes;
 use super::{BatchAt, Segment};
 use crate::disk::{DiskFile, Open};
 use crate::error::StorageError;
-use crate::index::TimestampOffset;
 
 /// What a recovery found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,6 @@ impl Segment {
     ) -> Result<Sound, StorageError> {
         let path = self.path();
         let file = self.disk.open(&path, Open::Read).map_err(StorageError::io("open", &path))?;
-        file.advise_sequential();
         let mut checker = BatchChecker::new(&*file, &path, self.base_offset(), self.size());
         sound_to(&mut checker, offset, on_bytes)
     }
@@ -117,12 +116,9 @@ impl Segment {
         let opened = self.disk.open(&path, Open::ReadWrite);
         let file = opened.map_err(StorageError::io("open", &path))?;
         let length = file.len().map_err(StorageError::io("stat", &path))?;
-        file.advise_sequential();
-        self.make_indexes_active(how.index_bytes, true)?;
         self.size.store(0, Ordering::Release);
 
-        let mut max = self.no_timestamp();
-        let mut since_entry = 0;
+        let mut indexes = NewIndexes::new(self, how.index_bytes, how.index_interval_bytes);
         let mut checker = BatchChecker::new(&*file, &path, self.base_offset(), length);
         checker.trust(how.summed_to);
         let problem = loop {
@@ -132,16 +128,7 @@ impl Segment {
                 Checked::Bad(problem) => break Some(problem),
             };
             on_batch(RecoveredBatch { batch: &batch, header, control })?;
-            if batch.max_timestamp_ms > max.timestamp_ms {
-                let (timestamp_ms, offset) = (batch.max_timestamp_ms, batch.last_offset);
-                max = TimestampOffset { timestamp_ms, offset };
-            }
-            if since_entry > u64::from(how.index_interval_bytes) {
-                self.reserve_entry()?;
-                self.add_index_entries(batch.last_offset, batch.position, max)?;
-                since_entry = 0;
-            }
-            since_entry += u64::from(batch.size);
+            indexes.add(&batch);
             let bytes = checker.take_bytes_read();
             if bytes > 0 && batch.position >= how.summed_to {
                 (how.on_bytes)(bytes);
@@ -149,16 +136,13 @@ impl Segment {
         };
         let (size, next_offset) = (checker.position(), checker.next_offset());
         let lost_to = if problem.is_some() { headers_end(&*file, size, length) } else { None };
-        self.set_max_timestamp(Some(max));
         self.size.store(size, Ordering::Release);
         if size < length {
             file.set_len(size).map_err(StorageError::io("truncate", &path))?;
             self.is_cut.store(true, Ordering::Release);
         }
-        drop(file);
-        self.finish()?;
+        indexes.finish()?;
         self.sealed.store(true, Ordering::Release);
-        self.budget.admit(self);
         Ok(Recovered { truncated_bytes: length - size, next_offset, problem, lost_to })
     }
 }

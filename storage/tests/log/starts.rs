@@ -170,3 +170,44 @@ fn what_a_start_cuts_off_stays_away() {
         assert!(log.offsets().log_end_offset <= 3, "seed {seed}");
     }
 }
+
+fn snapshot_at_end() -> String {
+    format!("{DIR}/00000000000000000036.snapshot")
+}
+
+/// With thousands of logs, files that are made anew for nothing are most of a start.
+#[test]
+fn a_crash_that_left_all_well_costs_no_write() {
+    let (disk, shared) = flushed();
+    PartitionLog::open(opening(&shared, Path::new(DIR), small())).unwrap().close().unwrap();
+    assert!(disk.files().contains(&snapshot_at_end()));
+    let before = disk.ops();
+    let mut open = opening(&shared, Path::new(DIR), small());
+    open.recovery_point = 36;
+    drop(PartitionLog::open(open).unwrap());
+    assert_eq!(disk.ops(), before, "{:#?}", disk.trace_before(disk.ops()));
+}
+
+/// Neither what is left of one, nor one of records that are lost.
+#[test]
+fn a_snapshot_at_the_end_stays_only_if_it_is_right() {
+    let (disk, shared) = flushed();
+    let open = || {
+        let mut open = opening(&shared, Path::new(DIR), small());
+        open.recovery_point = 30;
+        PartitionLog::open(open).unwrap()
+    };
+    open().close().unwrap();
+    let snapshot = snapshot_at_end();
+    let snapshot = Path::new(&snapshot);
+    let before = disk.contents(snapshot).unwrap();
+    disk.corrupt(snapshot, 3, &[0xff]);
+    drop(open());
+    assert_eq!(disk.contents(snapshot), Some(before));
+    let last = segments(&disk).pop().unwrap();
+    let last = shared.open(Path::new(&last), Open::ReadWrite).unwrap();
+    last.set_len(last.len().unwrap() - 1).unwrap();
+    let log = open();
+    assert_eq!(log.offsets().log_end_offset, 33);
+    assert_eq!(disk.contents(snapshot), None);
+}

@@ -54,11 +54,15 @@ impl Loader<'_> {
 
     /// The base offset of the first segment that a crash leaves in doubt.
     pub(super) fn recovery_base(&self) -> i64 {
+        self.recovery_base_of(self.segments.iter().map(|segment| segment.base_offset()))
+    }
+
+    /// The same, of segments with these base offsets.
+    pub(super) fn recovery_base_of(&self, bases: impl DoubleEndedIterator<Item = i64>) -> i64 {
         if self.open.after == Shutdown::Clean {
             return i64::MAX;
         }
-        let bases = self.segments.iter().rev().map(|segment| segment.base_offset());
-        bases.into_iter().find(|base| *base <= self.open.recovery_point).unwrap_or(0)
+        bases.rev().find(|base| *base <= self.open.recovery_point).unwrap_or(0)
     }
 
     /// Whether records from `good_to` on were durable and are above the log start.

@@ -73,6 +73,7 @@ impl Loader<'_> {
         log::debug!("{}: recovering", segment.path().display());
         let base_offset = segment.base_offset();
         let log_start_offset = self.log_start_offset.min(base_offset);
+        let at_end = self.snapshot_at_end(n);
         let mut producers = match self.recovered_up_to(base_offset) {
             Some(producers) => producers,
             None => {
@@ -109,9 +110,26 @@ impl Loader<'_> {
             })
         })?;
         producers.take_snapshot_on_the_way()?;
+        if let Some(offset) = at_end
+            && !producers.snapshots.contains(offset)
+        {
+            producers.remove_files(&[offset])?;
+        }
         self.snapshots = producers.snapshots.clone();
         self.recovered_producers = Some(producers);
         Ok(recovered)
+    }
+
+    /// Takes the snapshot out of the set that was taken at the log end, if segment `n` is the last.
+    /// It counts for nothing now. But where nothing was appended since, the one to be taken behind
+    /// the recovery is the same again: to remove the files of thousands of logs and make them anew
+    /// was half of the time of a start.
+    fn snapshot_at_end(&mut self, n: usize) -> Option<i64> {
+        let base_offset = self.segments[n].base_offset();
+        let is_last = n + 1 == self.segments.len();
+        let offset = self.snapshots.newest().filter(|offset| is_last && base_offset < *offset)?;
+        self.snapshots.remove(offset);
+        Some(offset)
     }
 
     /// Whether segments behind number `n` do not join on to it. Kafka asks only whether it was cut.
