@@ -96,8 +96,8 @@ impl PartitionLog {
     /// Removes what a cleaning has left that was given up. What cannot be removed is left to the
     /// next load.
     pub(crate) fn discard_cleaned(&self, base_offset: i64) {
-        // A load would take some of the finished ones for the rest of a swap, but for none beside an
-        // unfinished one: so one becomes that again, until the others are gone for good.
+        // A load would take some of the finished ones for the rest of a swap, but for none beside
+        // an unfinished one: so one becomes that again, until the others are gone for good.
         let (swap, unfinished) =
             [SWAP, CLEANED].map(|suffix| self.path_with(base_offset, FileKind::Log, suffix)).into();
         match self.disk.rename(&swap, &unfinished) {
