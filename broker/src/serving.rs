@@ -35,12 +35,8 @@ impl Node {
 
     /// Tries once more to open what could not be opened, on a disk that was full perhaps.
     pub(crate) fn serve_unopened(&self) {
-        let topics = self.topics.all();
-        let may_open = |topic: &&Arc<Topic>| {
-            let unopened = topic.unopened_count();
-            unopened > 0 && unopened > self.damaged_count(&topic.name)
-        };
-        for topic in topics.iter().filter(may_open) {
+        let (topics, image) = (self.topics.all(), self.cluster.image());
+        for topic in topics.iter().filter(|topic| self.may_open_more(&image, topic)) {
             self.cluster.hold(|image| {
                 let Some(new) = image.topics().by_id(topic.id) else { return };
                 let served = self.serve(image, new, Some(topic));
@@ -53,11 +49,16 @@ impl Node {
         }
     }
 
-    /// How many partitions of a topic are damaged, of which a start has told. They stay as they are
-    /// until somebody repairs them while no broker runs.
-    fn damaged_count(&self, name: &str) -> usize {
-        let damaged = self.logs.damaged();
-        damaged.iter().filter(|log| *log.topic_partition.topic == *name).count()
+    /// Whether a partition of a topic that is not served might be one now. A start has told of those
+    /// that are damaged, or in a directory that is not here: they wait for the next one.
+    fn may_open_more(&self, image: &Image, topic: &Topic) -> bool {
+        let Some(known) = image.topics().by_id(topic.id) else { return false };
+        known.partitions.iter().any(|(index, partition)| {
+            topic.partition(*index).is_err()
+                && partition.replicas.contains(&self.config.node_id)
+                && self.missing_directory(partition).is_none()
+                && self.logs.damaged_log(&TopicPartition::new(&topic.name, *index)).is_none()
+        })
     }
 
     /// Brings what is served, of topics of these names, to what the image says.

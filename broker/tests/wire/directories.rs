@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use ottla::broker::Broker;
 use ottla_protocol::api::ApiKey;
@@ -72,6 +74,33 @@ fn partitions_of_a_missing_directory_wait_for_it() {
         assert_eq!(client.append(topic, &batch(&[b"again"])), end, "{topic}");
     }
     broker.stop().unwrap();
+}
+
+/// Once at the start, however often it is looked after what is not served.
+#[test]
+fn partitions_of_a_missing_directory_are_told_of_once() {
+    let root = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| root.path().join(name));
+    let broker = run(&[&one, &other]);
+    let mut client = Client::connect(broker.addresses()[0]);
+    for topic in TOPICS {
+        client.create_topic(topic, 1, &[]);
+    }
+    broker.stop().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ottla"))
+        .arg("--data")
+        .arg(&one)
+        .args(["--override", "listeners=PLAINTEXT://127.0.0.1:0"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The scheduler looks every second.
+    std::thread::sleep(Duration::from_millis(2500));
+    child.kill().unwrap();
+    let log = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    let told = log.lines().filter(|line| line.contains("is not served")).count();
+    assert_eq!(told, TOPICS.len() - 2, "{log}");
 }
 
 #[test]
