@@ -58,7 +58,13 @@ impl LogDir {
 
     /// Takes it out of service. The first reason stays.
     pub(crate) fn fail(&self, error: &StorageError) {
-        self.put_offline(error.to_string());
+        let next = match error.kind() {
+            StorageErrorKind::Corrupt => {
+                "; `ottlactl verify` shows all damage, `ottlactl repair --dry-run` what can be done"
+            }
+            _ => "",
+        };
+        self.put_offline(format!("{error}{next}"));
     }
 
     fn put_offline(&self, why: String) {

@@ -145,6 +145,15 @@ fn a_directory_that_may_not_be_written() {
 }
 
 #[test]
+fn a_damaged_checkpoint() {
+    let dir = formatted();
+    fs::write(dir.path().join("replication-offset-checkpoint"), "rot").unwrap();
+    let words = ["replication-offset-checkpoint", "\"rot\"", "ottlactl repair"];
+    let message = fails(dir.path(), &[]);
+    words.iter().for_each(|word| assert!(message.contains(word), "{word:?}: {message}"));
+}
+
+#[test]
 fn a_port_in_use() {
     let dir = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
