@@ -1,6 +1,8 @@
 //! Putting cleaned segments in the place of those that they were made of.
 //!
-//! 1. The output was written and synced under names that end in `.cleaned`. A load removes these.
+//! 1. The directory is synced: a start after a kill sees names of the last swap that may not be
+//!    durable, and a `.swap` that came back beside a `.cleaned` would be removed. Then the output
+//!    is written and synced under names that end in `.cleaned`. A load removes these.
 //! 2. They are renamed `.swap`, and the directory is synced. From here on a load finishes the swap.
 //! 3. The old segments are retired: readers that hold their files go on, others wait for step 5.
 //!    Their files are renamed `.deleted`, and the directory is synced: an old segment that came
@@ -82,6 +84,7 @@ impl PartitionLog {
         base_offset: i64,
         buffer_bytes: usize,
     ) -> Result<CleanedSegment, StorageError> {
+        self.log_dir.watch(self.sync_dir())?;
         let config = self.config.load();
         CleanedSegment::create(NewCleaned {
             disk: &self.disk,

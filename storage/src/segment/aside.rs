@@ -17,11 +17,14 @@ use crate::txn_index;
 
 impl Segment {
     /// The same batches, with indexes to be built beside the present ones.
-    pub(crate) fn with_indexes_aside(&self) -> Arc<Self> {
+    pub(crate) fn with_indexes_aside(&self) -> Result<Arc<Self>, StorageError> {
+        // After a kill the names that count may be seen and not durable. The finished output of a
+        // cleaning that has its former name again would go, were there unfinished output beside it.
+        self.sync_dir()?;
         let (disk, dir, budget) = (Arc::clone(&self.disk), &self.place.dir, OpenBudget::new(1));
         let suffixes = Suffixes { log: "", indexes: CLEANED };
         let base_offset = self.base_offset();
-        Arc::new(Self::with_suffixes(disk, dir, base_offset, budget, suffixes))
+        Ok(Arc::new(Self::with_suffixes(disk, dir, base_offset, budget, suffixes)))
     }
 
     /// Puts the indexes of `aside`, which were built by a recovery, in the place of its own. All of
@@ -36,14 +39,17 @@ impl Segment {
         self.take_file_of(aside, FileKind::TimeIndex)?;
         // A missing offset index is what most often brought this about: while it is not there, all
         // is made anew once more.
-        let sync_dir =
-            || disk.sync_dir(&self.place.dir).map_err(StorageError::sync(&self.place.dir));
-        sync_dir()?;
+        self.sync_dir()?;
         self.take_file_of(aside, FileKind::OffsetIndex)?;
-        sync_dir()?;
+        self.sync_dir()?;
         self.size.store(aside.size(), Ordering::Release);
         self.set_max_timestamp(*aside.max_timestamp_slot());
         Ok(())
+    }
+
+    fn sync_dir(&self) -> Result<(), StorageError> {
+        let dir = &self.place.dir;
+        self.disk.sync_dir(dir).map_err(StorageError::sync(dir))
     }
 
     /// Of a segment in which nothing was aborted there is no transaction index.

@@ -127,6 +127,36 @@ fn a_power_loss_amid_making_indexes_anew_leaves_none_that_lie() {
     }
 }
 
+/// Indexes on their way to be made anew have the names of unfinished output, beside which a start
+/// discards finished output: a kill amid finishing a swap has left names that are not durable.
+#[test]
+fn indexes_are_made_anew_only_where_the_last_swap_is_durable() {
+    let (flushed, _) = flushed();
+    let path = |kind: &str| format!("{DIR}/00000000000000000000.{kind}");
+    let rename = |from: &str, to: &str| flushed.rename(Path::new(from), Path::new(to)).unwrap();
+    flushed.unlink(Path::new(&path("index"))).unwrap();
+    for kind in ["log", "timeindex"] {
+        rename(&path(kind), &format!("{}.swap", path(kind)));
+    }
+    flushed.sync_dir(Path::new(DIR)).unwrap();
+    for kind in ["log", "timeindex"] {
+        rename(&format!("{}.swap", path(kind)), &path(kind));
+    }
+    for op in 0..24 {
+        let disk = flushed.crash(0, CrashStyle::ProcessKill);
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        disk.stop(Stop::Before(disk.ops() + op));
+        let open = opening(&shared, Path::new(DIR), small());
+        drop(PartitionLog::open(OpenLog { recovery_point: 36, ..open }));
+        for seed in 0..16_u64 {
+            let seed = (seed * 41 + op).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let log = reopen(&disk.crash(seed, CrashStyle::Names), 36, 0);
+            let all = (0..36).collect::<Vec<u64>>();
+            assert_eq!(all_values(&log), all, "{op}, seed {seed}");
+        }
+    }
+}
+
 /// A log without its first segment looks as retention leaves one: nothing of it may stay that lies
 /// behind a segment whose name is lost.
 #[test]

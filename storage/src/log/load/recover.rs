@@ -27,7 +27,7 @@ impl Loader<'_> {
                 // The next start trusts those below again, indexes that are there included.
                 let recovered = if base_offset < recovery_base {
                     let segment = Arc::clone(segment);
-                    let aside = segment.with_indexes_aside();
+                    let aside = segment.with_indexes_aside()?;
                     let recovered = self.recover(n, &aside, summed_to, recovery)?;
                     segment.take_indexes_of(&aside)?;
                     recovered

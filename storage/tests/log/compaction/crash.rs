@@ -216,3 +216,45 @@ fn a_swap_is_finished_only_when_its_names_are_durable() {
         }
     }
 }
+
+/// Unfinished output beside a finished one lets a start discard both: none may be begun while the
+/// names of the last swap, which a kill has left not durable, may still be lost.
+#[test]
+fn no_cleaning_begins_before_the_last_swap_is_durable() {
+    let config = compacted();
+    let whole = SimDisk::new();
+    let first = work(&whole, &config, &config, None);
+    let trace = whole.trace();
+    let renames: Vec<u64> = (trace.iter())
+        .filter(|line| line.contains(" Rename ") && line.contains(".swap to "))
+        .map(|line| line.split(' ').next().unwrap().parse().unwrap())
+        .collect();
+    let expected = {
+        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+        let manager = open(&disk, &config);
+        let log = create(&manager, &config);
+        fill(&log);
+        view(&log)
+    };
+    assert!(!renames.is_empty());
+    for (rename, next) in renames.iter().zip(renames.iter().skip(1)) {
+        if rename + 1 == *next {
+            continue;
+        }
+        // All files of a segment have the names that count, and nothing was synced since.
+        let disk = SimDisk::new();
+        work(&disk, &config, &config, Some(Stop::After(rename - first)));
+        for op in 0..12 {
+            let again = disk.crash(0, CrashStyle::ProcessKill);
+            let shared: Arc<dyn Disk> = Arc::new(again.clone());
+            let manager = open(&shared, &config);
+            again.stop(Stop::Before(again.ops() + op));
+            Cleaner::new(CleanerSettings::default()).clean_once(&manager, NOW_MS, &FullSpeed);
+            for seed in 0..8_u64 {
+                let seed = (seed * 41 + op).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let how = format!("{rename}, {op}, seed {seed}");
+                check(&again.crash(seed, CrashStyle::Names), &config, &expected, &how);
+            }
+        }
+    }
+}
