@@ -257,7 +257,7 @@ impl PartitionLog {
         let (epoch, start_offset) = (write.leader_epoch, write.first_offset);
         self.note_epoch(EpochEntry { epoch, start_offset })?;
         let segment = self.roll_if_due(appender, &config, write.roll_facts(bytes))?;
-        self.log_dir.watch(segment.flush_cut())?;
+        self.log_dir.watch(self.flush_start(&segment))?;
         let appended = segment.append(
             &mut appender.writer,
             config.index_interval_bytes,

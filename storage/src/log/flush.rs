@@ -7,6 +7,7 @@ use super::PartitionLog;
 use crate::error::{StorageError, StorageErrorKind};
 use crate::file_name::FileKind;
 use crate::producer_state::snapshot;
+use crate::segment::Segment;
 use crate::txn_index;
 
 /// The recovery point, and who may move it.
@@ -233,7 +234,9 @@ impl PartitionLog {
         let dir = self.dir();
         let mut new_names = closing;
         let mut active_base_offset = start;
-        let mut segments = self.segments.from(start);
+        // A recovery point whose checkpoint is lost, or older than a log that started over, lies in
+        // front of all segments; so does any when retention takes some meanwhile.
+        let mut segments = self.segments.all_from(start);
         while let Some(segment) = segments.next() {
             let base_offset = segment.base_offset();
             if base_offset >= recovery_point {
@@ -247,7 +250,10 @@ impl PartitionLog {
                     txn_index::sync(&*self.disk, &segment.path_of(FileKind::TxnIndex))?;
                 }
                 None if closing => {
-                    if recovery_point < log_end_offset || self.config.load().preallocate {
+                    if recovery_point < log_end_offset
+                        || self.config.load().preallocate
+                        || self.start_is_unsynced.load(Ordering::Acquire)
+                    {
                         segment.flush_log()?;
                     }
                     segment.flush_indexes()?;
@@ -269,6 +275,19 @@ impl PartitionLog {
         let rolled_since = self.segments.active().base_offset() > active_base_offset;
         state.sealed_from = rolled_since.then_some(active_base_offset);
         state.epochs_from = epochs_from;
+        Ok(())
+    }
+
+    /// Makes where a start has found the end of the log durable, before anything is appended to
+    /// `active`, its last segment, or another one begins: what this start has cut off, or one
+    /// before it that was killed, or a truncation, must not come back behind what follows. Nothing
+    /// that was seen after a kill tells whether it is durable. A start does not wait for it.
+    pub(super) fn flush_start(&self, active: &Segment) -> Result<(), StorageError> {
+        if self.start_is_unsynced.load(Ordering::Acquire) {
+            active.flush_log()?;
+            self.disk.sync_dir(self.dir()).map_err(StorageError::sync(self.dir()))?;
+            self.start_is_unsynced.store(false, Ordering::Release);
+        }
         Ok(())
     }
 

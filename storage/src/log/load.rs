@@ -100,6 +100,8 @@ struct Loader<'a> {
     recovered_producers: Option<Producers>,
     segments: Vec<Arc<Segment>>,
     removals: Vec<Removal>,
+    /// A segment was cut.
+    has_cut: bool,
     /// The log start as far as known: the checkpoint's, or the first segment's base.
     log_start_offset: i64,
 }
@@ -123,6 +125,7 @@ impl PartitionLog {
             recovered_producers: None,
             segments: Vec::new(),
             removals: Vec::new(),
+            has_cut: false,
             log_start_offset: open.log_start_offset,
             disk,
             open: &open,
@@ -140,6 +143,7 @@ impl PartitionLog {
             Shutdown::Clean if found => log_end_offset,
             _ => open.recovery_point.min(log_end_offset),
         };
+        let start_is_unsynced = loader.has_cut || found && open.after == Shutdown::Unclean;
         let active = Arc::clone(loader.segments.last().expect("a log has a segment"));
         let epochs_are_unwritten =
             loader.settle_epochs(known_epochs.as_ref(), log_end_offset, found)?;
@@ -177,6 +181,7 @@ impl PartitionLog {
             epochs: Mutex::new(epochs),
             epoch_is_begun: AtomicBool::new(false),
             epochs_are_unwritten: AtomicBool::new(epochs_are_unwritten),
+            start_is_unsynced: AtomicBool::new(start_is_unsynced),
             producers: Mutex::new(producers),
             commit,
             removals: Mutex::new(removals),

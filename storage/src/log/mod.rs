@@ -79,6 +79,8 @@ pub struct PartitionLog {
     epoch_is_begun: AtomicBool,
     /// Epochs that have records are to be written into their file by the next flush.
     epochs_are_unwritten: AtomicBool,
+    /// Where the log ends as a start has found or cut it may not be durable.
+    start_is_unsynced: AtomicBool,
     producers: Mutex<Producers>,
     /// The append lock. Taken before all others; then the turn to sync, producers, epochs, marks.
     appender: Mutex<Appender>,

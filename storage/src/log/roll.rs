@@ -79,7 +79,7 @@ impl PartitionLog {
         let old = self.segments.active();
         assert!(old.base_offset() < new_base, "a roll goes forward");
         let vouched_to = self.commit.begin_roll(old.base_offset());
-        let sealed = old.flush_cut().and_then(|()| old.seal());
+        let sealed = self.flush_start(&old).and_then(|()| old.seal());
         let sealed = sealed.and_then(|()| self.flush_if_compacted(&old));
         let sealed = sealed.and_then(|()| self.flush_if_vouched_for(&old, vouched_to, new_base));
         let sealed = sealed.and_then(|()| self.sync_name_of_first(&old, vouched_to));

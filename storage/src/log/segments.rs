@@ -38,6 +38,13 @@ impl Segments {
         SegmentsFrom { next: behind.checked_sub(1).unwrap_or(all.len()), all }
     }
 
+    /// The same, but all of them when all begin behind it.
+    pub(super) fn all_from(&self, offset: i64) -> SegmentsFrom {
+        let all = self.all();
+        let behind = all.partition_point(|segment| segment.base_offset() <= offset);
+        SegmentsFrom { next: behind.saturating_sub(1), all }
+    }
+
     /// Replaces all.
     pub(super) fn replace(&self, segments: Vec<Arc<Segment>>) {
         assert!(!segments.is_empty(), "a log has a segment");

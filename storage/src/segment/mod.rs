@@ -51,8 +51,6 @@ pub(crate) struct Segment {
     /// Bytes of batches. Stored with release after the bytes were written.
     size: AtomicU64,
     sealed: AtomicBool,
-    /// A recovery has cut its `.log`, which is not durable yet.
-    is_cut: AtomicBool,
     /// Its files have other names or are another segment's: they are not to be opened any more.
     gone: AtomicBool,
     /// `None` while nobody has needed it.
@@ -86,7 +84,6 @@ impl Segment {
             indexes_suffix: indexes,
             size: AtomicU64::new(0),
             sealed: AtomicBool::new(true),
-            is_cut: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             file: RwLock::new(None),
             offset_index: OffsetIndex::new(Arc::clone(&disk), at(FileKind::OffsetIndex)),
@@ -398,15 +395,7 @@ impl Segment {
             // A start that follows this process on the same machine must read what the disk has.
             file.forget_cached();
             StorageError::sync(&path)(error)
-        })?;
-        self.is_cut.store(false, Ordering::Release);
-        Ok(())
-    }
-
-    /// Makes the cut of a recovery durable, before anything is appended or another segment begins:
-    /// what was cut off must not come back behind what follows. A start does not wait for it.
-    pub(crate) fn flush_cut(&self) -> Result<(), StorageError> {
-        if self.is_cut.load(Ordering::Acquire) { self.flush_log() } else { Ok(()) }
+        })
     }
 }
 

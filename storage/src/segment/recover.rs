@@ -139,7 +139,6 @@ impl Segment {
         self.size.store(size, Ordering::Release);
         if size < length {
             file.set_len(size).map_err(StorageError::io("truncate", &path))?;
-            self.is_cut.store(true, Ordering::Release);
         }
         indexes.finish()?;
         self.sealed.store(true, Ordering::Release);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ottla_protocol::record::builder::BatchOptions;
+use ottla_storage::config::LogConfig;
 use ottla_storage::disk::{Disk, Open};
 use ottla_storage::log::{OpenLog, PartitionLog, TimestampQuery};
 use ottla_storage::sim::{CrashStyle, SimDisk, Stop};
@@ -199,6 +200,79 @@ fn what_a_start_cuts_off_stays_away() {
         let log = reopen(&disk.crash(seed, CrashStyle::Subset), 0, 0);
         assert!(log.offsets().log_end_offset <= 3, "seed {seed}");
     }
+}
+
+/// A log of two batches behind which a truncation, or a start, has cut two durable ones off, and
+/// was killed before it could sync that.
+fn cut_and_killed() -> SimDisk {
+    let disk = SimDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let log = new_log(&shared, Path::new(DIR), LogConfig::default()).unwrap();
+    append(&log, 0, 3).unwrap();
+    append(&log, 3, 3).unwrap();
+    let path = segments(&disk).pop().unwrap();
+    let kept = disk.contents(Path::new(&path)).unwrap().len() as u64;
+    append(&log, 6, 3).unwrap();
+    append(&log, 9, 3).unwrap();
+    log.flush().unwrap();
+    shared.open(Path::new(&path), Open::ReadWrite).unwrap().set_len(kept).unwrap();
+    disk
+}
+
+/// What was cut off before a kill must not come back either behind what the next start appends,
+/// which sees no more than a log that ends well.
+#[test]
+fn what_was_cut_off_before_a_kill_stays_away() {
+    for segment_bytes in [200, 1 << 20] {
+        let disk = cut_and_killed();
+        let log = reopen(&disk, 6, 0);
+        log.set_config(LogConfig { segment_bytes, ..LogConfig::default() });
+        assert_eq!(append(&log, 6, 1).unwrap().base_offset, 6);
+        for seed in 0..64_u64 {
+            let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let log = reopen(&disk.crash(seed, CrashStyle::Subset), 6, 0);
+            assert!(log.offsets().log_end_offset <= 7, "{segment_bytes}, seed {seed}");
+            assert!(all_values(&log).len() <= 7, "{segment_bytes}, seed {seed}");
+        }
+    }
+}
+
+/// An orderly stop vouches for where the log ends.
+#[test]
+fn what_was_cut_off_stays_away_after_an_orderly_stop() {
+    let disk = cut_and_killed();
+    let path = segments(&disk)[0].clone();
+    reopen(&disk, 6, 0).close().unwrap();
+    let after = disk.crash(1, CrashStyle::DropPending);
+    assert_eq!(after.contents(Path::new(&path)), disk.contents(Path::new(&path)));
+}
+
+/// A start does not know whether names that it sees, or misses, are durable.
+#[test]
+fn a_segment_that_a_killed_start_has_dropped_stays_away() {
+    let (disk, shared) = flushed();
+    let all = segments(&disk);
+    let dropped = all.last().unwrap();
+    disk.rename(Path::new(dropped), Path::new(&format!("{dropped}.deleted"))).unwrap();
+    let log = PartitionLog::open(opening(&shared, Path::new(DIR), small())).unwrap();
+    let end = log.offsets().log_end_offset;
+    assert_eq!(append(&log, end as u64, 1).unwrap().base_offset, end);
+    let after = disk.crash(1, CrashStyle::DropPending);
+    assert!(!segments(&after).contains(dropped));
+}
+
+/// A recovery point in front of the first segment, as of a lost checkpoint, does not keep a sync
+/// from what is there.
+#[test]
+fn a_sync_reaches_a_log_that_begins_behind_its_recovery_point() {
+    let disk = SimDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    drop(new_log(&shared, Path::new(DIR), small()).unwrap());
+    let log = reopen(&disk, 0, 5);
+    assert_eq!(append(&log, 5, 3).unwrap().base_offset, 5);
+    log.flush().unwrap();
+    let after = disk.crash(1, CrashStyle::DropPending);
+    assert_eq!(all_values(&reopen(&after, log.recovery_point(), 5)), [5, 6, 7]);
 }
 
 fn snapshot_at_end() -> String {

@@ -34,6 +34,7 @@ impl Loader<'_> {
                 } else {
                     self.recover(n, &Arc::clone(segment), summed_to, recovery)?
                 };
+                self.has_cut |= recovered.truncated_bytes > 0;
                 let may_drop = recovery.cut == Cut::AboveRecoveryPoint;
                 let checked = base_offset >= recovery_base && may_drop;
                 if self.is_broken_off(n, &recovered, checked) {
