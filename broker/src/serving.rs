@@ -49,8 +49,8 @@ impl Node {
         }
     }
 
-    /// Whether a partition of a topic that is not served might be one now. A start has told of those
-    /// that are damaged, or in a directory that is not here: they wait for the next one.
+    /// Whether a partition of a topic that is not served might be one now. A start has told of
+    /// those that are damaged, or in a directory that is not here: they wait for the next one.
     fn may_open_more(&self, image: &Image, topic: &Topic) -> bool {
         let Some(known) = image.topics().by_id(topic.id) else { return false };
         known.partitions.iter().any(|(index, partition)| {
