@@ -14,7 +14,7 @@ use ottla_check::violation::Rule;
 use super::load::relay::Program;
 use super::load::{Load, Mix};
 use super::random::Random;
-use super::round::{Plan, judge, prepare, read_everything, save};
+use super::round::{Plan, judge, prepare, read_everything, save, wait_for_deletions};
 use super::shared::{Shared, Target};
 use super::site::{Broker, Site};
 use super::{Common, raw, sabotage};
@@ -233,6 +233,7 @@ pub(crate) fn finish(
 ) -> Result<super::round::Verdict> {
     load.finish();
     read_everything(shared, targets)?;
+    wait_for_deletions(site)?;
     broker.signal("TERM")?;
     broker.wait_for_stop()?;
     if let Err(error) = raw::read_all(shared, &site.data, targets) {

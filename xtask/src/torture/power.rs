@@ -15,7 +15,7 @@ use ottla_check::event::{Crash, Event, Outcome as Answer, Policy, What};
 use super::load::administer::alter;
 use super::load::{Load, Mix, ask};
 use super::random::Random;
-use super::round::{Plan, Verdict, judge, prepare, read_everything, save};
+use super::round::{Plan, Verdict, judge, prepare, read_everything, save, wait_for_deletions};
 use super::shared::{Client, Shared, Target};
 use super::site::{Broker, Site};
 use super::wire::Connection;
@@ -305,17 +305,6 @@ fn lose_power(
         Ok(broker)
     })?;
     Ok(broker)
-}
-
-/// No broker of the round lives long enough to remove what topics have left, and the disk is small.
-fn wait_for_deletions(site: &Site) -> Result<()> {
-    let start = Instant::now();
-    let is_left = |path: &PathBuf| path.to_string_lossy().contains("-delete/");
-    while site.files()?.iter().any(is_left) {
-        ensure!(start.elapsed() < STALL, "deleted topics still have files");
-        thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }
 
 /// Takes back what was acknowledged after the power had begun to go. A broker without power answers

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use ottla_check::event::{Outcome, Policy, Read, Reader, Register, Topic, What};
 use ottla_check::judge::{Limits, check};
 use ottla_check::violation::Violation;
@@ -122,6 +124,18 @@ pub(crate) fn read_everything(shared: &Arc<Shared>, targets: &[Target]) -> Resul
     Ok(())
 }
 
+/// Lets a broker remove what deleted topics have left. Those of the round live for a fraction of a
+/// second each, too short for it, and in thousands of cycles that would add up.
+pub(crate) fn wait_for_deletions(site: &Site) -> Result<()> {
+    let start = Instant::now();
+    let is_left = |path: &PathBuf| path.to_string_lossy().contains("-delete/");
+    while site.files()?.iter().any(is_left) {
+        ensure!(start.elapsed() < PATIENCE, "deleted topics still have files");
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
 /// An empty partition was read, too.
 fn nothing(place: ottla_check::event::Place, at: i64) -> Read {
     Read {
@@ -154,7 +168,7 @@ fn read_registers(shared: &Arc<Shared>, client: &mut Client) -> Result<()> {
                 answer = Some((times, value));
                 break;
             }
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
         match answer {
             Some((times, value)) => client.note(times, What::Got { register, value }),
