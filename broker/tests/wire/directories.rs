@@ -1,7 +1,7 @@
 //! Several log directories, and one of them missing for a while.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use ottla_protocol::messages::describe_log_dirs::{
 };
 use ottla_protocol::messages::metadata::{MetadataRequest, MetadataResponse};
 use ottla_protocol::uuid::Uuid;
+use tempfile::TempDir;
 
 use crate::alter_configs::{BROKER, set};
 use crate::harness::{Client, TestBroker, batch, fetch_request, start};
@@ -28,6 +29,19 @@ fn run_with(dirs: &[&Path], settings: &[String]) -> Broker {
     // The free port that a start has found may be gone again when it listens.
     let started = (0..5).find_map(|_| Broker::start(start(&paths.join(","), settings)).ok());
     started.expect("a broker starts")
+}
+
+/// Two log directories, in one that goes when it is dropped, which share the topics.
+fn two_with_topics() -> (TempDir, [PathBuf; 2]) {
+    let root = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| root.path().join(name));
+    let broker = run(&[&one, &other]);
+    let mut client = Client::connect(broker.addresses()[0]);
+    for topic in TOPICS {
+        client.create_topic(topic, 1, &[]);
+    }
+    broker.stop().unwrap();
+    (root, [one, other])
 }
 
 fn is_offline(client: &mut Client, topic: &str) -> bool {
@@ -79,14 +93,7 @@ fn partitions_of_a_missing_directory_wait_for_it() {
 /// Once at the start, however often it is looked after what is not served.
 #[test]
 fn partitions_of_a_missing_directory_are_told_of_once() {
-    let root = tempfile::tempdir().unwrap();
-    let [one, other] = ["one", "other"].map(|name| root.path().join(name));
-    let broker = run(&[&one, &other]);
-    let mut client = Client::connect(broker.addresses()[0]);
-    for topic in TOPICS {
-        client.create_topic(topic, 1, &[]);
-    }
-    broker.stop().unwrap();
+    let (_root, [one, _]) = two_with_topics();
     let mut child = Command::new(env!("CARGO_BIN_EXE_ottla"))
         .arg("--data")
         .arg(&one)
@@ -132,14 +139,7 @@ fn the_metadata_log_may_lie_apart_from_all_partitions() {
 
 #[test]
 fn partitions_of_a_directory_that_fails_while_it_is_opened_are_not_made_anew() {
-    let root = tempfile::tempdir().unwrap();
-    let [one, other] = ["one", "other"].map(|name| root.path().join(name));
-    let broker = run(&[&one, &other]);
-    let mut client = Client::connect(broker.addresses()[0]);
-    for topic in TOPICS {
-        client.create_topic(topic, 1, &[]);
-    }
-    broker.stop().unwrap();
+    let (_root, [one, other]) = two_with_topics();
     let failing = TOPICS.iter().find(|topic| other.join(format!("{topic}-0")).exists()).unwrap();
     // Not a damaged file, by which that partition alone would be offline: one that cannot be read.
     let file = other.join(format!("{failing}-0/partition.metadata"));
