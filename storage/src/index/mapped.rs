@@ -237,12 +237,17 @@ impl MappedIndex {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no room for one entry"));
         }
         let mut state = self.write_state();
-        if let State::Resting { length: resting, map } = &mut *state
-            && !emptied
-            && *resting == length
-        {
-            *map = None;
-            return Ok(());
+        match &mut *state {
+            State::Resting { length: resting, map } if !emptied && *resting == length => {
+                *map = None;
+                return Ok(());
+            }
+            // A trim that failed has left it so.
+            State::Open { map: Some(map), .. } if !emptied && map.len() as u64 == length => {
+                return Ok(());
+            }
+            State::Open { .. } if !emptied => self.cut(&mut state)?,
+            _ => {}
         }
         // Nobody searches now, and the map must be gone before the file is cut.
         *state = State::Closed;
@@ -404,11 +409,22 @@ impl MappedIndex {
             // It was closed full, or never opened since the log was loaded, or it rests.
             return Ok(());
         }
-        let used = self.used_bytes();
+        self.cut(&mut state)
+    }
+
+    /// Closes it, with a file that has its entries alone. One that cannot be cut stays open: all
+    /// slots of a closed one count as entries.
+    fn cut(&self, state: &mut State) -> io::Result<()> {
+        let State::Open { allocated, .. } = *state else { return Ok(()) };
         let file = self.disk.open(&self.path(), Open::Create)?;
+        let (present, used) = (file.len()?, self.used_bytes());
+        // The map must be gone before the file is cut.
         *state = State::Closed;
-        if file.len()? != used {
-            file.set_len(used)?;
+        if present != used
+            && let Err(error) = file.set_len(used)
+        {
+            *state = State::Open { map: map_if_any(&*file, present)?, allocated };
+            return Err(error);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::{OffsetIndex, OffsetPosition, TimeIndex, TimestampOffset};
 use crate::disk::{Disk, Open, RealDisk};
 use crate::file_name::FileKind;
 use crate::segment::Place;
-use crate::sim::SimDisk;
+use crate::sim::{Fault, OpKind, SimDisk};
 
 const BASE: i64 = 217;
 
@@ -233,4 +233,28 @@ fn insane_files_are_told() {
     assert!(!reopened().is_sane(1000).unwrap(), "half an entry");
     file.set_len(0).unwrap();
     assert!(reopened().is_sane(1000).unwrap(), "no entries");
+}
+
+/// All slots of a closed index count as entries, so one that could not be cut must not be closed.
+#[test]
+fn an_index_that_cannot_be_cut_stays_open() {
+    let world = SimDisk::new();
+    world.create_dir_all(Path::new("p")).unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(world.clone());
+    for bytes_max in [40, 48] {
+        let index = offset_index(&disk, 40);
+        index.reserve(1).unwrap();
+        index.append(OffsetPosition { offset: BASE + 3, position: 70 });
+        world.inject(Fault::on(OpKind::SetLen, 28));
+        index.trim().unwrap_err();
+        // Its segment goes on, with more room perhaps.
+        index.make_active(bytes_max, false).unwrap();
+        let last = OffsetPosition { offset: BASE + 5, position: 140 };
+        index.reserve(1).unwrap();
+        index.append(last);
+        index.trim().unwrap();
+        assert_eq!(index.last().unwrap(), Some(last));
+        assert_eq!(world.contents(&index.path()).unwrap().len(), 16);
+        world.unlink(&index.path()).unwrap();
+    }
 }
