@@ -31,7 +31,7 @@ fn run_with(dirs: &[&Path], settings: &[String]) -> Broker {
     started.expect("a broker starts")
 }
 
-/// Two log directories, in one that goes when it is dropped, which share the topics.
+/// Two log directories, in one that goes when it is dropped, which share the topics of a record.
 fn two_with_topics() -> (TempDir, [PathBuf; 2]) {
     let root = tempfile::tempdir().unwrap();
     let [one, other] = ["one", "other"].map(|name| root.path().join(name));
@@ -39,6 +39,7 @@ fn two_with_topics() -> (TempDir, [PathBuf; 2]) {
     let mut client = Client::connect(broker.addresses()[0]);
     for topic in TOPICS {
         client.create_topic(topic, 1, &[]);
+        client.append(topic, &batch(&[topic.as_bytes()]));
     }
     broker.stop().unwrap();
     (root, [one, other])
@@ -54,15 +55,7 @@ fn is_offline(client: &mut Client, topic: &str) -> bool {
 
 #[test]
 fn partitions_of_a_missing_directory_wait_for_it() {
-    let root = tempfile::tempdir().unwrap();
-    let [one, other] = ["one", "other"].map(|name| root.path().join(name));
-    let broker = run(&[&one, &other]);
-    let mut client = Client::connect(broker.addresses()[0]);
-    for topic in TOPICS {
-        client.create_topic(topic, 1, &[]);
-        client.append(topic, &batch(&[topic.as_bytes()]));
-    }
-    broker.stop().unwrap();
+    let (_root, [one, other]) = two_with_topics();
     let is_here = |topic: &str| one.join(format!("{topic}-0")).exists();
     assert_eq!(TOPICS.iter().filter(|topic| is_here(topic)).count(), 2, "they share the topics");
 

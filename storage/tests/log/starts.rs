@@ -31,13 +31,19 @@ fn flushed() -> (SimDisk, Arc<dyn Disk>) {
     (disk, shared)
 }
 
-/// A log start that is the base of a segment is in no checkpoint.
-#[test]
-fn a_log_that_starts_over_does_so_for_good() {
+/// A durable log without records.
+fn empty() -> (SimDisk, Arc<dyn Disk>) {
     let disk = SimDisk::new();
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     drop(new_log(&shared, Path::new(DIR), small()).unwrap());
     disk.sync_dir(Path::new(DIR)).unwrap();
+    (disk, shared)
+}
+
+/// A log start that is the base of a segment is in no checkpoint.
+#[test]
+fn a_log_that_starts_over_does_so_for_good() {
+    let (disk, shared) = empty();
     let mut open = opening(&shared, Path::new(DIR), small());
     open.log_start_offset = 5;
     drop(PartitionLog::open(open).unwrap());
@@ -184,10 +190,7 @@ fn a_log_never_loses_its_first_records_alone() {
 /// What a start has cut off must not come back behind what was appended in its place.
 #[test]
 fn what_a_start_cuts_off_stays_away() {
-    let disk = SimDisk::new();
-    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
-    drop(new_log(&shared, Path::new(DIR), small()).unwrap());
-    disk.sync_dir(Path::new(DIR)).unwrap();
+    let (disk, _shared) = empty();
     let second = batch(3, 3, BatchOptions { base_offset: 3, ..BatchOptions::default() });
     let file =
         disk.open(Path::new(&format!("{DIR}/00000000000000000000.log")), Open::ReadWrite).unwrap();

@@ -42,6 +42,8 @@ log.flush.start.offset.checkpoint.interval.ms=200
 replica.high.watermark.checkpoint.interval.ms=200
 log.index.interval.bytes=512
 log.segment.delete.delay.ms=100
+metadata.log.max.record.bytes.between.snapshots=100000
+metadata.max.retention.bytes=1000000
 ";
 
 /// Topics of a round: one that keeps all, one that expires, one that is compacted.

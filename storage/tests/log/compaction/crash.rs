@@ -56,6 +56,15 @@ fn view(log: &PartitionLog) -> (Vec<Found>, HashMap<u8, u32>) {
     (found, table)
 }
 
+/// What there is before anything was cleaned.
+fn filled(config: &LogConfig) -> (Vec<Found>, HashMap<u8, u32>) {
+    let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
+    let manager = open(&disk, config);
+    let log = create(&manager, config);
+    fill(&log);
+    view(&log)
+}
+
 /// Cleans twice, the second time after tombstones have expired; returns the number of the first
 /// operation of the cleaning.
 fn work(disk: &SimDisk, config: &LogConfig, merged: &LogConfig, stop: Option<Stop>) -> u64 {
@@ -88,14 +97,7 @@ fn cut_everywhere(config: &LogConfig, merged: &LogConfig) {
     let first = work(&whole, config, merged, None);
     let ops = whole.ops() - first;
     assert!(ops > 40, "{ops} operations are a cleaning");
-    let expected = {
-        let disk = SimDisk::new();
-        let shared: Arc<dyn Disk> = Arc::new(disk);
-        let manager = open(&shared, config);
-        let log = create(&manager, config);
-        fill(&log);
-        view(&log)
-    };
+    let expected = filled(config);
     let mut seed = 1_u64;
     for op in 0..=ops {
         for stop in [Stop::Before(op), Stop::Amid(op)] {
@@ -189,13 +191,7 @@ fn a_swap_is_finished_only_when_its_names_are_durable() {
         .map(|line| line.split(' ').next().unwrap().parse().unwrap())
         .collect();
     assert!(!renames.is_empty());
-    let expected = {
-        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
-        let manager = open(&disk, &config);
-        let log = create(&manager, &config);
-        fill(&log);
-        view(&log)
-    };
+    let expected = filled(&config);
     for (rename, next) in renames.iter().zip(renames.iter().skip(1)) {
         if rename + 1 == *next {
             continue;
@@ -229,13 +225,7 @@ fn no_cleaning_begins_before_the_last_swap_is_durable() {
         .filter(|line| line.contains(" Rename ") && line.contains(".swap to "))
         .map(|line| line.split(' ').next().unwrap().parse().unwrap())
         .collect();
-    let expected = {
-        let disk: Arc<dyn Disk> = Arc::new(SimDisk::new());
-        let manager = open(&disk, &config);
-        let log = create(&manager, &config);
-        fill(&log);
-        view(&log)
-    };
+    let expected = filled(&config);
     assert!(!renames.is_empty());
     for (rename, next) in renames.iter().zip(renames.iter().skip(1)) {
         if rename + 1 == *next {

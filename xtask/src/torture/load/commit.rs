@@ -32,17 +32,18 @@ pub(crate) fn run(mut client: Client, targets: &[Target], mut random: Random, sy
         // Another commit would hide what a restart has made of the last one.
         if unsure || random.once_in(3) {
             let found = client.attempt(|c| committed(c, &group, &topic));
-            if let Attempt::Answered(times, Some(value)) = found {
-                let register = register.clone();
-                client.note(times, What::Got { register, value });
-                unsure = false;
-            } else if unsure {
+            let Attempt::Answered(times, Some(value)) = found else {
+                unsure = true;
                 thread::sleep(Duration::from_millis(1));
                 continue;
-            }
+            };
+            client.note(times, What::Got { register: register.clone(), value });
         }
         let (times, code) = match client.attempt(|c| commit(c, &group, &topic, value)) {
-            Attempt::NotSent => continue,
+            Attempt::NotSent => {
+                unsure = true;
+                continue;
+            }
             Attempt::Broken(times) => (times, None),
             Attempt::Answered(times, code) => (times, Some(code)),
         };
