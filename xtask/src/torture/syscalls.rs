@@ -11,6 +11,7 @@ mod tracer;
 
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -153,26 +154,32 @@ fn fresh(common: &Common) -> Result<Site> {
     Site::fresh(&common.root, &folder, data, &common.broker, SETTINGS)
 }
 
-fn under_load(common: &Common, call: &Call, fault: Fault, random: &mut Random) -> Result<Row> {
+/// A broker under load in a fresh directory, a moment after its start.
+fn loaded(common: &Common, random: &mut Random) -> Result<(Site, Arc<Shared>, Under)> {
     let site = fresh(common)?;
     let shared = Shared::new(site.address, random.below(1 << 40) << 16);
-    let mut broker = site.start()?;
+    let broker = site.start()?;
     let targets = prepare(&shared, &kill::PLANS)?;
     let load = Load::start(&shared, &targets, MIX, random);
     thread::sleep(Duration::from_millis(150));
     let began_ns = shared.now_ns();
-    let mut tracer = Tracer::attach(&site, &broker, injection(call, fault, 2, &site)?)?;
+    Ok((site, shared, Under { broker, load, targets, began_ns }))
+}
+
+fn under_load(common: &Common, call: &Call, fault: Fault, random: &mut Random) -> Result<Row> {
+    let (site, shared, mut under) = loaded(common, random)?;
+    let mut tracer = Tracer::attach(&site, &under.broker, injection(call, fault, 2, &site)?)?;
     let before = shared.acked.load(Ordering::Relaxed);
     let settled_ns = shared.now_ns() + u64::try_from(SETTLED.as_nanos())?;
-    wait_for_end(&mut broker)?;
+    wait_for_end(&mut under.broker)?;
     let faulty_ns = shared.now_ns();
     let acked = shared.acked.load(Ordering::Relaxed) - before;
     tracer.detach()?;
     let mut problems = Vec::new();
-    let end = after_fault(&mut broker)?;
+    let end = after_fault(&mut under.broker)?;
     problems.extend(broken_promise(call, fault, end));
     if matches!(fault, Fault::OneDir(_)) {
-        let good = acked_in(&shared, &site, &targets, settled_ns..faulty_ns);
+        let good = acked_in(&shared, &site, &under.targets, settled_ns..faulty_ns);
         if good == 0 {
             problems.push("the other directory acknowledged nothing".to_owned());
         }
@@ -181,9 +188,9 @@ fn under_load(common: &Common, call: &Call, fault: Fault, random: &mut Random) -
         problems.extend(heals(&shared));
     }
     let (name, injected, ended) = (name_of(call, fault), tracer.injected()?, end.to_string());
-    let spoiled = broker.log().contains(NOT_IMPLEMENTED);
+    let spoiled = under.broker.log().contains(NOT_IMPLEMENTED);
     let mut row = Row { name, injected, ended, acked, problems, spoiled };
-    finish(common, &site, &shared, Under { broker, load, targets, began_ns }, &mut row)?;
+    finish(common, &site, &shared, under, &mut row)?;
     Ok(row)
 }
 
@@ -208,7 +215,7 @@ struct Under {
 fn finish(
     common: &Common,
     site: &Site,
-    shared: &std::sync::Arc<Shared>,
+    shared: &Arc<Shared>,
     under: Under,
     row: &mut Row,
 ) -> Result<()> {
@@ -344,22 +351,17 @@ fn at_start(common: &Common, call: &Call, nth: u32, random: &mut Random) -> Resu
 /// Files may not grow beyond a limit: the write that crosses it is really short, the next one fails
 /// with EFBIG.
 fn limited(common: &Common, random: &mut Random) -> Result<Row> {
-    let site = fresh(common)?;
-    let shared = Shared::new(site.address, random.below(1 << 40) << 16);
-    let mut broker = site.start()?;
-    let targets = prepare(&shared, &kill::PLANS)?;
-    let load = Load::start(&shared, &targets, MIX, random);
-    thread::sleep(Duration::from_millis(150));
-    let began_ns = shared.now_ns();
+    let (site, shared, mut under) = loaded(common, random)?;
     let before = shared.acked.load(Ordering::Relaxed);
     let limit = format!("--fsize={FILE_BYTES_MAX}");
-    let status = Command::new("prlimit").args(["--pid", &broker.id().to_string(), &limit]).status();
+    let status =
+        Command::new("prlimit").args(["--pid", &under.broker.id().to_string(), &limit]).status();
     ensure!(status.is_ok_and(|status| status.success()), "prlimit {limit}");
     let start = Instant::now();
-    while start.elapsed() < END_LIMIT && broker.ended()?.is_none() {
+    while start.elapsed() < END_LIMIT && under.broker.ended()?.is_none() {
         thread::sleep(Duration::from_millis(5));
     }
-    let end = after_fault(&mut broker)?;
+    let end = after_fault(&mut under.broker)?;
     let mut problems = Vec::new();
     if !matches!(end, End::Exits(1) | End::Serves { offline: 1.. }) {
         problems.push(format!("the broker: {end}"));
@@ -368,6 +370,6 @@ fn limited(common: &Common, random: &mut Random) -> Result<Row> {
     let name = format!("files of {FILE_BYTES_MAX} bytes at most");
     let ended = end.to_string();
     let mut row = Row { name, injected: 1, ended, acked, problems, ..Row::default() };
-    finish(common, &site, &shared, Under { broker, load, targets, began_ns }, &mut row)?;
+    finish(common, &site, &shared, under, &mut row)?;
     Ok(row)
 }
