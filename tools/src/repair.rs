@@ -71,6 +71,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
         say(format_args!("{count} actions, none carried out; {left} findings would be left"))?;
         return Ok(if report.is_wrong() { Found::Damage } else { Found::Nothing });
     }
+    // A cut of the metadata log changes what it says of the partitions.
+    let metadata = args.what.metadata(&target)?;
     let Verified { report, .. } = args.what.verify(&target, &metadata)?;
     let still = report.is_wrong();
     let outcome = if still { "there are findings left" } else { "nothing is wrong any more" };

@@ -6,6 +6,12 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use ottla_metadata::controller::Records;
+use ottla_metadata::log_codec::{self, BatchPlace};
+use ottla_protocol::metadata::MetadataRecord;
+use ottla_protocol::metadata::node::RegisterBrokerRecord;
+use ottla_protocol::metadata::topic::{PartitionRecord, TopicRecord};
+use ottla_protocol::uuid::Uuid;
 use ottla_storage::disk::RealDisk;
 use ottla_storage::verify::lock;
 
@@ -140,6 +146,55 @@ fn a_metadata_directory_is_one() {
     assert_eq!(code(&["verify", "--metadata-dir", given], dir.path()), 2);
     fs::create_dir(elsewhere.path().join("__cluster_metadata-0")).unwrap();
     assert_eq!(code(&["verify", "--metadata-dir", given], dir.path()), 0);
+}
+
+fn records(offset: i64, records: &[MetadataRecord<'_>]) -> Vec<u8> {
+    let mut all = Records::new();
+    records.iter().for_each(|record| all.push(record, 0));
+    let place = BatchPlace { base_offset: offset, epoch: 1, now_ms: 1_700_000_000_000 };
+    log_codec::records_batch(&all, place).unwrap()
+}
+
+#[test]
+fn a_cut_metadata_log_is_asked_anew() {
+    let dir = log_dir();
+    let topic_id = Uuid::from_bytes([5; 16]);
+    let topic = MetadataRecord::Topic(TopicRecord { name: "t", topic_id });
+    let partition = PartitionRecord {
+        topic_id,
+        partition_id: 0,
+        replicas: vec![1],
+        isr: vec![1],
+        leader: 1,
+        leader_epoch: 0,
+        partition_epoch: 0,
+        ..Default::default()
+    };
+    let broker = RegisterBrokerRecord { broker_id: 1, ..Default::default() };
+    let mut log = records(0, &[MetadataRecord::RegisterBroker(broker)]);
+    let damaged_at = log.len();
+    log.extend(records(1, &[topic, MetadataRecord::Partition(partition)]));
+    let metadata = dir.path().join("__cluster_metadata-0");
+    fs::create_dir(&metadata).unwrap();
+    fs::write(metadata.join("00000000000000000000.log"), &log).unwrap();
+    let files = checkpointed(dir.path());
+    let metadata_id = "AAAAAAAAAAAAAAAAAAAAAQ".to_owned();
+    for (folder, id) in [(&files, topic_id.to_string()), (&metadata, metadata_id)] {
+        fs::write(folder.join("partition.metadata"), format!("version: 0\ntopic_id: {id}"))
+            .unwrap();
+    }
+    let flushed = dir.path().join("recovery-point-offset-checkpoint");
+    fs::write(flushed, "0\n1\n__cluster_metadata 0 3\n").unwrap();
+    let output = run(&["verify"], dir.path());
+    assert!(output.status.success(), "{output:?}");
+    log[damaged_at + 30] ^= 1;
+    fs::write(metadata.join("00000000000000000000.log"), &log).unwrap();
+    let output = run(&["repair", "--truncate-metadata"], dir.path());
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.ends_with("there are findings left\n"), "{told}");
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(run(&["verify"], dir.path()).stdout).unwrap();
+    assert!(told.contains("[stray]"), "{told}");
 }
 
 /// A repair goes on when its reader has gone, and a report says what was found all the same.

@@ -21,11 +21,13 @@ struct Ends<'a> {
     /// tell a broker that nothing which was flushed is missing, and to cut there. And logs whose
     /// end is not known, since a part of them cannot be read.
     damaged: BTreeSet<&'a TopicPartition>,
+    cuts: &'a Offsets,
+    /// Of every log.
     gives_up: bool,
 }
 
 impl<'a> Ends<'a> {
-    fn of(report: &'a DirReport, cuts: &Offsets, gives_up: bool) -> Self {
+    fn of(report: &'a DirReport, cuts: &'a Offsets, gives_up: bool) -> Self {
         let (mut ends, mut damaged) = (BTreeMap::new(), BTreeSet::new());
         for partition in &report.partitions {
             let Some(topic_partition) = &partition.topic_partition else { continue };
@@ -38,14 +40,20 @@ impl<'a> Ends<'a> {
                 damaged.insert(topic_partition);
             }
         }
-        Self { ends, damaged, gives_up }
+        Self { ends, damaged, cuts, gives_up }
+    }
+
+    /// Whether a recovery point may come down to the end of the log.
+    fn gives_up(&self, topic_partition: &TopicPartition) -> bool {
+        let is_asked = self.gives_up || self.cuts.contains_key(topic_partition);
+        is_asked && !self.damaged.contains(topic_partition)
     }
 
     /// What an entry should be; `None` when it had better not be there.
     fn right(&self, name: &str, topic_partition: &TopicPartition, offset: i64) -> Option<i64> {
         let &end = self.ends.get(topic_partition)?;
         let stays = self.damaged.contains(topic_partition)
-            || name == RECOVERY_POINT_CHECKPOINT && !self.gives_up;
+            || name == RECOVERY_POINT_CHECKPOINT && !self.gives_up(topic_partition);
         match name {
             _ if offset < 0 => None,
             _ if offset <= end || stays => Some(offset),
@@ -59,7 +67,7 @@ impl<'a> Ends<'a> {
 }
 
 /// Plans what is to be done about the checkpoints, also of logs that are cut to end at `cuts`.
-/// Entries only give up records that are missing with `gives_up`.
+/// Entries only give up records that are missing with `gives_up`, or where the log is cut.
 pub(super) fn plan(
     disk: &dyn Disk,
     report: &DirReport,
@@ -68,11 +76,16 @@ pub(super) fn plan(
     plan: &mut Plan,
 ) -> io::Result<()> {
     let ends = Ends::of(report, cuts, gives_up);
+    let is_left = |finding: &&Finding| match &finding.remedy {
+        Remedy::LowerToEnd { log } => !ends.gives_up(log),
+        _ => false,
+    };
+    plan.left.extend(report.findings.iter().filter(is_left).cloned());
     for name in CHECKPOINTS {
         let path = report.dir.join(name);
         let mended = |remedy: &Remedy| match remedy {
             Remedy::RewriteCheckpoint => true,
-            Remedy::LowerToEnd => gives_up,
+            Remedy::LowerToEnd { log } => ends.gives_up(log),
             _ => false,
         };
         let mut findings = report.findings.iter().filter(|finding| finding.path == path);

@@ -190,7 +190,6 @@ pub fn plan(disk: &dyn Disk, report: &DirReport, options: &RepairOptions<'_>) ->
     checkpoints::plan(disk, report, &cuts, options.truncate_damaged, &mut plan)?;
     let is_left = |finding: &&Finding| match finding.remedy {
         Remedy::ByHand => finding.severity > Severity::Note,
-        Remedy::LowerToEnd => !options.truncate_damaged,
         _ => false,
     };
     plan.left.extend(report.findings.iter().filter(is_left).cloned());

@@ -92,7 +92,7 @@ impl Checkpoints {
                     if severity > Severity::Note {
                         let gives_up = name == RECOVERY_POINT_CHECKPOINT && range.is_some();
                         finding = finding.mended_by(if gives_up {
-                            Remedy::LowerToEnd
+                            Remedy::LowerToEnd { log: topic_partition.clone() }
                         } else {
                             Remedy::RewriteCheckpoint
                         });

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::partition_dir::TopicPartition;
+
 /// How bad a [`Finding`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -154,8 +156,11 @@ pub enum Remedy {
     /// The checkpoint keeps the lines that are right and loses the others.
     RewriteCheckpoint,
     /// The checkpoint's offset is lowered to the end of the log, which gives up what is missing
-    /// there. Only when it is asked for by name.
-    LowerToEnd,
+    /// there. Only when it is asked for by name, or the log is cut.
+    LowerToEnd {
+        /// Whose offset it is.
+        log: TopicPartition,
+    },
     /// `partition.metadata` is written with the id that the metadata log knows.
     WriteTopicId,
     /// The file gets a name that no broker looks at.
@@ -191,7 +196,7 @@ impl fmt::Display for Remedy {
             }
             Self::RebuildEpochs => write!(f, "rebuild the leader epochs from the batches"),
             Self::RewriteCheckpoint => write!(f, "keep the lines that are right"),
-            Self::LowerToEnd => write!(
+            Self::LowerToEnd { .. } => write!(
                 f,
                 "with --truncate-damaged: lower it to the end of the log, and give up what is \
                  missing"

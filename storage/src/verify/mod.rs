@@ -110,7 +110,7 @@ impl Progress {
     }
 }
 
-/// What was learnt of a log on the way, which repairs need.
+/// What was learned of a log on the way, which repairs need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogFacts {
     /// Base offsets of its segments, ascending.

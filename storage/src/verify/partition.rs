@@ -30,7 +30,7 @@ pub struct PartitionReport {
     pub topic_id: Option<Uuid>,
     /// What is wrong.
     pub findings: Vec<Finding>,
-    /// What was learnt of the log.
+    /// What was learned of the log.
     pub facts: LogFacts,
 }
 
@@ -204,12 +204,12 @@ impl Walk<'_> {
                 .map(|suspicion| suspicion.finding),
         );
         let epochs_path = self.place.dir.join(LEADER_EPOCH_CHECKPOINT);
-        let learnt_from = self.recovery_base;
+        let learned_from = self.recovery_base;
         let mut epochs = epoch_findings(&self.epochs, &epochs_path, log_end_offset, compacted);
         let first = self.epochs.derived().and_then(|epochs| epochs.first().copied());
-        let is_learnt_again = self.epochs.is_lost()
-            && first.zip(learnt_from).is_some_and(|(first, from)| first.start_offset >= from);
-        if is_learnt_again || !self.is_read {
+        let is_learned_again = self.epochs.is_lost()
+            && first.zip(learned_from).is_some_and(|(first, from)| first.start_offset >= from);
+        if is_learned_again || !self.is_read {
             epochs.clear();
         }
         self.findings.extend(epochs);

@@ -179,6 +179,8 @@ fn what_cannot_be_read_is_not_taken_for_gone() {
 fn the_metadata_log_is_cut_only_by_its_own_name() {
     let log = format!("{DIR}/__cluster_metadata-0/00000000000000000000.log");
     let mut image = metadata_log();
+    let flushed = format!("{DIR}/recovery-point-offset-checkpoint");
+    image.insert(flushed, b"0\n1\n__cluster_metadata 0 10\n".to_vec());
     let len = image[&log].len();
     image.get_mut(&log).unwrap()[len - 3] ^= 1;
     let disk = disk_of(&image);

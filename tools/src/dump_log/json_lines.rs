@@ -129,6 +129,9 @@ impl Printer for JsonLines<'_> {
     }
 
     fn record(&mut self, line: &RecordLine<'_>) -> io::Result<()> {
+        if line.is_damaged() {
+            self.found = Found::Damage;
+        }
         let record = line.record;
         let fields = json!({
             "offset": record.offset,

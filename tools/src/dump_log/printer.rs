@@ -91,6 +91,14 @@ pub(super) struct RecordLine<'a> {
     pub(super) with_metadata: bool,
 }
 
+impl RecordLine<'_> {
+    /// Whether it is a message with a checksum of its own, which does not agree. Below a compressed
+    /// message that need not show in the wrapper's.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.record.legacy.is_some_and(|(is_valid, _)| !is_valid)
+    }
+}
+
 /// The last of a record.
 #[derive(Debug, Default)]
 pub(super) struct RecordEnd {

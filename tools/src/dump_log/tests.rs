@@ -124,6 +124,44 @@ fn every_option_of_a_log() {
     }
 }
 
+/// A gzip stream of one stored block, which says what it holds in clear.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).unwrap();
+    let mut stream = b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x01".to_vec();
+    stream.extend([length.to_le_bytes(), (!length).to_le_bytes()].concat());
+    stream.extend(bytes);
+    stream.extend(crc32fast::hash(bytes).to_le_bytes());
+    stream.extend(u32::from(length).to_le_bytes());
+    stream
+}
+
+/// A message of magic 1, with its offset and size.
+fn message(attributes: u8, value: &[u8]) -> Vec<u8> {
+    let mut body = vec![1, attributes];
+    body.extend(1000i64.to_be_bytes());
+    body.extend([255; 4]);
+    body.extend((value.len() as u32).to_be_bytes());
+    body.extend(value);
+    let crc = crc32fast::hash(&body).to_be_bytes();
+    let size = (body.len() as u32 + 4).to_be_bytes();
+    [&0i64.to_be_bytes()[..], &size, &crc, &body].concat()
+}
+
+#[test]
+fn a_message_within_a_compressed_one_is_damaged_on_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    for (sum, found) in [(0, Found::Nothing), (1, Found::Damage)] {
+        let mut inner = message(0, b"hello");
+        inner[12] ^= sum;
+        std::fs::write(dir.path().join(LOG), message(1, &gzip(&inner))).unwrap();
+        for format in ["text", "json"] {
+            let options = ["--deep-iteration", "-o", format];
+            let (out, _, outcome) = dump(dir.path(), &[LOG], &options);
+            assert_eq!(outcome.unwrap(), found, "{out}");
+        }
+    }
+}
+
 #[test]
 fn options_that_cannot_be_are_refused_by_name() {
     let dir = segment();

@@ -142,6 +142,9 @@ impl Printer for Text<'_> {
     }
 
     fn record(&mut self, line: &RecordLine<'_>) -> io::Result<()> {
+        if line.is_damaged() {
+            self.found = Found::Damage;
+        }
         self.prefix = if line.with_metadata { " " } else { "| " };
         if !line.with_metadata {
             return Ok(());
