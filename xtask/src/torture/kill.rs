@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ottla_check::event::{Crash, Event, Policy, What};
-use ottla_check::violation::Rule;
 
 use super::load::relay::Program;
 use super::load::{Load, Mix};
 use super::random::Random;
-use super::round::{Plan, judge, prepare, read_everything, save, wait_for_deletions};
-use super::shared::{Shared, Target};
+use super::round::{
+    Plan, Verdict, conclude, judge_early, prepare, read_everything, wait_for_deletions,
+};
+use super::shared::Shared;
 use super::site::{Broker, Site};
 use super::{Common, raw, sabotage};
 use crate::gate::Outcome;
@@ -129,7 +130,7 @@ pub(crate) fn run(common: &Common, cycles: u32) -> Result<Outcome> {
     let (mut acked, mut events, mut relayed) = (0, 0, 0);
     while done < cycles {
         let count = ROUND.min(cycles - done);
-        let round = round(&site, &mut random, count, Extra::Relays(&relays))?;
+        let round = round(&site, &mut random, count, Extra::Relays(&relays));
         done += count;
         acked += round.acked;
         events += round.events;
@@ -139,13 +140,12 @@ pub(crate) fn run(common: &Common, cycles: u32) -> Result<Outcome> {
             "kill: {done} cycles, {acked} records acknowledged ({relayed} to real clients), \
              {events} events, {seconds:.0} s"
         );
-        let found = round.problems.len();
-        outcome.add(Outcome { passed: u64::from(count), ..Outcome::default() });
         outcome.add(report("kill", &round.problems));
-        if found > 0 {
+        if !round.problems.is_empty() {
             println!("kill: history and logs are in {}", site.folder.display());
-            break;
+            return Ok(outcome);
         }
+        outcome.add(Outcome { passed: u64::from(count), ..Outcome::default() });
     }
     outcome.add(restarts(&site)?);
     Ok(outcome)
@@ -172,17 +172,22 @@ pub(crate) enum Extra<'a> {
     Plant(&'a mut sabotage::Saboteur),
 }
 
-/// Runs a round.
-pub(crate) fn round(
+/// Runs a round, and judges it.
+pub(crate) fn round(site: &Site, random: &mut Random, cycles: u32, extra: Extra) -> Verdict {
+    let shared = Shared::new(site.address, random.below(1 << 40) << 16);
+    conclude(&shared, site, || run_round(&shared, site, random, cycles, extra))
+}
+
+fn run_round(
+    shared: &Arc<Shared>,
     site: &Site,
     random: &mut Random,
     cycles: u32,
     extra: Extra,
-) -> Result<super::round::Verdict> {
-    let shared = Shared::new(site.address, random.below(1 << 40) << 16);
+) -> Result<()> {
     let mut broker = site.start()?;
-    let targets = prepare(&shared, &PLANS)?;
-    let mut load = Load::start(&shared, &targets, MIX, random);
+    let targets = prepare(shared, &PLANS)?;
+    let mut load = Load::start(shared, &targets, MIX, random);
     let mut saboteur: Option<&mut sabotage::Saboteur> = None;
     match extra {
         Extra::Relays(relays) => {
@@ -192,56 +197,25 @@ pub(crate) fn round(
         }
         Extra::Plant(bug) => saboteur = Some(bug),
     }
-    let mut problems = Vec::new();
     for n in 0..cycles {
-        wait_for_answers(&shared, random)?;
+        wait_for_answers(shared, random)?;
         let fault = if saboteur.is_some() { Fault::Kill } else { pick(random) };
-        inflict(&shared, broker, fault, random, &mut problems)
-            .with_context(|| format!("cycle {n}: {fault:?}"))?;
+        inflict(shared, broker, fault, random).with_context(|| format!("cycle {n}: {fault:?}"))?;
         if let Some(saboteur) = saboteur.as_deref_mut() {
             saboteur.between(n, site, &targets)?;
         }
-        broker = restart(&shared, site, fault, random, &mut problems)
+        broker = restart(shared, site, fault, random)
             .with_context(|| format!("after cycle {n}: {fault:?}"))?;
         if n % LOOK == LOOK - 1 && saboteur.is_none() {
-            problems.extend(judge_early(&shared));
+            judge_early(shared);
         }
     }
-    let mut verdict = finish(&shared, site, broker, load, &targets)?;
-    problems.append(&mut verdict.problems);
-    verdict.problems = problems;
-    if !verdict.problems.is_empty() {
-        save(&shared, site)?;
-    }
-    Ok(verdict)
-}
-
-/// What is wrong already while the load goes on. Of a record that is on its way nothing is noted
-/// yet, and a consumer may have read it: whether somebody sent it is seen in the end.
-fn judge_early(shared: &Arc<Shared>) -> Vec<String> {
-    let verdict = judge(shared);
-    let may_be_pending = |rule| matches!(rule, Rule::Phantom | Rule::FailedVisible);
-    let sure = verdict.violations.iter().filter(|violation| !may_be_pending(violation.rule));
-    verdict.complaints.into_iter().chain(sure.map(ToString::to_string)).collect()
-}
-
-/// Lets the load end, reads everything, stops the broker, reads its files, judges.
-pub(crate) fn finish(
-    shared: &Arc<Shared>,
-    site: &Site,
-    broker: Broker,
-    load: Load,
-    targets: &[Target],
-) -> Result<super::round::Verdict> {
     load.finish();
-    read_everything(shared, targets)?;
+    read_everything(shared, &targets)?;
     wait_for_deletions(site)?;
     broker.signal("TERM")?;
     broker.wait_for_stop()?;
-    if let Err(error) = raw::read_all(shared, &site.data, targets) {
-        shared.complain(format!("the files: {error:#}"));
-    }
-    Ok(judge(shared))
+    raw::read_all(shared, &site.data, &targets).context("the files")
 }
 
 /// Most kills come when clients have got something done, some in the midst of the start.
@@ -258,13 +232,7 @@ fn wait_for_answers(shared: &Shared, random: &mut Random) -> Result<()> {
     Ok(())
 }
 
-fn inflict(
-    shared: &Shared,
-    broker: Broker,
-    fault: Fault,
-    random: &mut Random,
-    problems: &mut Vec<String>,
-) -> Result<()> {
+fn inflict(shared: &Shared, broker: Broker, fault: Fault, random: &mut Random) -> Result<()> {
     let began_ns = shared.now_ns();
     match fault {
         Fault::Kill | Fault::KillTwice => broker.kill()?,
@@ -272,7 +240,7 @@ fn inflict(
             broker.signal("TERM")?;
             let took = broker.wait_for_stop()?;
             if took > STOP_MAX {
-                problems.push(format!("a stop took {} ms", took.as_millis()));
+                shared.complain(format!("a stop took {} ms", took.as_millis()));
             }
         }
         Fault::KillStopping => {
@@ -301,13 +269,7 @@ fn inflict(
     Ok(())
 }
 
-fn restart(
-    shared: &Shared,
-    site: &Site,
-    fault: Fault,
-    random: &mut Random,
-    problems: &mut Vec<String>,
-) -> Result<Broker> {
+fn restart(shared: &Shared, site: &Site, fault: Fault, random: &mut Random) -> Result<Broker> {
     if fault == Fault::KillTwice {
         for _ in 0..=random.below(2) {
             let began_ns = shared.now_ns();
@@ -325,8 +287,9 @@ fn restart(
         let log = broker.log();
         // The metadata log is looked through at every start, as Kafka does.
         let is_told = |line: &&str| line.contains("recovering") && !line.contains("__cluster_");
-        let recovered = log.lines().filter(is_told);
-        problems.extend(recovered.map(|line| format!("after an orderly stop: {line}")));
+        for line in log.lines().filter(is_told) {
+            shared.complain(format!("after an orderly stop: {line}"));
+        }
     }
     shared.note_now(What::Restarted);
     Ok(broker)

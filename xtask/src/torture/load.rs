@@ -37,7 +37,7 @@ pub(crate) struct Mix {
     pub(crate) sessions_end: bool,
 }
 
-/// Running clients.
+/// Running clients. Dropping them is finishing them.
 pub(crate) struct Load {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
@@ -104,8 +104,14 @@ impl Load {
 
     /// Lets the clients finish what they have begun.
     pub(crate) fn finish(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
         self.shared.stop();
-        for thread in self.threads {
+        for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 self.shared.complain("a client panicked".to_owned());
             }

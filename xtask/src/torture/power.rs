@@ -15,7 +15,7 @@ use ottla_check::event::{Crash, Event, Outcome as Answer, Policy, What};
 use super::load::administer::alter;
 use super::load::{Load, Mix, ask};
 use super::random::Random;
-use super::round::{Plan, Verdict, judge, prepare, read_everything, save, wait_for_deletions};
+use super::round::{Plan, Verdict, conclude, prepare, read_everything, wait_for_deletions};
 use super::shared::{Client, Shared, Target};
 use super::site::{Broker, Site};
 use super::wire::Connection;
@@ -82,7 +82,7 @@ pub(crate) fn run(common: &Common, losses: u32) -> Result<Outcome> {
     while done < losses {
         let count = ROUND.min(losses - done);
         let synced_offsets = done < losses / 2;
-        let verdict = round(&site, &disk, &mut random, count, synced_offsets)?;
+        let verdict = round(&site, &disk, &mut random, count, synced_offsets);
         done += count;
         acked += verdict.acked;
         let seconds = start.elapsed().as_secs_f64();
@@ -90,12 +90,12 @@ pub(crate) fn run(common: &Common, losses: u32) -> Result<Outcome> {
         println!(
             "power: {done} losses, {acked} records acknowledged, {events} events, {seconds:.0} s"
         );
-        outcome.add(Outcome { passed: u64::from(count), ..Outcome::default() });
         outcome.add(kill::report("power", &verdict.problems));
         if !verdict.problems.is_empty() {
             println!("power: history and logs are in {}", site.folder.display());
             break;
         }
+        outcome.add(Outcome { passed: u64::from(count), ..Outcome::default() });
     }
     Ok(outcome)
 }
@@ -106,7 +106,7 @@ pub(crate) fn unsynced(
     common: &Common,
     random: &mut Random,
     call: &str,
-) -> Result<Option<Result<Verdict>>> {
+) -> Result<Option<Verdict>> {
     /// Enough for a record, an offset or a name to be lost.
     const LOSSES: u32 = 8;
     if missing()?.is_some() || Command::new("strace").arg("-V").output().is_err() {
@@ -235,38 +235,49 @@ fn round(
     random: &mut Random,
     losses: u32,
     synced_offsets: bool,
-) -> Result<Verdict> {
+) -> Verdict {
     let shared = Shared::new(site.address, random.below(1 << 40) << 16);
+    conclude(&shared, site, || {
+        let lost = lose(&shared, site, disk, random, losses, synced_offsets);
+        unsettle(&shared);
+        let (broker, targets) = lost?;
+        read_everything(&shared, &targets)?;
+        wait_for_deletions(site)?;
+        broker.signal("TERM")?;
+        broker.wait_for_stop()?;
+        raw::read_all(&shared, &site.data, &targets).context("the files")
+    })
+}
+
+/// Makes topics, and cuts the power so many times under load.
+fn lose(
+    shared: &Arc<Shared>,
+    site: &Site,
+    disk: &Disk,
+    random: &mut Random,
+    losses: u32,
+    synced_offsets: bool,
+) -> Result<(Broker, Vec<Target>)> {
     let mut broker = site.start()?;
     let plans = SYNCED.into_iter().chain(CACHED).collect::<Vec<_>>();
-    let targets = prepare(&shared, &plans)?;
+    let targets = prepare(shared, &plans)?;
     let messages = if synced_offsets { "1" } else { "9223372036854775807" };
     let sync = |c: &mut Connection| alter(c, "__consumer_offsets", "flush.messages", messages);
-    let code = Client::new(&shared).insist(STALL, sync).context("no answer to a setting")?.1;
+    let code = Client::new(shared).insist(STALL, sync).context("no answer to a setting")?.1;
     ensure!(code.is_none(), "__consumer_offsets: flush.messages: {code:?}");
     let [synced, cached] = mixes(synced_offsets);
     let (first, second) = targets.split_at(SYNCED.len());
     let loads =
-        [Load::start(&shared, first, synced, random), Load::start(&shared, second, cached, random)];
+        [Load::start(shared, first, synced, random), Load::start(shared, second, cached, random)];
     for n in 0..losses {
-        wait_for_answers(&shared, random)?;
+        wait_for_answers(shared, random)?;
         broker =
-            lose_power(&shared, site, disk, broker, second).with_context(|| format!("loss {n}"))?;
+            lose_power(shared, site, disk, broker, second).with_context(|| format!("loss {n}"))?;
     }
     for load in loads {
         load.finish();
     }
-    unsettle(&shared);
-    read_everything(&shared, &targets)?;
-    wait_for_deletions(site)?;
-    broker.signal("TERM")?;
-    broker.wait_for_stop()?;
-    raw::read_all(&shared, &site.data, &targets)?;
-    let verdict = judge(&shared);
-    if !verdict.problems.is_empty() {
-        save(&shared, site)?;
-    }
-    Ok(verdict)
+    Ok((broker, targets))
 }
 
 fn wait_for_answers(shared: &Shared, random: &mut Random) -> Result<()> {

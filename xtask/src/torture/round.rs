@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use ottla_check::event::{Outcome, Policy, Read, Reader, Register, Topic, What};
 use ottla_check::judge::{Limits, check};
-use ottla_check::violation::Violation;
+use ottla_check::violation::{Rule, Violation};
 use ottla_protocol::error_code::ErrorCode;
 
 use super::load::administer::{list, note_list};
@@ -186,27 +186,48 @@ pub(crate) struct Verdict {
     pub(crate) events: usize,
     pub(crate) acked: u64,
     pub(crate) relayed: u64,
-    /// What went wrong that no event tells.
-    pub(crate) complaints: Vec<String>,
-    /// These and all violations, as text.
+    /// Why it ended before its time, if it did.
+    pub(crate) broken_off: Option<String>,
+    /// What went wrong that no event tells, that, and all violations, as text.
     pub(crate) problems: Vec<String>,
     pub(crate) violations: Vec<Violation>,
 }
 
-/// Judges the history so far.
-pub(crate) fn judge(shared: &Arc<Shared>) -> Verdict {
-    let (events, violations) =
-        shared.with_history(|history| (history.len(), check(history, &Limits::default())));
-    let complaints = shared.take_complaints();
-    let mut problems = complaints.clone();
-    problems.extend(violations.iter().map(ToString::to_string));
-    let acked = shared.acked.load(Ordering::Relaxed);
-    let relayed = shared.relayed.load(Ordering::Relaxed);
-    Verdict { events, acked, relayed, complaints, problems, violations }
+/// What is wrong already while the load goes on. Of a record that is on its way nothing is noted
+/// yet, and a consumer may have read it: whether somebody sent it is seen in the end.
+pub(crate) fn judge_early(shared: &Shared) {
+    let violations = shared.with_history(|history| check(history, &Limits::default()));
+    let may_be_pending = |rule| matches!(rule, Rule::Phantom | Rule::FailedVisible);
+    for violation in violations.iter().filter(|violation| !may_be_pending(violation.rule)) {
+        shared.complain(violation.to_string());
+    }
 }
 
-/// Where the history of a round that failed is kept, as text.
-pub(crate) fn save(shared: &Arc<Shared>, site: &Site) -> io::Result<()> {
+/// Runs a round to its end, or to the error that breaks it off, and judges what was noted until
+/// then. The history of what failed is kept. The round finishes its load, and ends its broker.
+pub(crate) fn conclude(
+    shared: &Shared,
+    site: &Site,
+    round: impl FnOnce() -> Result<()>,
+) -> Verdict {
+    let broken_off = round().err().map(|error| format!("{error:#}"));
+    let mut problems = shared.take_complaints();
+    problems.extend(broken_off.clone());
+    let (events, violations) =
+        shared.with_history(|history| (history.len(), check(history, &Limits::default())));
+    problems.extend(violations.iter().map(ToString::to_string));
+    if !problems.is_empty()
+        && let Err(error) = save(shared, site)
+    {
+        problems.push(format!("the history cannot be kept: {error}"));
+    }
+    let acked = shared.acked.load(Ordering::Relaxed);
+    let relayed = shared.relayed.load(Ordering::Relaxed);
+    Verdict { events, acked, relayed, broken_off, problems, violations }
+}
+
+/// Keeps the history as text.
+fn save(shared: &Shared, site: &Site) -> io::Result<()> {
     let path = site.folder.join("history.txt");
     let lines: String = shared.with_history(|history| {
         history.sort_by_key(|event| event.began_ns);

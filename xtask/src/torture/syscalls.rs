@@ -9,7 +9,7 @@ mod sweep;
 mod table;
 mod tracer;
 
-use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,7 +21,7 @@ use ottla_check::event::{Crash, Event, Outcome as Answer, What};
 
 use super::load::{Load, Mix, ask};
 use super::random::Random;
-use super::round::{judge, prepare, read_everything, save};
+use super::round::{conclude, prepare, read_everything};
 use super::shared::{Shared, Target};
 use super::site::{Broker, Site};
 use super::wire::Connection;
@@ -30,6 +30,8 @@ use crate::gate::Outcome;
 use table::{CALLS, Call, End, Fault, broken_promise};
 use tracer::{Tracer, count_injected, injection, kill_children, log_of};
 
+/// Where a case has its directories and logs, in the lanes' folder.
+const FOLDER: &str = "syscalls";
 /// How long calls fail under load.
 const FAULTY: Duration = Duration::from_millis(1_200);
 /// With one failed directory, acknowledgments are counted from here on.
@@ -97,17 +99,17 @@ pub(crate) fn run(common: &Common, only: Option<&str>) -> Result<Outcome> {
                 }
                 row = under_load(common, call, *fault, &mut random);
             }
-            report.add(&name, row);
+            report.add(common, &name, row);
         }
         for nth in [1, 2, 4] {
             let name = format!("{} EIO, number {nth} of a start", call.name);
-            report.add(&name, at_start(common, call, nth, &mut random));
+            report.add(common, &name, at_start(common, call, nth, &mut random));
         }
         let name = format!("{} SIGKILL", call.name);
-        report.add(&name, sweep::run(common, call, &mut random));
+        report.add(common, &name, sweep::run(common, call, &mut random));
     }
     if only.is_none_or(|only| only == "limit") {
-        report.add("limit", limited(common, &mut random));
+        report.add(common, "limit", limited(common, &mut random));
     }
     println!("syscalls: {} cells, {} of them never called", report.cells, report.unused);
     Ok(report.outcome)
@@ -121,7 +123,7 @@ struct Report {
 }
 
 impl Report {
-    fn add(&mut self, name: &str, row: Result<Row>) {
+    fn add(&mut self, common: &Common, name: &str, row: Result<Row>) {
         let row = row.unwrap_or_else(|error| {
             let problems = vec![format!("{error:#}")];
             Row { name: name.to_owned(), ended: "?".to_owned(), problems, ..Row::default() }
@@ -136,7 +138,20 @@ impl Report {
         let Row { name, injected, acked, ended, .. } = &row;
         println!("{name:<34} {injected:>8} {acked:>8} {ended:<18} {verdict}");
         self.outcome.add(kill::report(name, &row.problems));
+        if !row.problems.is_empty() {
+            match keep(common, name) {
+                Ok(kept) => println!("{name}: history and logs are in {}", kept.display()),
+                Err(error) => println!("{name}: history and logs cannot be kept: {error:#}"),
+            }
+        }
     }
+}
+
+/// Keeps a case's history and logs, which the next case would remove.
+fn keep(common: &Common, name: &str) -> Result<PathBuf> {
+    let kept = common.target.join("syscalls-failed").join(name.replace([' ', ','], "-"));
+    kill::copy(&common.target.join(FOLDER), &kept)?;
+    Ok(kept)
 }
 
 fn name_of(call: &Call, fault: Fault) -> String {
@@ -149,49 +164,76 @@ fn name_of(call: &Call, fault: Fault) -> String {
 }
 
 fn fresh(common: &Common) -> Result<Site> {
-    let folder = common.target.join("syscalls");
+    let folder = common.target.join(FOLDER);
     let data = vec![folder.join("data-1"), folder.join("data-2")];
     Site::fresh(&common.root, &folder, data, &common.broker, SETTINGS)
 }
 
-/// A broker under load in a fresh directory, a moment after its start.
-fn loaded(common: &Common, random: &mut Random) -> Result<(Site, Arc<Shared>, Under)> {
+/// A case: what it does in a fresh directory, and what is judged of that in the end.
+fn case(
+    common: &Common,
+    random: &mut Random,
+    name: String,
+    run: impl FnOnce(&Arc<Shared>, &Site, &mut Random, &mut Row) -> Result<()>,
+) -> Result<Row> {
     let site = fresh(common)?;
     let shared = Shared::new(site.address, random.below(1 << 40) << 16);
+    let mut row = Row { name, ended: "?".to_owned(), ..Row::default() };
+    row.problems = conclude(&shared, &site, || run(&shared, &site, random, &mut row)).problems;
+    Ok(row)
+}
+
+/// A broker under load, a moment after its start.
+fn loaded(shared: &Arc<Shared>, site: &Site, random: &mut Random) -> Result<Under> {
     let broker = site.start()?;
-    let targets = prepare(&shared, &kill::PLANS)?;
-    let load = Load::start(&shared, &targets, MIX, random);
+    let targets = prepare(shared, &kill::PLANS)?;
+    let load = Load::start(shared, &targets, MIX, random);
     thread::sleep(Duration::from_millis(150));
     let began_ns = shared.now_ns();
-    Ok((site, shared, Under { broker, load, targets, began_ns }))
+    Ok(Under { broker, load, targets, began_ns })
 }
 
 fn under_load(common: &Common, call: &Call, fault: Fault, random: &mut Random) -> Result<Row> {
-    let (site, shared, mut under) = loaded(common, random)?;
-    let mut tracer = Tracer::attach(&site, &under.broker, injection(call, fault, 2, &site)?)?;
+    case(common, random, name_of(call, fault), |shared, site, random, row| {
+        fail_under_load(shared, site, random, row, (call, fault))
+    })
+}
+
+fn fail_under_load(
+    shared: &Arc<Shared>,
+    site: &Site,
+    random: &mut Random,
+    row: &mut Row,
+    (call, fault): (&Call, Fault),
+) -> Result<()> {
+    let mut under = loaded(shared, site, random)?;
+    let mut tracer = Tracer::attach(site, &under.broker, injection(call, fault, 2, site)?)?;
     let before = shared.acked.load(Ordering::Relaxed);
     let settled_ns = shared.now_ns() + u64::try_from(SETTLED.as_nanos())?;
     wait_for_end(&mut under.broker)?;
     let faulty_ns = shared.now_ns();
-    let acked = shared.acked.load(Ordering::Relaxed) - before;
+    row.acked = shared.acked.load(Ordering::Relaxed) - before;
     tracer.detach()?;
-    let mut problems = Vec::new();
+    row.injected = tracer.injected()?;
+    row.spoiled = under.broker.log().contains(NOT_IMPLEMENTED);
     let end = after_fault(&mut under.broker)?;
-    problems.extend(broken_promise(call, fault, end));
+    row.ended = end.to_string();
+    if let Some(problem) = broken_promise(call, fault, end) {
+        shared.complain(problem);
+    }
     if matches!(fault, Fault::OneDir(_)) {
-        let good = acked_in(&shared, &site, &under.targets, settled_ns..faulty_ns);
+        let good = acked_in(shared, site, &under.targets, settled_ns..faulty_ns);
         if good == 0 {
-            problems.push("the other directory acknowledged nothing".to_owned());
+            shared.complain("the other directory acknowledged nothing".to_owned());
         }
     }
-    if matches!(end, End::Serves { .. }) {
-        problems.extend(heals(&shared));
+    if matches!(end, End::Serves { .. })
+        && let Some(problem) = heals(shared)
+    {
+        shared.complain(problem);
     }
-    let (name, injected, ended) = (name_of(call, fault), tracer.injected()?, end.to_string());
-    let spoiled = under.broker.log().contains(NOT_IMPLEMENTED);
-    let mut row = Row { name, injected, ended, acked, problems, spoiled };
-    finish(common, &site, &shared, under, &mut row)?;
-    Ok(row)
+    row.spoiled |= under.broker.log().contains(NOT_IMPLEMENTED);
+    finish(shared, site, under)
 }
 
 fn wait_for_end(broker: &mut Broker) -> Result<()> {
@@ -211,14 +253,8 @@ struct Under {
     began_ns: u64,
 }
 
-/// Kills what is left, starts without faults, and judges.
-fn finish(
-    common: &Common,
-    site: &Site,
-    shared: &Arc<Shared>,
-    under: Under,
-    row: &mut Row,
-) -> Result<()> {
+/// Kills what is left, starts without faults, and reads everything.
+fn finish(shared: &Arc<Shared>, site: &Site, under: Under) -> Result<()> {
     let Under { broker, load, targets, began_ns } = under;
     broker.end()?;
     let ended_ns = shared.now_ns();
@@ -230,13 +266,7 @@ fn finish(
     read_everything(shared, &targets)?;
     broker.signal("TERM")?;
     broker.wait_for_stop()?;
-    raw::read_all(shared, &site.data, &targets)?;
-    row.problems.extend(judge(shared).problems);
-    if !row.problems.is_empty() {
-        save(shared, site)?;
-        fs::copy(site.folder.join("broker-before.log"), common.target.join("faulty.log"))?;
-    }
-    Ok(())
+    raw::read_all(shared, &site.data, &targets).context("the files")
 }
 
 /// How the broker is after the fault.
@@ -302,23 +332,31 @@ fn heals(shared: &Shared) -> Option<String> {
 
 /// The n-th such call of each thread fails while the broker starts in a directory that was killed.
 fn at_start(common: &Common, call: &Call, nth: u32, random: &mut Random) -> Result<Row> {
-    let site = fresh(common)?;
-    let shared = Shared::new(site.address, random.below(1 << 40) << 16);
-    let broker = site.start()?;
-    let targets = prepare(&shared, &kill::PLANS)?;
-    let load = Load::start(&shared, &targets, MIX, random);
-    thread::sleep(Duration::from_millis(200));
+    let error = if call.name == "mmap" { "ENOMEM" } else { "EIO" };
+    let name = format!("{} {error}, number {nth} of a start", call.name);
+    case(common, random, name, |shared, site, random, row| {
+        fail_at_start(shared, site, random, row, (call, Fault::Once(error), nth))
+    })
+}
+
+fn fail_at_start(
+    shared: &Arc<Shared>,
+    site: &Site,
+    random: &mut Random,
+    row: &mut Row,
+    (call, fault, nth): (&Call, Fault, u32),
+) -> Result<()> {
+    let Under { broker, load, targets, .. } = loaded(shared, site, random)?;
     broker.kill()?;
     shared.note_now(What::Crash(Crash::Process));
-    let error = if call.name == "mmap" { "ENOMEM" } else { "EIO" };
     let mut command = Command::new("strace");
-    command.args(injection(call, Fault::Once(error), nth, &site)?);
-    command.arg("-o").arg(log_of(&site)).arg("--");
-    command.arg(&common.broker).arg(site.folder.join("server.properties"));
+    command.args(injection(call, fault, nth, site)?);
+    command.arg("-o").arg(log_of(site)).arg("--");
+    let untraced = site.command();
+    command.arg(untraced.get_program()).args(untraced.get_args());
     let began_ns = shared.now_ns();
     let mut broker = site.spawn_as(command)?;
-    let mut problems = Vec::new();
-    let ended = match broker.wait_until_ready() {
+    row.ended = match broker.wait_until_ready() {
         Ok(()) => "serves".to_owned(),
         Err(_) => match broker.ended()? {
             Some(status) if status.code().is_some_and(|code| code != 0) => status.to_string(),
@@ -326,7 +364,7 @@ fn at_start(common: &Common, call: &Call, nth: u32, random: &mut Random) -> Resu
             // ends the broker.
             Some(status) if call.name == "close" => status.to_string(),
             status => {
-                problems.push(format!("the start ended with {status:?}"));
+                shared.complain(format!("the start ended with {status:?}"));
                 "?".to_owned()
             }
         },
@@ -341,35 +379,34 @@ fn at_start(common: &Common, call: &Call, nth: u32, random: &mut Random) -> Resu
         ensure!(start.elapsed() < END_LIMIT, "the traced broker does not end");
         thread::sleep(Duration::from_millis(2));
     }
-    let name = format!("{} {error}, number {nth} of a start", call.name);
-    let injected = count_injected(&log_of(&site))?;
-    let mut row = Row { name, injected, ended, problems, ..Row::default() };
-    finish(common, &site, &shared, Under { broker, load, targets, began_ns }, &mut row)?;
-    Ok(row)
+    row.injected = count_injected(&log_of(site))?;
+    finish(shared, site, Under { broker, load, targets, began_ns })
 }
 
 /// Files may not grow beyond a limit: the write that crosses it is really short, the next one fails
 /// with EFBIG.
 fn limited(common: &Common, random: &mut Random) -> Result<Row> {
-    let (site, shared, mut under) = loaded(common, random)?;
+    let name = format!("files of {FILE_BYTES_MAX} bytes at most");
+    case(common, random, name, limit)
+}
+
+fn limit(shared: &Arc<Shared>, site: &Site, random: &mut Random, row: &mut Row) -> Result<()> {
+    let mut under = loaded(shared, site, random)?;
     let before = shared.acked.load(Ordering::Relaxed);
     let limit = format!("--fsize={FILE_BYTES_MAX}");
     let status =
         Command::new("prlimit").args(["--pid", &under.broker.id().to_string(), &limit]).status();
     ensure!(status.is_ok_and(|status| status.success()), "prlimit {limit}");
+    row.injected = 1;
     let start = Instant::now();
     while start.elapsed() < END_LIMIT && under.broker.ended()?.is_none() {
         thread::sleep(Duration::from_millis(5));
     }
     let end = after_fault(&mut under.broker)?;
-    let mut problems = Vec::new();
+    row.ended = end.to_string();
     if !matches!(end, End::Exits(1) | End::Serves { offline: 1.. }) {
-        problems.push(format!("the broker: {end}"));
+        shared.complain(format!("the broker: {end}"));
     }
-    let acked = shared.acked.load(Ordering::Relaxed) - before;
-    let name = format!("files of {FILE_BYTES_MAX} bytes at most");
-    let ended = end.to_string();
-    let mut row = Row { name, injected: 1, ended, acked, problems, ..Row::default() };
-    finish(common, &site, &shared, under, &mut row)?;
-    Ok(row)
+    row.acked = shared.acked.load(Ordering::Relaxed) - before;
+    finish(shared, site, under)
 }

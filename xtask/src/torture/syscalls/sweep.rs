@@ -2,6 +2,8 @@
 //! recovery from the kill before, to some hundred calls into the load.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,12 +12,12 @@ use ottla_check::event::{Crash, Event, What};
 
 use super::table::Call;
 use super::tracer::killed_at;
-use super::{MIX, Row, fresh};
-use crate::torture::load::Load;
+use super::{Row, Under, case, loaded};
 use crate::torture::random::Random;
-use crate::torture::round::{judge, prepare, read_everything, save};
+use crate::torture::round::read_everything;
 use crate::torture::shared::Shared;
-use crate::torture::{Common, kill, raw};
+use crate::torture::site::Site;
+use crate::torture::{Common, raw};
 
 /// A start that makes fewer calls than that within this time is killed another way.
 const REACH: Duration = Duration::from_millis(1_500);
@@ -27,26 +29,35 @@ const LAST: u32 = 2_000;
 
 /// Kills at one call after the other, all on the same directory, then judges.
 pub(crate) fn run(common: &Common, call: &Call, random: &mut Random) -> Result<Row> {
-    let site = fresh(common)?;
-    let shared = Shared::new(site.address, random.below(1 << 40) << 16);
-    let broker = site.start()?;
-    let targets = prepare(&shared, &kill::PLANS)?;
-    let load = Load::start(&shared, &targets, MIX, random);
-    thread::sleep(Duration::from_millis(200));
-    let began_ns = shared.now_ns();
+    let name = format!("{} SIGKILL", call.name);
+    case(common, random, name, |shared, site, random, row| {
+        row.ended = "killed".to_owned();
+        sweep(shared, site, random, row, call)
+    })
+}
+
+fn sweep(
+    shared: &Arc<Shared>,
+    site: &Site,
+    random: &mut Random,
+    row: &mut Row,
+    call: &Call,
+) -> Result<()> {
+    let Under { broker, load, targets, began_ns } = loaded(shared, site, random)?;
     broker.kill()?;
-    crashed(&shared, began_ns);
-    let (mut nth, mut hits, mut misses, mut furthest) = (1, 0, 0, 0);
+    crashed(shared, began_ns);
+    let (mut nth, mut misses) = (1, 0);
     while nth <= LAST && misses < MISSES_MAX {
         let began_ns = shared.now_ns();
-        let mut broker = site.spawn_as(killed_at(call, nth, &site)?)?;
+        let mut broker = site.spawn_as(killed_at(call, nth, site)?)?;
         let start = Instant::now();
         while start.elapsed() < REACH && broker.ended()?.is_none() {
             thread::sleep(Duration::from_millis(2));
         }
         match broker.end()? {
             Some(status) if status.code().is_none() => {
-                (hits, furthest) = (hits + 1, nth);
+                row.injected += 1;
+                row.name = format!("{} SIGKILL at 1st..{nth}th", call.name);
             }
             Some(status) => {
                 let text = fs::read_to_string(site.folder.join("broker.log")).unwrap_or_default();
@@ -55,24 +66,17 @@ pub(crate) fn run(common: &Common, call: &Call, random: &mut Random) -> Result<R
             }
             None => misses += 1,
         }
-        crashed(&shared, began_ns);
+        crashed(shared, began_ns);
         nth = if nth < FIRST { nth + 1 } else { nth + 1 + nth / 2 };
     }
     let broker = site.start().context("the start after the last kill")?;
     shared.note_now(What::Restarted);
     load.finish();
-    read_everything(&shared, &targets)?;
+    read_everything(shared, &targets)?;
+    row.acked = shared.acked.load(Ordering::Relaxed);
     broker.signal("TERM")?;
     broker.wait_for_stop()?;
-    raw::read_all(&shared, &site.data, &targets)?;
-    let verdict = judge(&shared);
-    if !verdict.problems.is_empty() {
-        save(&shared, &site)?;
-    }
-    let name = format!("{} SIGKILL at 1st..{furthest}th", call.name);
-    let (acked, problems) = (verdict.acked, verdict.problems);
-    let ended = "killed".to_owned();
-    Ok(Row { name, injected: hits, ended, acked, problems, ..Row::default() })
+    raw::read_all(shared, &site.data, &targets).context("the files")
 }
 
 fn crashed(shared: &Shared, began_ns: u64) {
