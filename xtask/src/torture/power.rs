@@ -1,5 +1,6 @@
 //! Losses of power: the file system is cut off from its disk under load, and mounted again.
 
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -82,7 +83,7 @@ pub(crate) fn run(common: &Common, losses: u32) -> Result<Outcome> {
     while done < losses {
         let count = ROUND.min(losses - done);
         let synced_offsets = done < losses / 2;
-        let verdict = round(&site, &disk, &mut random, count, synced_offsets);
+        let verdict = round(&site, &disk, &mut random, &Losses::new(count, synced_offsets));
         done += count;
         acked += verdict.acked;
         let seconds = start.elapsed().as_secs_f64();
@@ -100,18 +101,20 @@ pub(crate) fn run(common: &Common, losses: u32) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Losses under a broker whose syncs of one kind do nothing, and say that all is well. `None` where
-/// this cannot run.
-pub(crate) fn unsynced(
-    common: &Common,
-    random: &mut Random,
-    call: &str,
-) -> Result<Option<Verdict>> {
+/// What came of losses under a broker that does not sync.
+pub(crate) struct Unsynced {
+    pub(crate) verdict: Verdict,
+    /// How often the power went.
+    pub(crate) cuts: u32,
+    /// Whether a start or a reader broke the round off, behind a loss of power. What fails before
+    /// or elsewhere may be the harness or the machine.
+    pub(crate) broke_behind_cut: bool,
+}
+
+/// Losses under a broker whose syncs of one kind do nothing, and say that all is well.
+pub(crate) fn unsynced(common: &Common, random: &mut Random, call: &str) -> Result<Unsynced> {
     /// Enough for a record, an offset or a name to be lost.
     const LOSSES: u32 = 8;
-    if missing()?.is_some() || Command::new("strace").arg("-V").output().is_err() {
-        return Ok(None);
-    }
     let folder = common.target.join("power");
     let disk = Disk::make(&common.target)?;
     let data = vec![disk.mount.join("data")];
@@ -122,11 +125,14 @@ pub(crate) fn unsynced(
     let trace = [format!("trace={call}"), "-e".to_owned(), format!("inject={call}:retval=0")];
     site.wrapper.extend(trace);
     site.wrapper.push("--".to_owned());
-    Ok(Some(round(&site, &disk, random, LOSSES, true)))
+    let losses = Losses::new(LOSSES, true);
+    let verdict = round(&site, &disk, random, &losses);
+    let broke_behind_cut = losses.is_behind.get() && verdict.broken_off.is_some();
+    Ok(Unsynced { verdict, cuts: losses.cuts.get(), broke_behind_cut })
 }
 
 /// What this lane lacks here.
-fn missing() -> Result<Option<String>> {
+pub(crate) fn missing() -> Result<Option<String>> {
     let id = Command::new("id").arg("-u").output()?;
     if id.stdout.trim_ascii() != b"0" {
         return Ok(Some("needs root, to mount a file system".to_owned()));
@@ -144,7 +150,7 @@ fn missing() -> Result<Option<String>> {
 struct Disk {
     image: PathBuf,
     mount: PathBuf,
-    cutter: std::cell::RefCell<Cutter>,
+    cutter: RefCell<Cutter>,
 }
 
 struct Cutter {
@@ -163,7 +169,7 @@ impl Disk {
         python.args(["-c", CUTTER]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = python.spawn().context("start python3")?;
         let answers = BufReader::new(child.stdout.take().context("stdout was asked for")?);
-        let cutter = std::cell::RefCell::new(Cutter { child, answers });
+        let cutter = RefCell::new(Cutter { child, answers });
         let disk = Disk { image, mount, cutter };
         command("mkfs.ext4", &["-q".as_ref(), "-F".as_ref(), disk.image.as_os_str()])?;
         disk.mount().context("mount -o loop: needs root and loop devices")?;
@@ -229,23 +235,40 @@ fn mixes(synced_offsets: bool) -> [Mix; 2] {
     [synced, Mix { idempotent: 1, committers: 0, administrators: 0, ..synced }]
 }
 
-fn round(
-    site: &Site,
-    disk: &Disk,
-    random: &mut Random,
-    losses: u32,
+/// The losses of a round, and how far it has come with them.
+struct Losses {
+    count: u32,
     synced_offsets: bool,
-) -> Verdict {
+    cuts: Cell<u32>,
+    /// Whether a start or a reader finds out now what a loss has left.
+    is_behind: Cell<bool>,
+}
+
+impl Losses {
+    fn new(count: u32, synced_offsets: bool) -> Losses {
+        Losses { count, synced_offsets, cuts: Cell::new(0), is_behind: Cell::new(false) }
+    }
+
+    /// Runs what finds out what a loss has left.
+    fn behind<T>(&self, find_out: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.is_behind.set(self.cuts.get() > 0);
+        let found = find_out()?;
+        self.is_behind.set(false);
+        Ok(found)
+    }
+}
+
+fn round(site: &Site, disk: &Disk, random: &mut Random, losses: &Losses) -> Verdict {
     let shared = Shared::new(site.address, random.below(1 << 40) << 16);
     conclude(&shared, site, || {
-        let lost = lose(&shared, site, disk, random, losses, synced_offsets);
+        let lost = lose(&shared, site, disk, random, losses);
         unsettle(&shared);
         let (broker, targets) = lost?;
-        read_everything(&shared, &targets)?;
+        losses.behind(|| read_everything(&shared, &targets))?;
         wait_for_deletions(site)?;
         broker.signal("TERM")?;
         broker.wait_for_stop()?;
-        raw::read_all(&shared, &site.data, &targets).context("the files")
+        losses.behind(|| raw::read_all(&shared, &site.data, &targets).context("the files"))
     })
 }
 
@@ -255,24 +278,23 @@ fn lose(
     site: &Site,
     disk: &Disk,
     random: &mut Random,
-    losses: u32,
-    synced_offsets: bool,
+    losses: &Losses,
 ) -> Result<(Broker, Vec<Target>)> {
     let mut broker = site.start()?;
     let plans = SYNCED.into_iter().chain(CACHED).collect::<Vec<_>>();
     let targets = prepare(shared, &plans)?;
-    let messages = if synced_offsets { "1" } else { "9223372036854775807" };
+    let messages = if losses.synced_offsets { "1" } else { "9223372036854775807" };
     let sync = |c: &mut Connection| alter(c, "__consumer_offsets", "flush.messages", messages);
     let code = Client::new(shared).insist(STALL, sync).context("no answer to a setting")?.1;
     ensure!(code.is_none(), "__consumer_offsets: flush.messages: {code:?}");
-    let [synced, cached] = mixes(synced_offsets);
+    let [synced, cached] = mixes(losses.synced_offsets);
     let (first, second) = targets.split_at(SYNCED.len());
     let loads =
         [Load::start(shared, first, synced, random), Load::start(shared, second, cached, random)];
-    for n in 0..losses {
+    for n in 0..losses.count {
         wait_for_answers(shared, random)?;
-        broker =
-            lose_power(shared, site, disk, broker, second).with_context(|| format!("loss {n}"))?;
+        broker = lose_power(shared, site, disk, losses, broker, second)
+            .with_context(|| format!("loss {n}"))?;
     }
     for load in loads {
         load.finish();
@@ -295,27 +317,30 @@ fn lose_power(
     shared: &Arc<Shared>,
     site: &Site,
     disk: &Disk,
+    losses: &Losses,
     broker: Broker,
     cached: &[Target],
 ) -> Result<Broker> {
     note_flushed(shared, site, cached)?;
     let began_ns = shared.now_ns();
     disk.cut()?;
+    losses.cuts.set(losses.cuts.get() + 1);
     // It may have ended by itself already: all its directories are offline.
     if let Some(status) = broker.end()? {
         ensure!(status.code() != Some(0), "the broker ended with 0 without a disk");
     }
-    let broker = shared.alone(|| -> Result<Broker> {
+    shared.alone(|| -> Result<Broker> {
         let ended_ns = shared.now_ns();
         shared.note(Event { began_ns, ended_ns, client: 0, what: What::Crash(Crash::Power) });
         disk.unmount()?;
         disk.mount()?;
-        let broker = site.start()?;
-        shared.note_now(What::Restarted);
-        note_ends(shared, site, cached)?;
-        Ok(broker)
-    })?;
-    Ok(broker)
+        losses.behind(|| {
+            let broker = site.start()?;
+            shared.note_now(What::Restarted);
+            note_ends(shared, site, cached)?;
+            Ok(broker)
+        })
+    })
 }
 
 /// Takes back what was acknowledged after the power had begun to go. A broker without power answers

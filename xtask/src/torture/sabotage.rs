@@ -16,6 +16,7 @@ use super::random::Random;
 use super::round::Verdict;
 use super::shared::Target;
 use super::site::Site;
+use super::syscalls::tracer;
 use super::{Common, power, raw};
 use crate::gate::Outcome;
 use surgery::{
@@ -108,13 +109,20 @@ pub(crate) fn run(common: &Common, only: Option<&str>) -> Result<Outcome> {
         outcome.add(Outcome::of(seen && saboteur.has_struck));
     }
     for call in UNSYNCED.into_iter().filter(|call| is_wanted(&format!("no {call}"))) {
-        match power::unsynced(common, &mut random, call)? {
-            Some(round) => {
-                let rules = [Rule::LostWrite, Rule::LostRead, Rule::TopicLost, Rule::Register];
-                outcome.add(Outcome::of(is_seen(&format!("no {call}"), &round, &rules, true)));
-            }
-            None => outcome.not_run.push(format!("torture self-test, no {call}: needs root")),
+        if let Some(missing) = power::missing()?.or(tracer::missing().map(str::to_owned)) {
+            println!("self-test: no {call}: CANNOT RUN: {missing}");
+            outcome.not_run.push(format!("torture self-test, no {call}: {missing}"));
+            continue;
         }
+        let unsynced = power::unsynced(common, &mut random, call)?;
+        let rules = [Rule::LostWrite, Rule::LostRead, Rule::TopicLost, Rule::Register];
+        let name = format!("no {call}");
+        // It cannot be seen before the power has gone once, but what is wrong here can.
+        let seen = is_seen(&name, &unsynced.verdict, &rules, unsynced.broke_behind_cut);
+        if unsynced.cuts == 0 {
+            println!("self-test: {name}: the power never went");
+        }
+        outcome.add(Outcome::of(seen && unsynced.cuts > 0));
     }
     Ok(outcome)
 }
@@ -129,10 +137,8 @@ fn is_seen(name: &str, verdict: &Verdict, rules: &[Rule], may_break_off: bool) -
     if let Some(text) = &verdict.broken_off {
         println!("self-test: {name}: {}", &text[..text.floor_char_boundary(300)]);
     }
-    let seen = match verdict.broken_off {
-        Some(_) => may_break_off,
-        None => verdict.violations.iter().any(|violation| rules.contains(&violation.rule)),
-    };
+    let seen = verdict.violations.iter().any(|violation| rules.contains(&violation.rule))
+        || (may_break_off && verdict.broken_off.is_some());
     if !seen {
         println!("self-test: {name} was not seen");
     }

@@ -7,7 +7,7 @@
 
 mod sweep;
 mod table;
-mod tracer;
+pub(crate) mod tracer;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -80,10 +80,9 @@ struct Row {
 
 /// Runs all cases, or those of one call.
 pub(crate) fn run(common: &Common, only: Option<&str>) -> Result<Outcome> {
-    let strace = Command::new("strace").arg("-V").output();
-    if !strace.is_ok_and(|output| output.status.success()) {
-        println!("syscalls: CANNOT RUN: needs strace");
-        let not_run = vec!["torture syscalls: needs strace".to_owned()];
+    if let Some(missing) = tracer::missing() {
+        println!("syscalls: CANNOT RUN: {missing}");
+        let not_run = vec![format!("torture syscalls: {missing}")];
         return Ok(Outcome { not_run, ..Outcome::default() });
     }
     let mut random = Random::new(common.seed);

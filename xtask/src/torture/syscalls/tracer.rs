@@ -62,6 +62,22 @@ impl Drop for Tracer {
     }
 }
 
+/// What is missing here for strace to make calls fail.
+pub(crate) fn missing() -> Option<&'static str> {
+    let succeeds = |args: &[&str]| {
+        let output = Command::new("strace").args(args).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let inject = ["-f", "-o", "/dev/null", "-e", "inject=fsync:retval=0", "true"];
+    if !succeeds(&["-V"]) {
+        Some("needs strace")
+    } else if !succeeds(&inject) {
+        Some("needs the right to trace")
+    } else {
+        None
+    }
+}
+
 /// Where strace writes.
 pub(crate) fn log_of(site: &Site) -> PathBuf {
     site.folder.join("strace.log")
