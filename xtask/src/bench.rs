@@ -24,7 +24,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args as ClapArgs;
 use serde_json::Value;
 
-use crate::gate::cargo_command;
+use crate::gate::{cargo_command, target_dir};
 use crate::interop::{Kind, Need, Site, Toolbox};
 use report::Figures;
 use restart::{Piece, Restart};
@@ -187,7 +187,7 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn generator(&self) -> PathBuf {
-        self.root.join("target/release/ottla-bench")
+        target_dir(self.root).join("release/ottla-bench")
     }
 
     /// Runs the load generator and reads its line of JSON.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::gate::{Outcome, cargo_command, count_results};
+use crate::gate::{Outcome, cargo_command, count_results, target_dir};
 
 /// Crash points of the gate.
 const GATE_POINTS: u64 = 100_000;
@@ -54,9 +54,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     let mut cargo = cargo_command(root, &build);
     let built = cargo.args(["--bin", "ottla-crash"]).status()?;
     ensure!(built.success(), "the program cannot be built");
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    let mut command = Command::new(target.join("release/ottla-crash"));
+    let mut command = Command::new(target_dir(root).join("release/ottla-crash"));
     command.args(["--points", &args.points.to_string(), "--seed", &args.seed.to_string()]);
     if let Some(threads) = args.threads {
         command.args(["--threads", &threads.to_string()]);

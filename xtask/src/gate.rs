@@ -1,7 +1,7 @@
 //! The steps of `cargo xtask ci`, how they are timed, counted and reported.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
@@ -114,11 +114,20 @@ pub(crate) fn run_full_disk(root: &Path, args: &full_disk::Args) -> Result<bool>
 fn timed(name: &str, run: impl FnOnce() -> Result<Outcome>) -> Outcome {
     println!("==> {name}");
     let start = Instant::now();
-    let outcome = run().unwrap_or_else(|error| {
+    let mut outcome = run().unwrap_or_else(|error| {
         println!("{name}: {error:#}");
         Outcome::of(false)
     });
-    let word = if outcome.failed > 0 { "FAILED" } else { "ok" };
+    let has_run = outcome.passed + outcome.failed > 0;
+    if !has_run && outcome.not_run.is_empty() {
+        println!("{name}: nothing was run; is what was asked for spelled as `--help` has it?");
+        outcome.failed = 1;
+    }
+    let word = match (has_run, outcome.failed) {
+        (_, 1..) => "FAILED",
+        (true, 0) => "ok",
+        (false, 0) => "NOT RUN",
+    };
     println!("<== {name}: {word} in {:.1} s", start.elapsed().as_secs_f64());
     outcome
 }
@@ -140,6 +149,12 @@ pub(crate) fn cargo_command(root: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(root);
     command
+}
+
+/// Where cargo puts what it builds in the workspace at `root`.
+pub(crate) fn target_dir(root: &Path) -> PathBuf {
+    // cargo takes a relative path from the directory it runs in, which is the root.
+    root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 fn cargo(root: &Path, args: &[&str]) -> Result<Outcome> {
@@ -208,5 +223,12 @@ mod tests {
         let bad = "test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured";
         assert_eq!(result_line(bad), Some((3, 2)));
         assert_eq!(result_line("running 3 tests"), None);
+    }
+
+    #[test]
+    fn a_step_that_runs_nothing_has_failed() {
+        assert_eq!(timed("none", || Ok(Outcome::default())).failed, 1);
+        let missing = || Ok(Outcome { not_run: vec!["x: needs y".into()], ..Outcome::default() });
+        assert_eq!(timed("missing", missing).failed, 0);
     }
 }

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::gate::Outcome;
+use crate::gate::{Outcome, target_dir};
 use crate::interop;
 
 pub(crate) use random::Random;
@@ -107,7 +107,7 @@ impl Common {
             Some(path) => path.to_owned(),
             None => {
                 interop::build(root)?;
-                root.join("target/release/ottla")
+                target_dir(root).join("release/ottla")
             }
         };
         Ok(Common { root: root.to_owned(), target, broker, seed })

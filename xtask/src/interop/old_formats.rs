@@ -20,8 +20,8 @@ const READERS: [&str; 3] = ["java", "kafka-python", "confluent"];
 
 pub(crate) fn run(shop: &Shop) -> Result<Outcome> {
     if !shop.toolbox.has(Need::Java) || !shop.toolbox.has(Need::Python) {
-        println!("old-formats: not run, it needs java and python3");
-        return Ok(Outcome::default());
+        let missing = "interop old-formats: needs java and python3, of a run with those clients";
+        return Ok(Outcome { not_run: vec![missing.to_owned()], ..Outcome::default() });
     }
     let site = Site::fresh(&shop.toolbox, "old-formats")?;
     let running = site.start(shop.kind)?;

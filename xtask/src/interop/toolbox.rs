@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 
 use super::clients::Client;
 use super::process;
+use crate::gate::target_dir;
 
 /// Getting everything from empty caches takes under two minutes here; a stuck download ends too.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -83,8 +84,8 @@ impl Toolbox {
             root: root.to_owned(),
             sources: root.join("interop"),
             target: root.join("target/interop"),
-            ottla: root.join("target/release/ottla"),
-            ottlactl: root.join("target/release/ottlactl"),
+            ottla: target_dir(root).join("release/ottla"),
+            ottlactl: target_dir(root).join("release/ottlactl"),
             ready: Vec::new(),
         };
         fs::create_dir_all(toolbox.target.join("log"))?;
