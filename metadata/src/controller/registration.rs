@@ -257,7 +257,9 @@ impl From<Refused> for StartError {
 ///
 /// The records are Kafka's, in Kafka's order: a transaction that was left open is aborted; an empty
 /// log gets the bootstrap records; the controller registers; the broker is fenced if it crashed,
-/// registers, and is unfenced, by which each partition gets a leader and the next leader epoch.
+/// registers, and is unfenced, by which each partition that it has in sync gets a leader and the
+/// next leader epoch. Brokers that a larger cluster has left in service are fenced before, as a
+/// controller does when their heartbeats fail to come: nothing is led by them or placed on them.
 ///
 /// # Errors
 /// Those of [`register_broker`], bootstrap records that contradict each other, a `next_offset` that
@@ -285,6 +287,11 @@ pub fn start(
     }
     plan.push(register_controller(&plan.image, &node.controller))?;
     let id = node.broker.id;
+    // The others first, so that none of them gets what this one leads.
+    let others: Vec<i32> = plan.image.brokers().keys().copied().filter(|one| *one != id).collect();
+    for other in others {
+        plan.push(fence_broker(&plan.image, other)?)?;
+    }
     if plan.image.brokers().contains_key(&id) {
         plan.push(fence_broker(&plan.image, id)?)?;
     }

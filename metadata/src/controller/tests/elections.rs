@@ -47,6 +47,49 @@ fn elect(
 }
 
 #[test]
+fn a_start_takes_the_other_brokers_out_of_service() {
+    let mut cluster = Cluster::with_brokers(&[2, 3]);
+    cluster.create(vec![
+        assigned("t0", &[(0, &[2, 1])]),
+        assigned("t1", &[(0, &[1, 2, 3])]),
+        assigned("t2", &[(0, &[2])]),
+        assigned("t3", &[(0, &[1])]),
+    ]);
+    // Broker 1 stops in order, gives up what it leads, and is not in sync any more.
+    let epoch = cluster.stop();
+    assert_eq!(cluster.partition("t0", 0).leader, 2);
+    assert_eq!(cluster.partition("t1", 0).isr, [2, 3]);
+    cluster.start(epoch);
+    for id in [2, 3] {
+        assert!(cluster.image().brokers()[&id].fenced, "broker {id}");
+    }
+    let leaders = ["t0", "t1", "t2", "t3"].map(|name| cluster.partition(name, 0).leader);
+    assert_eq!(leaders, [NO_LEADER, NO_LEADER, NO_LEADER, 1]);
+    assert_eq!(cluster.partition("t2", 0).replicas, [2], "it is theirs still");
+
+    // The others were gone first: what is in sync here is led here.
+    let mut cluster = Cluster::with_brokers(&[2]);
+    cluster.create(vec![assigned("t", &[(0, &[2, 1])])]);
+    cluster.start(-1);
+    assert_eq!(cluster.partition("t", 0).isr, [1]);
+    assert_eq!(cluster.partition("t", 0).leader, 1);
+}
+
+#[test]
+fn nothing_is_placed_on_brokers_that_a_start_took_out_of_service() {
+    let mut cluster = Cluster::with_brokers(&[2, 3]);
+    let epoch = cluster.stop();
+    cluster.start(epoch);
+    cluster.create(vec![topic("t", 9, 1)]);
+    for number in 0..9 {
+        assert_eq!(cluster.partition("t", number).replicas, [1]);
+    }
+    let asked = CreateTopics { topics: vec![topic("u", 9, 2)], validate_only: false };
+    let (_, answers) = create_topics(cluster.image(), &asked, DEFAULTS, &Rules, &mut random());
+    assert_eq!(code(&answers[0].1), ErrorCode::INVALID_REPLICATION_FACTOR);
+}
+
+#[test]
 fn elections_on_one_node_are_not_needed() {
     use ErrorCode as E;
     let mut cluster = Cluster::with_topics();
