@@ -5,8 +5,10 @@
 //! log once for all that was left there so far. So one sync serves as many requests as there are,
 //! not as many as there are handlers, and a slow disk takes no handler away from other requests.
 //!
-//! Threads are started when they are first needed. Two of them never sync the same log: the second
-//! sync would only wait for the first.
+//! Threads are started when they are first needed. Two of them never have the same [`Partition`],
+//! since the second sync would only wait for the first. It does so in the one case in which they
+//! have the same log: when its leadership has changed, what was appended before is left with the
+//! partition as it was, and what comes after with the one that took its place.
 
 use std::collections::VecDeque;
 use std::mem;
