@@ -13,6 +13,7 @@ use ottla_metadata::image::{Image, Partition};
 use ottla_network::Request;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_storage::manager::LogManager;
+use ottla_storage::partition_dir::TopicPartition;
 
 use crate::api::{FetchKey, Unanswerable};
 use crate::clock::{Clock, Entropy};
@@ -131,8 +132,16 @@ impl Node {
             if **replica != self.config.node_id {
                 return !image.is_broker_active(**replica);
             }
-            let here = served.and_then(|topic| topic.partition(index).ok());
-            here.is_none_or(|here| !here.log.log_dir().is_online())
+            let Some(topic) = served else { return true };
+            match topic.partition(index) {
+                Ok(here) => !here.log.log_dir().is_online(),
+                // A replica that is not led here is not served, and may be whole all the same.
+                Err(ErrorCode::NOT_LEADER_OR_FOLLOWER) => {
+                    let log = self.logs.get(&TopicPartition::new(&topic.name, index));
+                    log.is_none_or(|log| !log.log_dir().is_online())
+                }
+                Err(_) => true,
+            }
         };
         partition.replicas.iter().filter(is_offline).copied().collect()
     }

@@ -15,7 +15,7 @@ use crate::delayed::{Event, WaitList};
 use crate::groups::OFFSETS_TOPIC;
 use crate::node::Node;
 use crate::topic_settings::TopicSettings;
-use crate::topics::{Partition, Topic};
+use crate::topics::{NotServed, Partition, Topic};
 
 impl Node {
     /// The settings of a topic.
@@ -39,7 +39,10 @@ impl Node {
         for topic in topics.iter().filter(|topic| self.may_open_more(&image, topic)) {
             self.cluster.hold(|image| {
                 let Some(new) = image.topics().by_id(topic.id) else { return };
-                let served = self.serve(image, new, Some(topic));
+                // What is served now, and not what was before the lock: partitions that were added
+                // between would be taken for new, and who waits at them would never be woken.
+                let Some(topic) = self.topics.by_id(topic.id) else { return };
+                let served = self.serve(image, new, Some(&topic));
                 if served.unopened_count() < topic.unopened_count() {
                     log::info!("more partitions of topic {} are served", topic.name);
                     self.topics.put([served]);
@@ -55,10 +58,21 @@ impl Node {
         let Some(known) = image.topics().by_id(topic.id) else { return false };
         known.partitions.iter().any(|(index, partition)| {
             topic.partition(*index).is_err()
-                && partition.replicas.contains(&self.config.node_id)
+                && self.leads(partition)
                 && self.missing_directory(partition).is_none()
                 && self.logs.damaged_log(&TopicPartition::new(&topic.name, *index)).is_none()
         })
+    }
+
+    /// Whether the cluster has this broker lead a partition. One with a replica here that another
+    /// broker leads, or nobody, is not served: what others have committed may not be here.
+    pub(crate) fn leads(&self, partition: &PartitionImage) -> bool {
+        self.leader_of(partition).is_some()
+    }
+
+    /// The leader that clients are told: this broker or none, for no other one is to be reached.
+    pub(crate) fn leader_of(&self, partition: &PartitionImage) -> Option<i32> {
+        Some(partition.leader).filter(|leader| *leader == self.config.node_id)
     }
 
     /// Brings what is served, of topics of these names, to what the image says.
@@ -103,15 +117,15 @@ impl Node {
         }
     }
 
-    /// Makes the logs of these topics that are not there, many at a time. What cannot be made is
-    /// told of by [`Node::serve`], which tries once more.
+    /// Makes the logs that this broker leads, of these topics, and that are not there, many at a
+    /// time. What cannot be made is told of by [`Node::serve`], which tries once more.
     fn make_logs<'a>(&self, image: &Image, topics: impl Iterator<Item = &'a TopicImage>) {
         let (mut new, mut epochs) = (Vec::new(), HashMap::new());
         for topic in topics {
             let mut config = None;
             for (index, partition) in topic.partitions.iter() {
                 let topic_partition = TopicPartition::new(&topic.name, *index);
-                if !partition.replicas.contains(&self.config.node_id)
+                if !self.leads(partition)
                     || self.logs.get(&topic_partition).is_some()
                     || self.logs.damaged_log(&topic_partition).is_some()
                     || self.missing_directory(partition).is_some()
@@ -133,7 +147,7 @@ impl Node {
     }
 
     /// A topic with its logs open. Partitions that are served already go on as they are, unless
-    /// their leadership has changed; those of other brokers alone are not served.
+    /// their leadership has changed; those that this broker does not lead are not served.
     fn serve(&self, image: &Image, topic: &TopicImage, known: Option<&Topic>) -> Topic {
         let settings = self.topic_settings(image, &topic.name);
         let shared = match known.and_then(|known| known.partitions().next()) {
@@ -141,12 +155,12 @@ impl Node {
             None => Arc::new(ArcSwap::from_pointee(settings.clone())),
         };
         let serve = |(index, partition): (&i32, &PartitionImage)| {
-            if !partition.replicas.contains(&self.config.node_id) {
-                return None;
+            if !self.leads(partition) {
+                return Err(NotServed::NotLed);
             }
             let served = known.and_then(|known| known.partition(*index).ok());
             if let Some(served) = served.filter(|served| served.is_led_as(partition)) {
-                return Some(Arc::clone(served));
+                return Ok(Arc::clone(served));
             }
             let new = NewPartition {
                 topic_partition: TopicPartition::new(&topic.name, *index),
@@ -154,7 +168,7 @@ impl Node {
                 config: settings.log.clone(),
             };
             if self.logs.damaged_log(&new.topic_partition).is_some() {
-                return None;
+                return Err(NotServed::Unopened);
             }
             let led = self.lead(new, partition);
             if let Err(error) = &led {
@@ -162,7 +176,7 @@ impl Node {
                 self.failures.say(log::Level::Error, said);
             }
             let partition = Partition {
-                log: led.ok()?,
+                log: led.map_err(|_| NotServed::Unopened)?,
                 leader_epoch: partition.leader_epoch,
                 replica_count: partition.replicas.len(),
                 isr_count: partition.isr.len(),
@@ -170,7 +184,7 @@ impl Node {
                 fetches: WaitList::default(),
                 commits: CommitQueue::default(),
             };
-            Some(Arc::new(partition))
+            Ok(Arc::new(partition))
         };
         let partitions = topic.partitions.iter().map(serve).collect();
         Topic::new(Arc::clone(&topic.name), topic.id, partitions)

@@ -22,13 +22,25 @@ pub struct Topic {
     pub name: Arc<str>,
     /// Its id, never zero.
     pub id: Uuid,
-    partitions: Vec<Option<Arc<Partition>>>,
+    partitions: Vec<Result<Arc<Partition>, NotServed>>,
+}
+
+/// Why a partition that there is is not served here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotServed {
+    /// This broker leads it and could not open its log.
+    Unopened,
+    /// This broker does not lead it, whether it has a replica or not.
+    NotLed,
 }
 
 impl Topic {
-    /// A topic whose partitions are numbered as they are listed; `None` for one that could not be
-    /// opened.
-    pub fn new(name: Arc<str>, id: Uuid, partitions: Vec<Option<Arc<Partition>>>) -> Self {
+    /// A topic whose partitions are numbered as they are listed.
+    pub fn new(
+        name: Arc<str>,
+        id: Uuid,
+        partitions: Vec<Result<Arc<Partition>, NotServed>>,
+    ) -> Self {
         Self { name, id, partitions }
     }
 
@@ -40,22 +52,27 @@ impl Topic {
     /// The partition with this number.
     ///
     /// # Errors
-    /// UNKNOWN_TOPIC_OR_PARTITION; KAFKA_STORAGE_ERROR for one that could not be opened.
+    /// UNKNOWN_TOPIC_OR_PARTITION; KAFKA_STORAGE_ERROR for one that could not be opened,
+    /// NOT_LEADER_OR_FOLLOWER for one that this broker does not lead.
     pub fn partition(&self, index: i32) -> Result<&Arc<Partition>, ErrorCode> {
         let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
         let place = usize::try_from(index).map_err(|_| unknown)?;
         let partition = self.partitions.get(place).ok_or(unknown)?;
-        partition.as_ref().ok_or(ErrorCode::KAFKA_STORAGE_ERROR)
+        partition.as_ref().map_err(|why| match why {
+            NotServed::Unopened => ErrorCode::KAFKA_STORAGE_ERROR,
+            NotServed::NotLed => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        })
     }
 
-    /// How many partitions it has, whether they could be opened or not.
+    /// How many partitions it has, whether they are served here or not.
     pub fn partition_count(&self) -> i32 {
         i32::try_from(self.partitions.len()).unwrap_or(i32::MAX)
     }
 
-    /// How many partitions could not be opened.
+    /// How many partitions that this broker leads could not be opened.
     pub fn unopened_count(&self) -> usize {
-        self.partitions.iter().filter(|partition| partition.is_none()).count()
+        let is_unopened = |partition: &&_| matches!(partition, Err(NotServed::Unopened));
+        self.partitions.iter().filter(is_unopened).count()
     }
 
     /// Whether only the broker itself may write to it.

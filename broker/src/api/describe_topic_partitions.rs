@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ottla_metadata::image::{Image, Partition};
+use ottla_metadata::image::{Image, NO_LEADER, Partition};
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::describe_topic_partitions::{
     Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
@@ -111,11 +111,11 @@ impl<'a> Page<'a> {
         partition_index: i32,
         partition: &Partition,
     ) -> DescribeTopicPartitionsResponsePartition {
-        let has_leader = partition.leader >= 0;
+        let leader = self.node.leader_of(partition);
         DescribeTopicPartitionsResponsePartition {
-            error_code: if has_leader { ErrorCode::NONE } else { ErrorCode::LEADER_NOT_AVAILABLE },
+            error_code: leader.map_or(ErrorCode::LEADER_NOT_AVAILABLE, |_| ErrorCode::NONE),
             partition_index,
-            leader_id: partition.leader,
+            leader_id: leader.unwrap_or(NO_LEADER),
             leader_epoch: partition.leader_epoch,
             replica_nodes: partition.replicas.clone(),
             isr_nodes: partition.isr.clone(),

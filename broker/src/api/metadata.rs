@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ottla_metadata::image::{Image, Topic};
+use ottla_metadata::image::{Image, NO_LEADER, Topic};
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
@@ -137,11 +137,11 @@ fn describe<'a>(node: &Node, image: &Image, topic: &'a Topic) -> MetadataRespons
     let served = node.topics.by_id(topic.id);
     let served = served.as_deref();
     let partitions = topic.partitions.iter().map(|(index, partition)| {
-        let is_led = partition.leader >= 0;
+        let leader = node.leader_of(partition);
         MetadataResponsePartition {
-            error_code: if is_led { ErrorCode::NONE } else { ErrorCode::LEADER_NOT_AVAILABLE },
+            error_code: leader.map_or(ErrorCode::LEADER_NOT_AVAILABLE, |_| ErrorCode::NONE),
             partition_index: *index,
-            leader_id: partition.leader,
+            leader_id: leader.unwrap_or(NO_LEADER),
             leader_epoch: partition.leader_epoch,
             replica_nodes: partition.replicas.clone(),
             isr_nodes: partition.isr.clone(),
