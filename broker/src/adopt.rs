@@ -13,6 +13,7 @@ mod check;
 mod directories;
 mod groups;
 mod metadata;
+mod peers;
 mod reason;
 mod report;
 mod survey;

@@ -15,6 +15,7 @@ use ottla_storage::whole_file;
 
 use super::directories::not_mounted;
 use super::metadata::{self, FoundMetadata};
+use super::peers;
 use crate::config::{Acceptable, BrokerConfig, DataDirs, StaticConfig};
 use crate::format;
 
@@ -116,6 +117,7 @@ pub(super) fn look(disk: &dyn Disk, dirs: &DataDirs) -> Looked {
         reasons.extend(found.damage.clone());
         reasons.extend(of_image(found, &quorum));
         reasons.extend(voters(disk, found, &quorum, dirs.node_id));
+        reasons.extend(peers::reasons(found, dirs.node_id));
         reasons.extend(voter_directory(found, &quorum, dirs, &identities));
         reasons.extend(not_mounted(disk, dirs, found.replay.image(), &identities));
     }

@@ -8,6 +8,7 @@ use ottla_metadata::image::{ConfigResourceType, Image, KeptKey};
 
 use super::check::Findings;
 use super::groups::FoundGroups;
+use super::peers;
 use super::reason::Looked;
 use super::survey::SurveyedDir;
 use crate::config::{DataDirs, Effect, Notice, keys, notices, topic_keys};
@@ -209,6 +210,7 @@ fn notes(findings: &Findings<'_>) -> Vec<String> {
     if let Some(note) = not_acted_on(image) {
         notes.push(note);
     }
+    notes.extend(findings.dirs.as_ref().and_then(|dirs| peers::note(image, dirs.node_id)));
     // A log that is not read to its end does not know all topics.
     if found.damage.is_none() {
         notes.extend(misplaced(findings, image));

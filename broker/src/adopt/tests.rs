@@ -1,5 +1,7 @@
 //! Checks and refusals on a simulated disk.
 
+mod peers;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

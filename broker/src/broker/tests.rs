@@ -5,17 +5,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ottla_coordinator::context::Caller;
-use ottla_metadata::controller::Records;
+use ottla_metadata::controller::{self, BrokerRegistration, Records};
+use ottla_metadata::image::Image;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
 use ottla_protocol::messages::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use ottla_protocol::metadata::MetadataRecord;
-use ottla_protocol::metadata::topic::PartitionChangeRecord;
+use ottla_protocol::metadata::topic::{PartitionChangeRecord, PartitionRecord};
+use ottla_protocol::uuid::Uuid;
+use ottla_storage::partition_dir::TopicPartition;
 use tempfile::TempDir;
 
-use super::Broker;
+use super::{Broker, Refusal};
 use crate::cli::Start;
 use crate::config::StaticConfig;
 use crate::delayed::{DelayedOperation, Event, OperationId};
@@ -51,7 +54,7 @@ fn change(node: &Node, change: PartitionChangeRecord) {
     let topic_id = node.topics.by_name(OFFSETS_TOPIC).unwrap().id;
     let change = PartitionChangeRecord { partition_id: 0, topic_id, ..change };
     let mut records = Records::new();
-    records.push(&MetadataRecord::PartitionChange(change), 0);
+    records.push(&MetadataRecord::PartitionChange(change), 2);
     node.change_partitions(|_| (records, ())).unwrap();
 }
 
@@ -93,13 +96,18 @@ fn committed(node: &Node) -> Result<i64, ErrorCode> {
 
 /// Counts what it is told of.
 #[derive(Default)]
-struct Appends(AtomicUsize);
+struct Heard {
+    appended: AtomicUsize,
+    gone: AtomicUsize,
+}
 
-impl DelayedOperation for Appends {
+impl DelayedOperation for Heard {
     fn on_event(&self, event: Event) {
-        if matches!(event, Event::Appended(_)) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
+        let counter = match event {
+            Event::Appended(_) => &self.appended,
+            Event::Gone => &self.gone,
+        };
+        counter.fetch_add(1, Ordering::SeqCst);
     }
 
     fn on_deadline(&self) {}
@@ -115,12 +123,12 @@ fn groups_write_in_the_epoch_that_their_partition_is_led_in() {
     change(node, PartitionChangeRecord { leader: 1, ..Default::default() });
     let led = partition(node).unwrap();
     assert_eq!(led.leader_epoch, before.leader_epoch + 1);
-    let waiting = Arc::new(Appends::default());
+    let waiting = Arc::new(Heard::default());
     led.fetches.add(OperationId::next(), waiting.clone());
     let offset = led.log.offsets().log_end_offset;
     assert_eq!(commit(node, 2), ErrorCode::NONE);
     assert_eq!(led.log.epoch_for_offset(offset), Some(led.leader_epoch));
-    assert_eq!(waiting.0.load(Ordering::SeqCst), 1, "who waits for records is told of them");
+    assert_eq!(waiting.appended.load(Ordering::SeqCst), 1, "who waits for records is told of them");
     assert_eq!(committed(node), Ok(2));
     broker.stop().unwrap();
 }
@@ -146,6 +154,120 @@ fn groups_go_with_their_partition_and_come_back_with_it() {
     assert_eq!(committed(node), Ok(1), "they are read from the log");
     assert_eq!(commit(node, 3), ErrorCode::NONE);
     assert_eq!(committed(node), Ok(3));
+    broker.stop().unwrap();
+}
+
+#[test]
+fn what_another_broker_leads_is_not_served() {
+    let (broker, _dir) = broker();
+    let node = &broker.node;
+    let led_by = |leader| PartitionChangeRecord {
+        replicas: Some(vec![1, 2]),
+        isr: Some(vec![leader]),
+        leader,
+        ..Default::default()
+    };
+    let offline = || {
+        let (image, served) = (node.cluster.image(), node.topics.by_name(OFFSETS_TOPIC));
+        let partition = image.topics().partition(OFFSETS_TOPIC, 0).unwrap();
+        node.offline_replicas(&image, served.as_deref(), 0, partition)
+    };
+    let waiting = Arc::new(Heard::default());
+    partition(node).unwrap().fetches.add(OperationId::next(), waiting.clone());
+    change(node, led_by(2));
+    assert_eq!(partition(node).err(), Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+    assert_eq!(waiting.gone.load(Ordering::SeqCst), 1, "who waits there learns of it");
+    assert_eq!(commit(node, 1), ErrorCode::NOT_COORDINATOR);
+    assert_eq!(offline(), [2], "the replica here is out of sync, not out of reach");
+    node.serve_unopened();
+    assert_eq!(partition(node).err(), Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+
+    change(node, PartitionChangeRecord { leader: -1, ..Default::default() });
+    assert_eq!(partition(node).err(), Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+    change(node, led_by(1));
+    assert_eq!(partition(node).unwrap().isr_count, 1);
+    assert_eq!(committed(node), Ok(-1));
+    broker.stop().unwrap();
+}
+
+#[test]
+fn no_log_is_made_for_what_another_broker_leads() {
+    let (broker, _dir) = broker();
+    let node = &broker.node;
+    let topic_id = node.topics.by_name(OFFSETS_TOPIC).unwrap().id;
+    let mut records = Records::new();
+    let new = PartitionRecord {
+        partition_id: 1,
+        topic_id,
+        replicas: vec![1, 2],
+        isr: vec![2],
+        leader: 2,
+        leader_epoch: 0,
+        partition_epoch: 0,
+        directories: vec![Uuid::UNASSIGNED_DIR; 2],
+        ..Default::default()
+    };
+    records.push(&new.into(), 1);
+    node.change_partitions(|_| (records, ())).unwrap();
+    assert!(node.logs.get(&TopicPartition::new(OFFSETS_TOPIC, 1)).is_none());
+    let topic = node.topics.by_name(OFFSETS_TOPIC).unwrap();
+    assert_eq!(topic.partition(1).err(), Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+    assert_eq!(topic.unopened_count(), 0);
+    assert!(topic.partition(0).is_ok());
+    broker.stop().unwrap();
+}
+
+#[test]
+fn brokers_that_are_not_here_are_taken_out_of_service_by_a_start_that_accepts_them() {
+    let (broker, dir) = broker();
+    let node = &broker.node;
+    let other = BrokerRegistration {
+        id: 2,
+        incarnation_id: Uuid::from_bytes([2; 16]),
+        endpoints: node.cluster.image().brokers()[&1].endpoints.clone(),
+        features: node.cluster.image().brokers()[&1].features.clone(),
+        rack: None,
+        directories: vec![Uuid::from_bytes([3; 16])],
+        previous_broker_epoch: -1,
+    };
+    let joins = node.cluster.write(node.clock.now_ms(), |replay, next_offset| {
+        controller::register_broker(replay.image(), &other, next_offset)
+            .map(|records| vec![records])
+            .map_err(Refusal::from)
+    });
+    joins.map_err(|Refusal(error)| error).unwrap();
+    let unfence = |image: &Image| (controller::unfence_broker(image, 2, &[]).unwrap(), ());
+    node.change(unfence).unwrap();
+    // It takes the lead when this one stops.
+    change(
+        node,
+        PartitionChangeRecord {
+            replicas: Some(vec![1, 2]),
+            isr: Some(vec![1, 2]),
+            directories: Some(vec![Uuid::UNASSIGNED_DIR; 2]),
+            ..Default::default()
+        },
+    );
+    broker.stop().unwrap();
+
+    let start = |accept: &str| {
+        let mut statics = StaticConfig::standalone(dir.path().to_str().unwrap());
+        statics.set_override("listeners=PLAINTEXT://127.0.0.1:0").unwrap();
+        statics.accept(accept).unwrap();
+        Start::new(statics).unwrap()
+    };
+    let refused = Broker::start(start("acls")).err().unwrap().to_string();
+    assert!(refused.contains("1 partitions, such as __consumer_offsets-0"), "{refused}");
+    assert!(refused.contains("broker 2 is in service"), "{refused}");
+    let broker = (0..5)
+        .find_map(|_| Broker::start(start("other-brokers")).ok())
+        .expect("it starts when that is accepted");
+    let node = &broker.node;
+    assert!(node.cluster.image().brokers()[&2].fenced);
+    assert_eq!(partition(node).err(), Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+    let image = node.cluster.image();
+    assert_eq!(image.topics().partition(OFFSETS_TOPIC, 0).unwrap().leader, -1);
+    node.topics.by_name("t").unwrap().partition(0).unwrap();
     broker.stop().unwrap();
 }
 

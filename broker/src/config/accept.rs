@@ -8,18 +8,21 @@ use super::statics::Origin;
 pub enum Acceptable {
     /// An authorizer is set, whose ACLs Ottla does not enforce.
     Acls,
+    /// The cluster has other brokers, which Ottla takes for gone.
+    OtherBrokers,
     /// Tiered storage is on, and Ottla does not read what was moved away.
     TieredStorage,
 }
 
 impl Acceptable {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Acls, Self::TieredStorage];
+    pub const ALL: [Self; 3] = [Self::Acls, Self::OtherBrokers, Self::TieredStorage];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Acls => "acls",
+            Self::OtherBrokers => "other-brokers",
             Self::TieredStorage => "tiered-storage",
         }
     }
@@ -28,6 +31,9 @@ impl Acceptable {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Acls => "every client may do everything",
+            Self::OtherBrokers => {
+                "they are stopped and stay so, and what has no replica in sync here is not served"
+            }
             Self::TieredStorage => "records in remote storage cannot be read",
         }
     }
@@ -86,12 +92,12 @@ mod tests {
     #[test]
     fn names_are_added_once_each() {
         let mut accepted = Accepted::default();
-        accepted.add("acls, tiered-storage").unwrap();
+        accepted.add("acls, other-brokers, tiered-storage").unwrap();
         accepted.add("acls").unwrap();
         assert_eq!(accepted, Accepted::all());
         assert!(accepted.contains(Acceptable::Acls));
         let error = accepted.add("acls,acl").unwrap_err().to_string();
         assert!(error.starts_with("command line, --accept: \"acl\""), "{error}");
-        assert!(error.contains("valid: acls, tiered-storage"), "{error}");
+        assert!(error.contains("valid: acls, other-brokers, tiered-storage"), "{error}");
     }
 }
