@@ -131,7 +131,7 @@ pub(crate) fn run(common: &Common, cycles: u32) -> Result<Outcome> {
     while done < cycles {
         let count = ROUND.min(cycles - done);
         let round = round(&site, &mut random, count, Extra::Relays(&relays));
-        done += count;
+        done += if round.problems.is_empty() { count } else { 0 };
         acked += round.acked;
         events += round.events;
         relayed += round.relayed;

@@ -204,7 +204,8 @@ impl Broker {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    fn last_lines(&self) -> String {
+    /// The end of what it has logged.
+    pub(crate) fn last_lines(&self) -> String {
         let text = self.log();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(6)..].join(" / ")
