@@ -20,7 +20,7 @@ pub(crate) mod wire;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::gate::{Outcome, target_dir};
 use crate::interop;
@@ -61,13 +61,13 @@ enum Lane {
     /// Every storage system call fails in turn; needs strace and the right to trace.
     Syscalls {
         /// Only this call.
-        #[arg(long)]
+        #[arg(long, value_parser = syscalls::known)]
         call: Option<String>,
     },
     /// Bugs planted in the files: each must be seen.
     SelfTest {
         /// Only this one, as the lane prints it.
-        #[arg(long)]
+        #[arg(long, value_parser = sabotage::known)]
         bug: Option<String>,
     },
 }
@@ -81,15 +81,28 @@ pub(crate) struct Common {
     seed: u64,
 }
 
-/// Runs a lane.
+/// Runs a lane. It was asked for by its name: where nothing of it can run, it has failed.
 pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     let common = Common::new(root, args.seed, args.broker.as_deref())?;
-    match &args.lane {
+    let outcome = match &args.lane {
         Lane::Kill { cycles } => kill::run(&common, *cycles),
         Lane::Power { losses } => power::run(&common, *losses),
         Lane::Syscalls { call } => syscalls::run(&common, call.as_deref()),
         Lane::SelfTest { bug } => sabotage::run(&common, bug.as_deref()),
+    }?;
+    if outcome.passed + outcome.failed == 0 {
+        bail!("nothing was run: {}", outcome.not_run.join(", "));
     }
+    Ok(outcome)
+}
+
+/// Of these names it is this one, or the error that lists them.
+fn one_of(names: impl Iterator<Item = String>, name: &str) -> Result<String, String> {
+    let names: Vec<String> = names.collect();
+    if names.iter().any(|known| known == name) {
+        return Ok(name.to_owned());
+    }
+    Err(format!("known are: {}", names.join(", ")))
 }
 
 /// The lane of the gate.

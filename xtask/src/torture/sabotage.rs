@@ -89,6 +89,13 @@ const PLANTS: [(Plant, &[Rule]); 15] = [
     (Plant::OlderCommits, &[Rule::Register]),
 ];
 
+/// Takes the name of a bug.
+pub(crate) fn known(name: &str) -> Result<String, String> {
+    let plants = PLANTS.into_iter().map(|(plant, _)| format!("{plant:?}"));
+    let unsynced = UNSYNCED.into_iter().map(|call| format!("no {call}"));
+    super::one_of(plants.chain(unsynced), name)
+}
+
 /// Runs a round with each bug, or with one; each must be seen.
 pub(crate) fn run(common: &Common, only: Option<&str>) -> Result<Outcome> {
     let is_wanted = |name: &str| only.is_none_or(|only| only == name);

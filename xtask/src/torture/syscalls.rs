@@ -32,6 +32,8 @@ use tracer::{Tracer, count_injected, injection, kill_children, log_of};
 
 /// Where a case has its directories and logs, in the lanes' folder.
 const FOLDER: &str = "syscalls";
+/// The name of the case that limits sizes.
+const LIMIT: &str = "limit";
 /// How long calls fail under load.
 const FAULTY: Duration = Duration::from_millis(1_200);
 /// With one failed directory, acknowledgments are counted from here on.
@@ -76,6 +78,12 @@ struct Row {
     ended: String,
     acked: u64,
     problems: Vec<String>,
+}
+
+/// Takes the name of a call, or of the case that limits sizes.
+pub(crate) fn known(name: &str) -> Result<String, String> {
+    let calls = CALLS.iter().map(|call| call.name);
+    super::one_of(calls.chain([LIMIT]).map(str::to_owned), name)
 }
 
 /// Runs all cases, or those of one call.
