@@ -97,6 +97,7 @@ pub(crate) fn run(common: &Common, only: Option<&str>) -> Result<Outcome> {
     let mut report = Report::default();
     println!("{:<34} {:>8} {:>8} {:<18} verdict", "fault", "injected", "acked", "broker");
     for call in CALLS.iter().filter(|call| only.is_none_or(|only| only == call.name)) {
+        report.begin();
         for fault in call.faults.iter().copied().flatten() {
             let name = name_of(call, *fault);
             let mut row = under_load(common, call, *fault, &mut random);
@@ -114,9 +115,10 @@ pub(crate) fn run(common: &Common, only: Option<&str>) -> Result<Outcome> {
         }
         let name = format!("{} SIGKILL", call.name);
         report.add(common, &name, sweep::run(common, call, &mut random));
+        report.end(call);
     }
-    if only.is_none_or(|only| only == "limit") {
-        report.add(common, "limit", limited(common, &mut random));
+    if only.is_none_or(|only| only == LIMIT) {
+        report.add(common, LIMIT, limited(common, &mut random));
     }
     println!("syscalls: {} cells, {} of them never called", report.cells, report.unused);
     Ok(report.outcome)
@@ -127,23 +129,44 @@ struct Report {
     outcome: Outcome,
     cells: u32,
     unused: u32,
+    /// Whether a fault met a call since [`Report::begin`].
+    has_met: bool,
 }
 
 impl Report {
+    fn begin(&mut self) {
+        self.has_met = false;
+    }
+
+    /// A call that no case has met is not one of the storage.
+    fn end(&mut self, call: &Call) {
+        if !self.has_met {
+            println!("{}: never called in any case, which proves nothing of it", call.name);
+            self.outcome.add(Outcome::of(false));
+        }
+    }
+
+    /// Counts a case in. One that the fault never met is neither passed nor failed, unless
+    /// something else was wrong.
     fn add(&mut self, common: &Common, name: &str, row: Result<Row>) {
         let row = row.unwrap_or_else(|error| {
             let problems = vec![format!("{error:#}")];
             Row { name: name.to_owned(), ended: "?".to_owned(), problems, ..Row::default() }
         });
-        let verdict = match (row.problems.is_empty(), row.injected) {
-            (true, 0) => "ok (never called)",
-            (true, _) => "ok",
-            (false, _) => "BAD",
+        let is_unused = row.injected == 0 && row.problems.is_empty();
+        let verdict = match row.problems.is_empty() {
+            true if is_unused => "never called",
+            true => "ok",
+            false => "BAD",
         };
         self.cells += 1;
-        self.unused += u32::from(row.injected == 0);
+        self.unused += u32::from(is_unused);
+        self.has_met |= row.injected > 0;
         let Row { name, injected, acked, ended, .. } = &row;
         println!("{name:<34} {injected:>8} {acked:>8} {ended:<18} {verdict}");
+        if is_unused {
+            return;
+        }
         self.outcome.add(kill::report(name, &row.problems));
         if !row.problems.is_empty() {
             match keep(common, name) {
