@@ -11,6 +11,13 @@ pub(crate) struct Call {
     pub(crate) faults: Faults,
 }
 
+impl Call {
+    /// Whether it is a sync, whose failure is final.
+    pub(crate) fn is_sync(&self) -> bool {
+        matches!(self.name, "fdatasync" | "fsync")
+    }
+}
+
 /// What a call does instead of its work. A number of bytes that were never moved would be a lie of
 /// the kernel that no file system tells, so a short transfer is one of nothing: really short ones
 /// come from a limit on the size of files.
@@ -97,12 +104,18 @@ impl std::fmt::Display for End {
     }
 }
 
-/// What is wrong with this end after this fault, by the promises of `docs/DURABILITY.md`.
-pub(crate) fn broken_promise(call: &Call, fault: Fault, end: End) -> Option<String> {
+/// What is wrong with this end after so many calls had this fault, by the promises of
+/// `docs/DURABILITY.md`.
+pub(crate) fn broken_promise(
+    call: &Call,
+    fault: Fault,
+    injected: usize,
+    end: End,
+) -> Option<String> {
     // No directory is opened to be synced on a disk that has no room to open it.
-    let is_sync = match call.name {
+    let may_be_sync = match call.name {
         "openat" => fault != Once("EMFILE"),
-        name => matches!(name, "fdatasync" | "fsync"),
+        _ => call.is_sync(),
     };
     let allowed = match fault {
         // Interrupted is not failed; a closed descriptor is closed.
@@ -111,9 +124,14 @@ pub(crate) fn broken_promise(call: &Call, fault: Fault, end: End) -> Option<Stri
         Once("ENOSPC" | "EDQUOT" | "ENOMEM" | "EMFILE" | "EAGAIN")
         | Always("ENOSPC" | "EDQUOT" | "ENOMEM")
         | OneDir("ENOSPC" | "EDQUOT" | "ENOMEM")
-            if !is_sync =>
+            if !may_be_sync =>
         {
             end == End::Serves { offline: 0 }
+        }
+        // A failed sync is never forgiven.
+        OneDir(_) if call.is_sync() && injected > 0 => end == End::Serves { offline: 1 },
+        _ if call.is_sync() && injected > 0 => {
+            matches!(end, End::Serves { offline: 1.. } | End::Exits(1))
         }
         OneDir(_) => matches!(end, End::Serves { offline: 0 | 1 }),
         _ => matches!(end, End::Serves { .. } | End::Exits(1)),
