@@ -9,6 +9,7 @@ mod sweep;
 mod table;
 pub(crate) mod tracer;
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ use tracer::{Tracer, count_injected, injection, kill_children, log_of};
 
 /// Where a case has its directories and logs, in the lanes' folder.
 const FOLDER: &str = "syscalls";
+/// Where the history and logs of failed cases are kept, beside it.
+const KEPT: &str = "syscalls-failed";
 /// The name of the case that limits sizes.
 const LIMIT: &str = "limit";
 /// How long calls fail under load.
@@ -92,6 +95,10 @@ pub(crate) fn run(common: &Common, only: Option<&str>) -> Result<Outcome> {
         println!("syscalls: CANNOT RUN: {missing}");
         let not_run = vec![format!("torture syscalls: {missing}")];
         return Ok(Outcome { not_run, ..Outcome::default() });
+    }
+    let kept = common.target.join(KEPT);
+    if kept.exists() {
+        fs::remove_dir_all(kept)?;
     }
     let mut random = Random::new(common.seed);
     let mut report = Report::default();
@@ -179,7 +186,7 @@ impl Report {
 
 /// Keeps a case's history and logs, which the next case would remove.
 fn keep(common: &Common, name: &str) -> Result<PathBuf> {
-    let kept = common.target.join("syscalls-failed").join(name.replace([' ', ','], "-"));
+    let kept = common.target.join(KEPT).join(name.replace([' ', ','], "-"));
     kill::copy(&common.target.join(FOLDER), &kept)?;
     Ok(kept)
 }
