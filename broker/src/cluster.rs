@@ -135,12 +135,9 @@ impl Controller {
     /// What is not surely on the disk is not replayed: neither [`Cluster::hold`] nor a snapshot
     /// knows of it.
     fn write(&mut self, records: &Records, now_ms: i64) -> Result<(), MetadataLogError> {
-        let base_offset = self.log.append(records, now_ms)?;
+        let place = self.log.append(records, now_ms)?;
         self.log.sync()?;
-        for (value, offset) in records.iter().zip(base_offset..) {
-            self.replay.apply_value(value, offset).map_err(MetadataLogError::Replay)?;
-        }
-        Ok(())
+        self.replay.apply_records(records, place).map_err(MetadataLogError::Replay)
     }
 }
 

@@ -187,19 +187,24 @@ impl MetadataLog {
         BatchPlace { base_offset: self.next_offset(), epoch: self.epoch, now_ms }
     }
 
-    /// Appends records as one batch; answers the first one's offset. They count after
-    /// [`MetadataLog::sync`].
+    /// Appends records as one batch; answers where it is. They count after [`MetadataLog::sync`].
     ///
     /// # Errors
     /// When the batch was not written.
-    pub fn append(&mut self, records: &Records, now_ms: i64) -> Result<i64, MetadataLogError> {
-        let batch = log_codec::records_batch(records, self.place(now_ms));
-        self.append_batch(batch.map_err(MetadataLogError::Build)?, now_ms)
+    pub fn append(
+        &mut self,
+        records: &Records,
+        now_ms: i64,
+    ) -> Result<BatchPlace, MetadataLogError> {
+        let place = self.place(now_ms);
+        let batch = log_codec::records_batch(records, place).map_err(MetadataLogError::Build)?;
+        self.append_batch(batch, now_ms)?;
+        Ok(place)
     }
 
     /// At most one batch waits for a sync: were there two, a power loss could keep the second
     /// alone, and a hole before a good batch is taken for damage.
-    fn append_batch(&mut self, batch: Vec<u8>, now_ms: i64) -> Result<i64, MetadataLogError> {
+    fn append_batch(&mut self, batch: Vec<u8>, now_ms: i64) -> Result<(), MetadataLogError> {
         self.sync()?;
         let validated_bytes = batch.len() as u64;
         let validated = Validated::from_built(batch).map_err(MetadataLogError::Batch)?;
@@ -210,9 +215,8 @@ impl MetadataLog {
             guard: VerificationGuard::NONE,
         };
         self.due.bytes += validated_bytes;
-        let appended =
-            self.log.append_as_leader(&validated, how).map_err(MetadataLogError::Append)?;
-        Ok(appended.base_offset)
+        self.log.append_as_leader(&validated, how).map_err(MetadataLogError::Append)?;
+        Ok(())
     }
 
     /// Makes what was appended durable.

@@ -9,8 +9,9 @@
 //!          0  1    1    1  1   5   6
 //! ```
 
+use crate::controller::Records;
 use crate::image::{Image, ReplayError};
-use crate::log_codec::{self, Content, DecodeError, QuorumRecords};
+use crate::log_codec::{self, BatchPlace, Content, DecodeError, QuorumRecords};
 use ottla_protocol::metadata::MetadataRecord;
 use ottla_protocol::wire::ReadError;
 use std::fmt;
@@ -165,7 +166,8 @@ impl Replay {
         }
     }
 
-    /// Applies the record at `offset`, given by its value as it is stored.
+    /// Applies the record at `offset`, given by its value as it is stored. Which batch it is of is
+    /// not told: epoch and time stay as they are.
     ///
     /// # Errors
     /// When the value is malformed or the record cannot follow those before it.
@@ -174,6 +176,19 @@ impl Replay {
         let (record, _) = read.map_err(|error| LogError::Frame { offset, error })?;
         let applied = self.apply_read(&record, Some(value), offset);
         applied.map_err(|error| LogError::Record { offset, error })
+    }
+
+    /// Applies the records of one batch that was appended at `place`.
+    ///
+    /// # Errors
+    /// As [`Replay::apply_value`]; what came before that record counts.
+    pub fn apply_records(&mut self, records: &Records, place: BatchPlace) -> Result<(), LogError> {
+        self.progress.epoch = place.epoch;
+        for (value, offset) in records.iter().zip(place.base_offset..) {
+            self.apply_value(value, offset)?;
+            self.progress.timestamp_ms = place.now_ms;
+        }
+        Ok(())
     }
 
     /// Applies all whole batches in `bytes`, which begin at a batch of the log, and tells how many

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use ottla_metadata::snapshot::{self, SnapshotId};
 use ottla_protocol::metadata::config::ConfigRecord;
 use ottla_storage::disk::Disk;
 use ottla_storage::log::{LogEnvironment, OpenBudget};
@@ -185,4 +186,24 @@ fn a_full_disk_refuses_changes_until_there_is_space() {
     cluster.snapshot_if_due(NOW_MS).unwrap();
     cluster.close().unwrap();
     assert_eq!(value(&open(&disk).unwrap().image()), 61);
+}
+
+#[test]
+fn a_snapshot_is_as_old_as_the_last_change_in_it() {
+    let disk = SimDisk::new();
+    let cluster = open(&disk).unwrap();
+    let changed_ms = NOW_MS + 8 * 86_400_000;
+    for next in 1..=6 {
+        cluster.change(changed_ms + i64::from(next), |_| (records(next), ()), |_, _| {}).unwrap();
+    }
+    cluster.snapshot_if_due(changed_ms + 1000).unwrap();
+    let dir = Path::new(ROOT).join(crate::metadata_log::DIR_NAME);
+    let names = disk.list(&dir).unwrap();
+    let ids: Vec<_> =
+        names.iter().filter_map(|entry| SnapshotId::from_file_name(&entry.name)).collect();
+    let [id] = ids[..] else { panic!("{ids:?}") };
+    let bytes = ottla_storage::whole_file::read(&disk, &dir.join(id.to_string())).unwrap();
+    let (_, header) = snapshot::read_file(&bytes.unwrap()).unwrap();
+    assert_eq!(header.last_contained_log_timestamp, changed_ms + 6);
+    assert_eq!(id.end_offset, cluster.position().end_offset);
 }

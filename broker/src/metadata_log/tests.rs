@@ -48,10 +48,8 @@ pub(super) fn bootstrap(
 ) -> Result<(), MetadataLogError> {
     let (records, _) =
         bootstrap::first_records(&bootstrap::records(), "1", log.next_offset()).unwrap();
-    let base_offset = log.append(&records, NOW_MS)?;
-    for (value, offset) in records.iter().zip(base_offset..) {
-        replay.apply_value(value, offset).map_err(MetadataLogError::Replay)?;
-    }
+    let place = log.append(&records, NOW_MS)?;
+    replay.apply_records(&records, place).map_err(MetadataLogError::Replay)?;
     log.sync()
 }
 
