@@ -64,7 +64,8 @@ impl Cluster {
     /// given the image before and after. Nothing happens when there are no records.
     ///
     /// # Errors
-    /// When the metadata log cannot be written: nothing has changed then.
+    /// When the metadata log cannot be written: nothing has changed then, unless its directory is
+    /// offline, which ends the broker: whether it has changed, the next start finds out.
     pub fn change<T>(
         &self,
         now_ms: i64,
@@ -133,11 +134,20 @@ impl Cluster {
 
 impl Controller {
     /// What is not surely on the disk is not replayed: neither [`Cluster::hold`] nor a snapshot
-    /// knows of it.
+    /// knows of it. But it is in the log, and the next sync would make it durable behind the back
+    /// of the image that the next change is decided on: a topic that is asked for again would be
+    /// there twice, with which no start goes on. So the directory goes out of service, be it only
+    /// for want of a descriptor, and the next start sees what became of the change.
     fn write(&mut self, records: &Records, now_ms: i64) -> Result<(), MetadataLogError> {
         let place = self.log.append(records, now_ms)?;
-        self.log.sync()?;
-        self.replay.apply_records(records, place).map_err(MetadataLogError::Replay)
+        let applied = self.log.sync().and_then(|()| {
+            self.replay.apply_records(records, place).map_err(MetadataLogError::Replay)
+        });
+        applied.inspect_err(|error| {
+            let offset = place.base_offset;
+            let why = format!("the fate of the metadata records from {offset} on is open: {error}");
+            self.log.log_dir().take_offline(&why);
+        })
     }
 }
 

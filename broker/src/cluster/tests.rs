@@ -5,6 +5,8 @@ use std::path::Path;
 
 use ottla_metadata::snapshot::{self, SnapshotId};
 use ottla_protocol::metadata::config::ConfigRecord;
+use ottla_protocol::metadata::topic::TopicRecord;
+use ottla_protocol::uuid::Uuid;
 use ottla_storage::disk::Disk;
 use ottla_storage::log::{LogEnvironment, OpenBudget};
 use ottla_storage::sim::{CrashStyle, Fault, FsyncFailure, OpKind, SimDisk, Stop};
@@ -16,6 +18,8 @@ use crate::metadata_log::OpenMetadataLog;
 const ROOT: &str = "/data";
 const NOW_MS: i64 = 1_700_000_000_000;
 const EIO: i32 = 5;
+const ENOMEM: i32 = 12;
+const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
 /// Snapshots are due all the time, and old ones go.
 const SETTINGS: MetadataSettings = MetadataSettings {
@@ -186,6 +190,70 @@ fn a_full_disk_refuses_changes_until_there_is_space() {
     cluster.snapshot_if_due(NOW_MS).unwrap();
     cluster.close().unwrap();
     assert_eq!(value(&open(&disk).unwrap().image()), 61);
+}
+
+/// Makes a topic, if there is none of that name, with an id that tells which attempt it was.
+fn create(cluster: &Cluster, name: &str, topic_id: Uuid) -> Result<(), MetadataLogError> {
+    let decide = |image: &Image| {
+        let mut records = Records::new();
+        if image.topics().by_name(name).is_none() {
+            records.push(&TopicRecord { name, topic_id }.into(), 0);
+        }
+        (records, ())
+    };
+    cluster.change(NOW_MS, decide, |_, _| {})
+}
+
+#[test]
+fn a_change_that_was_refused_is_not_in_the_log_or_ends_the_broker() {
+    let undo = |errno| Some(Fault::on(OpKind::SetLen, errno).path(".log"));
+    let faults = [
+        (Fault::on(OpKind::Open, EMFILE), None),
+        (Fault::on(OpKind::Map, ENOMEM), None),
+        (Fault::on(OpKind::SyncDir, EMFILE), None),
+        (Fault::on(OpKind::Allocate, ENOSPC), None),
+        (Fault::on(OpKind::CreateFile, EMFILE), None),
+        (Fault::on(OpKind::Write, ENOSPC).after_bytes(30), None),
+        (Fault::on(OpKind::Write, ENOSPC).after_bytes(30), undo(ENOSPC)),
+        (Fault::on(OpKind::Write, ENOSPC).after_bytes(90), undo(EIO)),
+    ];
+    for (fault, second) in faults {
+        for skip in 0..200 {
+            let (disk, what) = (SimDisk::new(), format!("{fault:?}, {second:?}, after {skip}"));
+            let cluster = open(&disk).unwrap();
+            disk.inject(fault.clone().skip(skip));
+            second.clone().into_iter().for_each(|second| disk.inject(second));
+            let mut ids = 1..;
+            let mut created = vec![];
+            for number in 0..12 {
+                let name = format!("topic-{number}");
+                // Who is refused tries again.
+                for _ in 0..2 {
+                    let id = Uuid::from_u64s(7, ids.next().unwrap());
+                    if create(&cluster, &name, id).is_ok() {
+                        created.push((name, id));
+                        break;
+                    }
+                    if cluster.log_dir().is_online() {
+                        let after = disk.crash(0, CrashStyle::ProcessKill);
+                        let image = open(&after).unwrap().image();
+                        assert!(image.topics().by_name(&name).is_none(), "{what}: it is there");
+                    }
+                }
+            }
+            for style in [CrashStyle::ProcessKill, CrashStyle::DropPending] {
+                let after = open(&disk.crash(0, style));
+                let after = after.unwrap_or_else(|error| panic!("{what} {style:?}: {error}"));
+                for (name, id) in &created {
+                    let found = after.image().topics().by_name(name).map(|topic| topic.id);
+                    assert_eq!(found, Some(*id), "{what} {style:?}: {name}");
+                }
+            }
+            if disk.struck().is_empty() {
+                break;
+            }
+        }
+    }
 }
 
 #[test]
