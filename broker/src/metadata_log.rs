@@ -6,6 +6,7 @@
 
 mod retention;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,6 +93,8 @@ pub struct MetadataLog {
     epoch: i32,
     settings: MetadataSettings,
     due: Due,
+    /// Snapshots that were found to be damaged: nothing goes because of them.
+    damaged: BTreeSet<SnapshotId>,
 }
 
 /// What the log is opened with.
@@ -123,7 +126,7 @@ impl MetadataLog {
         if !disk.exists(&partition_metadata::path(&dir)).map_err(io(&dir))? {
             partition_metadata::write(&*disk, &dir, Uuid::METADATA_TOPIC).map_err(io(&dir))?;
         }
-        let mut replay = newest_snapshot(&*disk, &dir)?;
+        let (mut replay, damaged) = newest_snapshot(&*disk, &dir)?;
         let snapshot_end = replay.offset() + 1;
         // What is damaged here is known to nobody else: only an append that a crash has torn may
         // go, which nobody was answered.
@@ -148,7 +151,7 @@ impl MetadataLog {
                 .map_err(MetadataLogError::Storage)?;
         }
         let due = Due { since_ms: open.now_ms, end_offset: snapshot_end, ..Due::default() };
-        let mut this = Self { disk, dir, log, epoch: 0, settings: open.settings, due };
+        let mut this = Self { disk, dir, log, epoch: 0, settings: open.settings, due, damaged };
         this.replay(&mut replay)?;
         this.epoch = this.next_epoch(open.node_id, &replay)?;
         let place = this.place(open.now_ms);
@@ -300,11 +303,15 @@ fn snapshots(disk: &dyn Disk, dir: &Path) -> Result<Vec<SnapshotId>, MetadataLog
     Ok(entries.iter().filter_map(|entry| SnapshotId::from_file_name(&entry.name)).collect())
 }
 
-/// What the newest snapshot holds that can be read; without one, nothing. A damaged one is passed
-/// over if the log still has all that follows the one before it.
-fn newest_snapshot(disk: &dyn Disk, dir: &Path) -> Result<Replay, MetadataLogError> {
+/// What the newest snapshot holds that can be read; without one, nothing. Damaged ones are passed
+/// over, and answered too, if the log still has all that follows the one before them.
+fn newest_snapshot(
+    disk: &dyn Disk,
+    dir: &Path,
+) -> Result<(Replay, BTreeSet<SnapshotId>), MetadataLogError> {
     let mut ids = snapshots(disk, dir)?;
     ids.sort_unstable();
+    let mut passed_over = BTreeSet::new();
     let mut damaged: Option<(PathBuf, LogError)> = None;
     let mut found = None;
     for id in ids.into_iter().rev() {
@@ -318,13 +325,14 @@ fn newest_snapshot(disk: &dyn Disk, dir: &Path) -> Result<Replay, MetadataLogErr
             Err(error) => {
                 log::error!("{}: {error}; looking for an older snapshot", path.display());
                 damaged.get_or_insert((path, error));
+                passed_over.insert(id);
             }
         }
     }
     let replay = found.unwrap_or_else(|| Replay::new(Image::empty()));
     let ends_at = replay.offset() + 1;
     match lacking(dir, first_base_offset(disk, dir)?, damaged.as_ref(), ends_at) {
-        None => Ok(replay),
+        None => Ok((replay, passed_over)),
         Some((path, problem)) => Err(MetadataLogError::Damaged(path, problem)),
     }
 }

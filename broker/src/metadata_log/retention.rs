@@ -3,7 +3,8 @@
 //! As in Kafka: a snapshot is due when enough bytes were appended since the last one, or enough
 //! time went by in which something was. The oldest snapshot goes, while there is another, when it
 //! is too old or all of it is too large, and with it the part of the log below the next one: the
-//! log's start moves up there, and whole segments below it are removed.
+//! log's start moves up there, and whole segments below it are removed. Unlike in Kafka, that next
+//! one is read before, and a damaged one is passed over: it stands for nothing.
 
 use ottla_metadata::log_codec::{self, Content};
 use ottla_metadata::replay::Replay;
@@ -97,12 +98,14 @@ impl MetadataLog {
         whole_file::replace(&*self.disk, &path, &bytes)
             .map_err(|error| self.failed(&path, error))?;
         log::info!("{}: written", path.display());
+        self.damaged.remove(&id);
         self.due = Due { bytes: 0, since_ms: now_ms, end_offset: id.end_offset, ..self.due };
         Ok(())
     }
 
-    /// Removes the oldest snapshots while they are too old or too much.
-    pub(super) fn clean(&self, now_ms: i64) -> Result<(), MetadataLogError> {
+    /// Removes the oldest snapshots while they are too old or too much, and a newer one can be read
+    /// that stands for them.
+    pub(super) fn clean(&mut self, now_ms: i64) -> Result<(), MetadataLogError> {
         let mut ids = snapshots(&*self.disk, &self.dir)?;
         ids.sort_unstable();
         let mut sizes = Vec::with_capacity(ids.len());
@@ -110,20 +113,39 @@ impl MetadataLog {
             sizes.push(self.snapshot_size_bytes(*id)?);
         }
         let mut snapshots_bytes: u64 = sizes.iter().sum();
-        for (pair, size_bytes) in ids.windows(2).zip(sizes) {
+        for (at, size_bytes) in sizes.into_iter().enumerate() {
             let is_large = u64::try_from(self.settings.metadata_max_retention_bytes)
                 .is_ok_and(|bytes_max| bytes_max < self.log.size_bytes() + snapshots_bytes);
-            if !is_large && !self.is_too_old(pair[0], now_ms)? {
+            if !is_large && !self.is_too_old(&ids[at..], now_ms)? {
                 break;
             }
-            // The log first: its part below is in the next snapshot in any case.
-            self.advance_start(pair[1].end_offset, now_ms)?;
-            let path = self.dir.join(pair[0].to_string());
+            let Some(heir) = self.first_good(&ids[at + 1..])? else { break };
+            // The log first: its part below is in the newer snapshot in any case.
+            self.advance_start(heir.end_offset, now_ms)?;
+            let path = self.dir.join(ids[at].to_string());
             self.disk.unlink(&path).map_err(|error| self.failed(&path, error))?;
-            log::info!("{}: removed, {} stands for it", path.display(), pair[1]);
+            log::info!("{}: removed, {heir} stands for it", path.display());
             snapshots_bytes -= size_bytes;
         }
         Ok(())
+    }
+
+    /// The first of `ids` that is read without an error. The name alone says nothing: what a start
+    /// passes over as damaged must not cost what it has fallen back to.
+    fn first_good(&mut self, ids: &[SnapshotId]) -> Result<Option<SnapshotId>, MetadataLogError> {
+        for id in ids {
+            if self.damaged.contains(id) {
+                continue;
+            }
+            let path = self.dir.join(id.to_string());
+            let bytes = whole_file::read(&*self.disk, &path).map_err(io(&path))?;
+            let Err(error) = snapshot::read(&bytes.unwrap_or_default(), *id) else {
+                return Ok(Some(*id));
+            };
+            log::error!("{}: {error}; what is older is kept for it", path.display());
+            self.damaged.insert(*id);
+        }
+        Ok(None)
     }
 
     fn advance_start(&self, offset: i64, now_ms: i64) -> Result<(), MetadataLogError> {
@@ -143,20 +165,29 @@ impl MetadataLog {
         file.len().map_err(io(&path))
     }
 
-    /// Whether the last record in a snapshot is older than records are kept. One that does not say
-    /// is kept.
-    fn is_too_old(&self, id: SnapshotId, now_ms: i64) -> Result<bool, MetadataLogError> {
+    /// Whether the last record in the first of these snapshots is older than records are kept. One
+    /// that does not say is at least as old as the next one that does.
+    fn is_too_old(&self, ids: &[SnapshotId], now_ms: i64) -> Result<bool, MetadataLogError> {
         let retention_ms = self.settings.metadata_max_retention_ms;
         if retention_ms < 0 {
             return Ok(false);
         }
+        for id in ids {
+            if let Some(last_ms) = self.last_ms(*id)? {
+                return Ok(retention_ms < now_ms.saturating_sub(last_ms));
+            }
+        }
+        Ok(false)
+    }
+
+    /// What a snapshot says of the time of its last record.
+    fn last_ms(&self, id: SnapshotId) -> Result<Option<i64>, MetadataLogError> {
         let path = self.dir.join(id.to_string());
         let file = self.disk.open(&path, Open::Read).map_err(io(&path))?;
         let len = usize::try_from(file.len().map_err(io(&path))?).unwrap_or(usize::MAX);
         let mut bytes = vec![0; len.min(HEADER_BYTES)];
         file.read_exact_at(&mut bytes, 0).map_err(io(&path))?;
-        let last_ms = last_contained_log_timestamp(&bytes);
-        Ok(last_ms.is_some_and(|last_ms| retention_ms < now_ms.saturating_sub(last_ms)))
+        Ok(last_contained_log_timestamp(&bytes))
     }
 }
 

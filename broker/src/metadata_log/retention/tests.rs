@@ -118,3 +118,71 @@ fn a_snapshot_says_how_old_it_is() {
     assert_eq!(last_contained_log_timestamp(&bytes), Some(NOW_MS));
     assert_eq!(last_contained_log_timestamp(&bytes[..70]), None);
 }
+
+/// A good snapshot, then a damaged one, both of records of last week, with all of the log; and the
+/// level of metadata.version in them.
+fn damaged_behind_good(settings: &MetadataSettings) -> (SimDisk, i16) {
+    let disk = SimDisk::new();
+    let (mut log, mut replay) = open_with(&disk, settings.clone()).unwrap();
+    bootstrap(&mut log, &mut replay).unwrap();
+    for _ in 0..2 {
+        for _ in 0..20 {
+            grow(&mut log, &mut replay, NOW_MS - 8 * 86_400_000);
+        }
+        log.snapshot(&replay, NOW_MS).unwrap();
+    }
+    log.close().unwrap();
+    let mut ids = snapshots(&disk, &log.dir).unwrap();
+    ids.sort_unstable();
+    let path = log.dir.join(ids[1].to_string());
+    let mut bytes = whole_file::read(&disk, &path).unwrap().unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    whole_file::replace(&disk, &path, &bytes).unwrap();
+    (disk, replay.image().metadata_version())
+}
+
+#[test]
+fn nothing_goes_that_only_a_damaged_snapshot_stands_for() {
+    let segments = MetadataSettings { metadata_log_segment_bytes: 1000, ..SETTINGS };
+    let small = MetadataSettings { metadata_max_retention_bytes: 1, ..segments.clone() };
+    for settings in [segments, small] {
+        let (disk, version) = damaged_behind_good(&settings);
+        let (mut log, replay) = open_with(&disk, settings.clone()).unwrap();
+        let before = ends(&log);
+        for minute in 0..3 {
+            log.snapshot_if_due(&replay, NOW_MS + minute * CLEAN_EVERY_MS).unwrap();
+        }
+        assert!(ends(&log).starts_with(&before), "{before:?} became {:?}", ends(&log));
+        assert_eq!(log.log.offsets().log_start_offset, 0);
+        log.close().unwrap();
+        let (again, replay_again) = open_with(&disk, settings.clone()).unwrap();
+        assert_eq!(replay_again.image().metadata_version(), version);
+
+        // A good one stands for all of them, be they damaged or not.
+        let (mut log, mut replay) = (again, replay_again);
+        grow(&mut log, &mut replay, NOW_MS);
+        log.snapshot(&replay, NOW_MS).unwrap();
+        log.clean(NOW_MS).unwrap();
+        assert_eq!(ends(&log), [replay.offset() + 1]);
+        assert_eq!(log.log.offsets().log_start_offset, replay.offset() + 1);
+        log.close().unwrap();
+        let (_, replay) = open_with(&disk, settings).unwrap();
+        assert_eq!(replay.image().metadata_version(), version);
+    }
+}
+
+#[test]
+fn a_snapshot_that_rots_while_the_log_is_open_costs_nothing() {
+    let (disk, _) = damaged_behind_good(&SETTINGS);
+    let (mut log, mut replay) = open_with(&disk, SETTINGS).unwrap();
+    grow(&mut log, &mut replay, NOW_MS);
+    log.snapshot(&replay, NOW_MS).unwrap();
+    let before = ends(&log);
+    let path = log.dir.join(snapshots(&disk, &log.dir).unwrap().iter().max().unwrap().to_string());
+    whole_file::replace(&disk, &path, b"").unwrap();
+    log.clean(NOW_MS + 100 * 86_400_000).unwrap();
+    assert_eq!(ends(&log), before);
+    log.close().unwrap();
+    open_with(&disk, SETTINGS).unwrap();
+}
