@@ -43,7 +43,7 @@ use crate::loading;
 use crate::metadata_log::{MetadataLog, MetadataLogError, OpenMetadataLog};
 use crate::node::Node;
 use crate::noise::Noise;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Scheduler, end_of_storage};
 use crate::serving::settings_of;
 use crate::topics::Topics;
 
@@ -225,7 +225,8 @@ impl Broker {
     /// Stops in order: connections first, then what they wrote is made durable and marked as whole.
     ///
     /// # Errors
-    /// When something could not be written; a start will then recover it.
+    /// When something could not be written, a start will then recover it; and when no log directory
+    /// is left, or not the metadata log's, be it that nothing was to be written.
     pub fn stop(self) -> Result<(), BrokerError> {
         let Self { node, server, scheduler, cleaning, apart } = self;
         log::info!("stopping");
@@ -250,6 +251,10 @@ impl Broker {
         let closed = node.cluster.close().map_err(Refusal::from);
         let marked = node.logs.close(broker_epoch);
         apart.let_go();
+        // What follows from it says less.
+        if let Some(why) = end_of_storage(&node) {
+            return Err(BrokerError(why));
+        }
         left.and(closed).map_err(|error| failed("stopping")(&error.0))?;
         marked.map_err(|error| failed("closing the logs")(&error))?;
         log::info!("stopped");

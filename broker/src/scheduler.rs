@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ottla_storage::log_dir::LogDir;
+
 use crate::cleaning;
 use crate::node::Node;
 use crate::stop::Stop;
@@ -114,14 +116,23 @@ pub(crate) fn said(node: &Node, outcome: Result<(), ottla_storage::error::Storag
     }
 }
 
-/// Why nothing is left to serve, if so. As in Kafka, a broker does not outlive its metadata log.
-fn end_of_storage(node: &Node) -> Option<String> {
-    if node.logs.is_all_offline() {
-        return Some("no log directory is left".to_owned());
-    }
-    let dir = node.cluster.log_dir();
-    (!dir.is_online())
-        .then(|| format!("{}, with the metadata log, has failed", dir.path().display()))
+/// Why nothing is left to serve, if so, and what to do. As in Kafka, a broker does not outlive its
+/// metadata log.
+pub(crate) fn end_of_storage(node: &Node) -> Option<String> {
+    let failed = |dir: &LogDir| {
+        let reason = dir.offline_reason().unwrap_or_default();
+        format!("{} ({reason})", dir.path().display())
+    };
+    let home = node.cluster.log_dir();
+    let what = if node.logs.is_all_offline() {
+        let dirs: Vec<String> = node.logs.log_dirs().map(|dir| failed(dir)).collect();
+        format!("no log directory is left: {}", dirs.join(", "))
+    } else if !home.is_online() {
+        format!("the directory with the metadata log has failed: {}", failed(home))
+    } else {
+        return None;
+    };
+    Some(format!("{what}; see to the disk and start again, which recovers from what is there"))
 }
 
 fn run(node: &Node, stop: &Stop, failed: impl FnOnce()) {
@@ -138,7 +149,7 @@ fn run(node: &Node, stop: &Stop, failed: impl FnOnce()) {
             task.due = now + task.interval;
         }
         if let Some(why) = end_of_storage(node) {
-            log::error!("{why}; stopping");
+            log::error!("stopping: {why}");
             failed();
             return;
         }

@@ -311,3 +311,32 @@ fn a_broker_does_not_outlive_the_directory_of_its_metadata() {
     let error = broker.stop().unwrap_err().to_string();
     assert!(error.contains(paths[0]), "{error}");
 }
+
+#[test]
+fn a_broker_that_has_lost_all_directories_of_its_logs_says_so_by_its_end() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [logs, home] = [&dirs[0], &dirs[1]].map(|dir| dir.path().to_str().unwrap());
+    let start = || {
+        let mut statics = StaticConfig::standalone(logs);
+        let home = format!("metadata.log.dir={home}");
+        for setting in ["listeners=PLAINTEXT://127.0.0.1:0", &home] {
+            statics.set_override(setting).unwrap();
+        }
+        Start::new(statics).unwrap()
+    };
+    // The free port that a start has found may be gone again when it listens.
+    let (broker, stop) = (0..5)
+        .find_map(|_| {
+            let start = start();
+            let stop = start.stop.clone();
+            Broker::start(start).ok().map(|broker| (broker, stop))
+        })
+        .expect("a broker starts");
+    broker.node.logs.log_dirs().next().unwrap().take_offline("it was pulled out");
+    assert!(stop.wait_timeout(Duration::from_secs(30)), "it goes on");
+    assert!(broker.node.cluster.log_dir().is_online());
+    let error = broker.stop().unwrap_err().to_string();
+    for part in [logs, "it was pulled out", "start again"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
