@@ -152,7 +152,7 @@ impl MetadataLog {
         }
         let due = Due { since_ms: open.now_ms, end_offset: snapshot_end, ..Due::default() };
         let mut this = Self { disk, dir, log, epoch: 0, settings: open.settings, due, damaged };
-        this.replay(&mut replay)?;
+        this.due.bytes = this.replay(&mut replay)?;
         this.epoch = this.next_epoch(open.node_id, &replay)?;
         let place = this.place(open.now_ms);
         let batch = log_codec::leader_change_batch(open.node_id, &[open.node_id], place);
@@ -209,7 +209,7 @@ impl MetadataLog {
     /// alone, and a hole before a good batch is taken for damage.
     fn append_batch(&mut self, batch: Vec<u8>, now_ms: i64) -> Result<(), MetadataLogError> {
         self.sync()?;
-        let validated_bytes = batch.len() as u64;
+        let batch_bytes = batch.len() as u64;
         let validated = Validated::from_built(batch).map_err(MetadataLogError::Batch)?;
         let how = AppendAsLeader {
             leader_epoch: self.epoch,
@@ -217,8 +217,8 @@ impl MetadataLog {
             origin: Origin::RaftLeader,
             guard: VerificationGuard::NONE,
         };
-        self.due.bytes += validated_bytes;
         self.log.append_as_leader(&validated, how).map_err(MetadataLogError::Append)?;
+        self.due.bytes += batch_bytes;
         Ok(())
     }
 
@@ -230,8 +230,9 @@ impl MetadataLog {
         self.log.flush().map_err(MetadataLogError::Storage)
     }
 
-    /// Applies what is in the log and not yet in the replay.
-    fn replay(&mut self, replay: &mut Replay) -> Result<(), MetadataLogError> {
+    /// Applies what is in the log and not yet in the replay; answers how many bytes that was.
+    fn replay(&self, replay: &mut Replay) -> Result<u64, MetadataLogError> {
+        let mut replayed_bytes = 0;
         let mut next_offset = (replay.offset() + 1).max(self.log.offsets().log_start_offset);
         loop {
             let read = self
@@ -243,11 +244,11 @@ impl MetadataLog {
                     min_one_batch: true,
                 })
                 .map_err(MetadataLogError::Read)?;
-            let Some(region) = read.region else { return Ok(()) };
+            let Some(region) = read.region else { return Ok(replayed_bytes) };
             let mut bytes = vec![0; region.length as usize];
             region.file.read_exact_at(&mut bytes, region.position).map_err(io(&self.dir))?;
             replay.apply_batches(&bytes).map_err(MetadataLogError::Replay)?;
-            self.due.bytes += u64::from(region.length);
+            replayed_bytes += u64::from(region.length);
             if replay.offset() < next_offset {
                 let problem = format!("no whole batch at offset {next_offset}");
                 return Err(MetadataLogError::Damaged(self.dir.clone(), problem));

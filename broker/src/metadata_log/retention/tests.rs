@@ -53,6 +53,18 @@ fn a_snapshot_is_due_by_bytes_and_by_time_if_there_is_anything_new() {
 }
 
 #[test]
+fn each_byte_since_the_last_snapshot_counts_once() {
+    let disk = SimDisk::new();
+    for _ in 0..2 {
+        let (mut log, mut replay) = open_with(&disk, SETTINGS).unwrap();
+        assert_eq!(log.due.bytes, log.log.size_bytes());
+        bootstrap(&mut log, &mut replay).unwrap();
+        assert_eq!(log.due.bytes, log.log.size_bytes());
+        log.close().unwrap();
+    }
+}
+
+#[test]
 fn the_oldest_snapshot_and_the_log_below_the_next_go_by_age() {
     let disk = SimDisk::new();
     let settings = MetadataSettings { metadata_log_segment_bytes: 1000, ..SETTINGS };
