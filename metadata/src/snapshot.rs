@@ -75,11 +75,8 @@ pub struct Header {
     pub quorum: QuorumRecords,
 }
 
-/// The snapshot of what has been replayed: its id and the bytes of its file.
-///
-/// # Errors
-/// `None` while a transaction is open, since its records could still be aborted, and before the
-/// first record.
+/// The snapshot of what has been replayed: its id and the bytes of its file. `None` while a
+/// transaction is open, since its records could still be aborted, and before the first record.
 pub fn of_replay(replay: &Replay, now_ms: i64) -> Option<(SnapshotId, Vec<u8>)> {
     if replay.open_transaction().is_some() || replay.offset() < 0 {
         return None;

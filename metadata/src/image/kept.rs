@@ -37,21 +37,6 @@ impl Kept {
         self.values.iter().map(|(key, value)| (key, &**value))
     }
 
-    /// How many records are kept.
-    pub fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-
-    /// How many of the kept records are of a kind that this build does not know.
-    pub fn unknown_count(&self) -> u32 {
-        self.unknown_count
-    }
-
     /// The kinds, by number, of the kept records whose kind is not known.
     pub fn unknown_kinds(&self) -> BTreeSet<i16> {
         let unknown = self.iter().filter(|(key, _)| matches!(key, KeptKey::Unknown(_)));
