@@ -128,9 +128,12 @@ impl MetadataLog {
         }
         let (mut replay, damaged) = newest_snapshot(&*disk, &dir)?;
         let snapshot_end = replay.offset() + 1;
+        // A snapshot is of what is durable, and its name says how far that is, though no more of it
+        // can be read.
+        let durable_end = damaged.last().map_or(snapshot_end, |id| id.end_offset.max(snapshot_end));
         // What is damaged here is known to nobody else: only an append that a crash has torn may
         // go, which nobody was answered.
-        let recovery = Recovery { cut: Cut::TornEndFrom(snapshot_end), ..Recovery::default() };
+        let recovery = Recovery { cut: Cut::TornEndFrom(durable_end), ..Recovery::default() };
         let open_log = OpenLog {
             environment: open.environment,
             dir: dir.clone(),
@@ -145,8 +148,12 @@ impl MetadataLog {
             now_ms: open.now_ms,
         };
         let log = PartitionLog::open_with(open_log, &recovery).map_err(MetadataLogError::Open)?;
+        let log_end = log.offsets().log_end_offset;
+        if let Some(id) = damaged.last().filter(|id| log_end < id.end_offset) {
+            return Err(cut_short(&dir, *id, log_end));
+        }
         remove_leftovers(&*disk, &dir)?;
-        if log.offsets().log_end_offset < snapshot_end {
+        if log_end < snapshot_end {
             log.truncate_fully_and_start_at(snapshot_end, open.now_ms)
                 .map_err(MetadataLogError::Storage)?;
         }
@@ -371,6 +378,15 @@ pub(crate) fn lacking(
             (dir.to_owned(), problem)
         }
     })
+}
+
+/// The log ends in front of where a snapshot ends that cannot be read.
+fn cut_short(dir: &Path, damaged: SnapshotId, log_end: i64) -> MetadataLogError {
+    let problem = format!(
+        "it is damaged, and the log ends with offset {log_end}: records behind are in this \
+         snapshot alone; restore it from a copy, or move it away to go on without them"
+    );
+    MetadataLogError::Damaged(dir.join(damaged.to_string()), problem)
 }
 
 /// The base offset of the log's first segment, by the files' names.

@@ -349,6 +349,34 @@ fn an_older_snapshot_serves_if_the_log_reaches_back_to_it() {
 }
 
 #[test]
+fn a_damaged_snapshot_still_says_how_far_the_log_went() {
+    let dir = Path::new(ROOT).join(DIR_NAME);
+    // The log's last batch, which was durable before the snapshot was written: it is whole, torn
+    // or gone.
+    for (cut_bytes, opens) in [(0, true), (1, false), (20, false), (u64::MAX, false)] {
+        let disk = SimDisk::new();
+        three_starts(&disk, 3);
+        let newest = snapshots(&disk, &dir).unwrap().into_iter().max().unwrap();
+        flip(&disk, &dir.join(newest.to_string()), 100);
+        let starts = batches(&disk);
+        let [.., last, end] = starts[..] else { panic!("{starts:?}") };
+        let file = disk.open(&log_path(), ottla_storage::disk::Open::ReadWrite).unwrap();
+        file.set_len((end as u64).saturating_sub(cut_bytes).max(last as u64)).unwrap();
+        match open(&disk) {
+            Ok((_, replay)) => assert!(opens && newest.end_offset <= replay.offset()),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(!opens, "{text}");
+                if cut_bytes == u64::MAX {
+                    let place = newest.to_string();
+                    assert!(text.contains(&place) && text.contains("the log ends"), "{text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn unfinished_and_removed_snapshots_are_cleared_away() {
     let disk = SimDisk::new();
     three_starts(&disk, 1);
