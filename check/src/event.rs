@@ -207,6 +207,8 @@ pub enum What {
         /// Its first free offset.
         end: i64,
     },
+    /// A client begins; from now on it should get on.
+    Started,
     /// A client ends on purpose; nothing more is expected from it.
     Stopped,
 }

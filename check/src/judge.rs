@@ -8,7 +8,8 @@ use crate::violation::Violation;
 /// What is too long.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Within this time after a restart each client must get an answer, ns.
+    /// While the broker runs, each client must get on within this time, ns. Time in which it is
+    /// down does not count, and shorter lives of the broker are added up.
     pub progress_ns: u64,
 }
 

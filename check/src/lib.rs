@@ -18,6 +18,8 @@
 //!   [`event::Outcome::Failed`].
 //! - A producer numbers its records over all partitions, from 0, and gives each number to one
 //!   record. Trying again is another event with the same numbers.
+//! - A client is [`event::What::Started`] before its first attempt, since one that gets no
+//!   connection has nothing else to record.
 //! - A crash is recorded when the process is surely gone. What began before belongs to the old
 //!   life, what began after to the new one.
 //! - After a power loss, and before any load goes on, [`event::What::Recovered`] tells where each

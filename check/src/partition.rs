@@ -227,7 +227,7 @@ impl<'a> World<'a> {
                 self.registers.entry(register).or_default().push(at.with(access));
             }
             What::Created { .. } | What::Deleted { .. } | What::Listed(_) => {}
-            What::Crash(_) | What::Restarted | What::Stopped => {}
+            What::Crash(_) | What::Restarted | What::Started | What::Stopped => {}
         }
     }
 

@@ -3,5 +3,6 @@
 
 mod legal;
 mod planted;
+mod planted_clients;
 mod planted_elsewhere;
 mod story;

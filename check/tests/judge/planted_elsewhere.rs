@@ -1,4 +1,4 @@
-//! Anomalies of lost power, compaction, registers, searches, topics and clients.
+//! Anomalies of lost power, compaction, registers, searches and topics.
 
 use ottla_check::event::{Crash, Event, Outcome, Place, Policy, Reader, Register, What};
 use ottla_check::judge::{Limits, check};
@@ -270,37 +270,4 @@ fn topics_that_are_gone_or_back() {
     (read.place, read.next, read.high_watermark) = (other, 1, None);
     story.note(10, What::Read(read));
     expect("deleted and read", &story.events, Rule::TopicUndead, &[]);
-}
-
-#[test]
-fn clients_that_hang() {
-    let mut story = Story::default();
-    let place = story.create(1, Policy::Keep, true);
-    story.send(place, 1, 1);
-    story.crash(Crash::Process);
-    story.restart();
-    let legal = story.clone();
-    story.pass_seconds(11);
-    story.ends(place);
-    expect("no more attempts", &story.events, Rule::Liveness, &[]);
-
-    story = legal.clone();
-    let batch = story.batch(place, 1, 1);
-    story.note(1, What::Send(batch));
-    story.pass_seconds(11);
-    story.send(place, 1, 1);
-    expect("an answer too late", &story.events, Rule::Liveness, &[]);
-
-    story = legal.clone();
-    story.note(1, What::Stopped);
-    story.pass_seconds(11);
-    story.ends(place);
-    assert_eq!(check(&story.events, &Limits::default()), []);
-
-    story = legal;
-    story.pass_seconds(1);
-    story.crash(Crash::Process);
-    story.pass_seconds(20);
-    story.ends(place);
-    assert_eq!(check(&story.events, &Limits::default()), []);
 }

@@ -196,10 +196,16 @@ fn run_round(
                 load.relay(Program { name, command }, &targets, random);
             }
         }
-        Extra::Plant(bug) => saboteur = Some(bug),
+        Extra::Plant(bug) => {
+            if bug.cuts_off() {
+                load.cut_off(&targets, random);
+            }
+            saboteur = Some(bug);
+        }
     }
     for n in 0..cycles {
         wait_for_answers(shared, random)?;
+        thread::sleep(saboteur.as_ref().map_or(Duration::ZERO, |bug| bug.life()));
         let fault = if saboteur.is_some() { Fault::Kill } else { pick(random) };
         inflict(shared, broker, fault, random).with_context(|| format!("cycle {n}: {fault:?}"))?;
         if let Some(saboteur) = saboteur.as_deref_mut() {

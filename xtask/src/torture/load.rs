@@ -96,7 +96,22 @@ impl Load {
         random: &mut Random,
         run: impl FnOnce(Client, &[Target], Random) + Send + 'static,
     ) {
-        let client = Client::new(&self.shared);
+        self.add_client(Client::new(&self.shared), targets, random, run);
+    }
+
+    /// Starts a client that looks for the broker where nothing is.
+    pub(crate) fn cut_off(&mut self, targets: &[Target], random: &mut Random) {
+        self.add_client(Client::cut_off(&self.shared), targets, random, consume::run);
+    }
+
+    fn add_client(
+        &mut self,
+        client: Client,
+        targets: &[Target],
+        random: &mut Random,
+        run: impl FnOnce(Client, &[Target], Random) + Send + 'static,
+    ) {
+        client.start();
         let targets = targets.to_vec();
         let random = random.fork(u64::from(client.id));
         self.threads.push(thread::spawn(move || run(client, &targets, random)));

@@ -121,6 +121,7 @@ pub(crate) fn read_everything(shared: &Arc<Shared>, targets: &[Target]) -> Resul
     }
     read_registers(shared, &mut client)?;
     list(&mut client);
+    client.retire();
     Ok(())
 }
 

@@ -32,6 +32,8 @@ const COPY_AT: u32 = 2;
 const STRIKE_AT: u32 = 5;
 /// Until then a cycle takes at least so long where each has to have a segment of its own.
 const PAUSE: Duration = Duration::from_millis(520);
+/// Ten of them are longer than a client may wait.
+const LIFE: Duration = Duration::from_millis(1_100);
 
 /// A bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +68,14 @@ pub(crate) enum Plant {
     Expire,
     /// Commits are those of an earlier time.
     OlderCommits,
+    /// A client gets no connection in any life of the broker.
+    CutOff,
 }
 
 /// A bug that only a loss of power shows: syncs that do nothing, of these calls.
 const UNSYNCED: [&str; 2] = ["fdatasync", "fsync"];
 
-const PLANTS: [(Plant, &[Rule]); 15] = [
+const PLANTS: [(Plant, &[Rule]); 16] = [
     (Plant::EatTail, &[Rule::LostWrite, Rule::InconsistentOffset]),
     (Plant::OlderCopy, &[Rule::LostWrite, Rule::InconsistentOffset]),
     (Plant::FlipByte, &[Rule::LostWrite, Rule::Phantom, Rule::InconsistentOffset]),
@@ -87,6 +91,7 @@ const PLANTS: [(Plant, &[Rule]); 15] = [
     (Plant::LoseSegment, &[Rule::LostWrite]),
     (Plant::Expire, &[Rule::LostWrite]),
     (Plant::OlderCommits, &[Rule::Register]),
+    (Plant::CutOff, &[Rule::Liveness]),
 ];
 
 /// Takes the name of a bug.
@@ -110,8 +115,8 @@ pub(crate) fn run(common: &Common, only: Option<&str>) -> Result<Outcome> {
         let site = Site::fresh(&common.root, &folder, data, &common.broker, SETTINGS)?;
         let mut saboteur = Saboteur { plant, has_struck: false };
         let verdict = kill::round(&site, &mut random, CYCLES, Extra::Plant(&mut saboteur));
-        // A broker that will not start or serve any more is seen as well.
-        let may_break_off = saboteur.has_struck;
+        // A broker that will not start or serve any more is seen as well, if it was touched.
+        let may_break_off = saboteur.has_struck && !saboteur.cuts_off();
         let seen = is_seen(&format!("{plant:?}"), &verdict, rules, may_break_off);
         outcome.add(Outcome::of(seen && saboteur.has_struck));
     }
@@ -190,6 +195,17 @@ impl Saboteur {
         matches!(self.plant, Plant::LoseSegment | Plant::Expire)
     }
 
+    /// Whether a client is to find no broker.
+    pub(crate) fn cuts_off(&self) -> bool {
+        self.plant == Plant::CutOff
+    }
+
+    /// How long the broker serves before a kill, beside the usual: a client's time has to add up
+    /// over lives that are each far from the limit.
+    pub(crate) fn life(&self) -> Duration {
+        if self.cuts_off() { LIFE } else { Duration::ZERO }
+    }
+
     fn strike(&self, site: &Site, folder: &Path, kept: &Path) -> Result<()> {
         match self.plant {
             Plant::EatTail => halve(&last_segment(folder)?),
@@ -224,6 +240,8 @@ impl Saboteur {
             Plant::Empty => empty(folder),
             Plant::LoseSegment => lose_segments(folder, false),
             Plant::Expire => lose_segments(folder, true),
+            // The client is there from the beginning.
+            Plant::CutOff => Ok(()),
             Plant::OlderCommits => {
                 for partition in folders(site, "__consumer_offsets-")? {
                     let older = site.folder.join(partition.file_name().context("a name")?);

@@ -11,6 +11,9 @@ use ottla_check::event::{Event, Place, Policy, Topic, TopicId, What};
 
 use super::wire::Connection;
 
+/// A port at which nothing listens.
+const NOBODY: u16 = 1;
+
 /// A topic of the load, with the name that some requests want.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
@@ -137,6 +140,7 @@ pub(crate) struct Times {
 pub(crate) struct Client {
     pub(crate) shared: Arc<Shared>,
     pub(crate) id: u32,
+    address: SocketAddr,
     connection: Option<Connection>,
 }
 
@@ -144,7 +148,13 @@ impl Client {
     /// A client with a number of its own.
     pub(crate) fn new(shared: &Arc<Shared>) -> Client {
         let id = shared.next_client.fetch_add(1, Ordering::Relaxed);
-        Client { shared: shared.clone(), id: u32::try_from(id).unwrap_or(0), connection: None }
+        let id = u32::try_from(id).unwrap_or(0);
+        Client { shared: shared.clone(), id, address: shared.address, connection: None }
+    }
+
+    /// A client that never gets a connection.
+    pub(crate) fn cut_off(shared: &Arc<Shared>) -> Client {
+        Client { address: SocketAddr::from(([127, 0, 0, 1], NOBODY)), ..Client::new(shared) }
     }
 
     /// Runs a conversation on the connection. What fails in it breaks the connection.
@@ -155,7 +165,7 @@ impl Client {
         let shared = self.shared.clone();
         let gate = shared.gate.read().unwrap_or_else(PoisonError::into_inner);
         if self.connection.is_none() {
-            self.connection = Connection::open(shared.address).ok();
+            self.connection = Connection::open(self.address).ok();
         }
         let Some(connection) = &mut self.connection else {
             drop(gate);
@@ -197,6 +207,12 @@ impl Client {
     pub(crate) fn note(&self, times: Times, what: What) {
         let Times { began_ns, ended_ns } = times;
         self.shared.note(Event { began_ns, ended_ns, client: self.id, what });
+    }
+
+    /// Notes that it is to get on from now on.
+    pub(crate) fn start(&self) {
+        let now_ns = self.shared.now_ns();
+        self.note(Times { began_ns: now_ns, ended_ns: now_ns }, What::Started);
     }
 
     /// Notes that nothing more is to be expected from this client.
