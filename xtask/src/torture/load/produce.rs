@@ -73,7 +73,12 @@ pub(crate) fn run(client: Client, targets: &[Target], random: Random, style: Sty
         if stopped.is_none() && producer.client.shared.is_stopped() {
             stopped = Some(Instant::now());
         }
-        if stopped.is_some_and(|at| pending.is_empty() || at.elapsed() > LAST_TRY) {
+        if stopped.is_some() && pending.is_empty() {
+            break;
+        }
+        if stopped.is_some_and(|at| at.elapsed() > LAST_TRY) {
+            let text = format!("{} batches have no good answer in the end", pending.len());
+            producer.client.shared.complain(text);
             break;
         }
         if style.idempotent && producer.session.is_none() && !producer.open_session() {
