@@ -31,8 +31,12 @@ pub enum Outcome {
 pub enum Policy {
     /// None.
     Keep,
-    /// Those below the log start offset, which retention moves up.
-    Expire,
+    /// Those below the log start offset, which retention by size moves up, a segment at a time.
+    /// Whether it took too much is seen in [`What::Files`] only.
+    Expire {
+        /// Bytes of the log that have to stay.
+        bytes: u64,
+    },
     /// All but each key's last. A record's key is its producer and its number modulo `keys`.
     Compact {
         /// Keys of a producer, at least 1.
@@ -195,6 +199,13 @@ pub enum What {
         place: Place,
         /// The first offset that may not be.
         end: i64,
+    },
+    /// A partition's segments: the base offset and the bytes of each, in order. No broker runs.
+    Files {
+        /// Of which partition.
+        place: Place,
+        /// The first offset of each and its size.
+        segments: Vec<(i64, u64)>,
     },
     /// The broker ended.
     Crash(Crash),

@@ -31,6 +31,7 @@ pub fn check(history: &[Event], limits: &Limits) -> Vec<Violation> {
         rules::contents::check(&world, partition, &mut found);
         rules::missing::check(&world, partition, &mut found);
         rules::ends::check(&world, partition, &mut found);
+        rules::expiry::check(partition, &mut found);
         rules::polls::check(&world, partition, &mut found);
         rules::lookups::check(partition, &mut found);
     }

@@ -20,6 +20,8 @@
 //!   record. Trying again is another event with the same numbers.
 //! - A client is [`event::What::Started`] before its first attempt, since one that gets no
 //!   connection has nothing else to record.
+//! - Where retention by size may take records, [`event::What::Files`] tells of the segments, best
+//!   after each crash.
 //! - A crash is recorded when the process is surely gone. What began before belongs to the old
 //!   life, what began after to the new one.
 //! - After a power loss, and before any load goes on, [`event::What::Recovered`] tells where each

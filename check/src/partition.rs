@@ -38,6 +38,9 @@ pub(crate) struct Lookup {
     pub(crate) found: Option<(i64, i64)>,
 }
 
+/// The base offset and the bytes of each segment.
+pub(crate) type Files<'a> = &'a [(i64, u64)];
+
 /// All about one partition.
 pub(crate) struct Partition<'a> {
     pub(crate) place: Place,
@@ -50,6 +53,7 @@ pub(crate) struct Partition<'a> {
     pub(crate) ends: Vec<Timed<Ends>>,
     pub(crate) lookups: Vec<Timed<Lookup>>,
     pub(crate) flushed: Vec<Timed<i64>>,
+    pub(crate) files: Vec<Timed<Files<'a>>>,
     /// For each era, the offset from which on earlier records were lost when it began.
     pub(crate) cuts: Vec<i64>,
     /// What the final readers saw, by offset; `None` when none read it.
@@ -78,7 +82,8 @@ impl Partition<'_> {
         }
         match self.policy {
             Policy::Keep => false,
-            Policy::Expire => offset < self.log_start,
+            // Whether the log may start there is another rule's matter.
+            Policy::Expire { .. } => offset < self.log_start,
             Policy::Compact { keys } => newest
                 .get(&(id.producer, id.sequence % keys.max(1)))
                 .is_some_and(|sequence| *sequence > id.sequence),
@@ -206,6 +211,9 @@ impl<'a> World<'a> {
             What::Flushed { place, end } => {
                 self.partition(*place, topics, powers).flushed.push(at.with(*end));
             }
+            What::Files { place, segments } => {
+                self.partition(*place, topics, powers).files.push(at.with(segments));
+            }
             What::Recovered { place, end } => {
                 // A topic that promises synced records has no suffix to lose.
                 let synced = topics.get(&place.topic).is_some_and(|topic| topic.synced);
@@ -246,6 +254,7 @@ impl<'a> World<'a> {
             ends: Vec::new(),
             lookups: Vec::new(),
             flushed: Vec::new(),
+            files: Vec::new(),
             cuts: vec![i64::MAX; powers + 1],
             last: None,
             log_start: 0,

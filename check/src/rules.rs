@@ -2,6 +2,7 @@
 
 pub(crate) mod contents;
 pub(crate) mod ends;
+pub(crate) mod expiry;
 pub(crate) mod liveness;
 pub(crate) mod lookups;
 pub(crate) mod missing;

@@ -17,6 +17,8 @@ pub enum Rule {
     OffsetReuse,
     /// A log's end, high watermark or start went back.
     Regress,
+    /// Retention by size has taken more than it may.
+    ExpiredEarly,
     /// A record is there twice.
     Duplicate,
     /// Records of a producer are not in the order in which it sent them.
@@ -52,6 +54,7 @@ impl Rule {
             Rule::InconsistentOffset => "inconsistent-offset",
             Rule::OffsetReuse => "offset-reuse",
             Rule::Regress => "regress",
+            Rule::ExpiredEarly => "expired-early",
             Rule::Duplicate => "duplicate",
             Rule::Order => "order",
             Rule::Gap => "gap",

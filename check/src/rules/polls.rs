@@ -16,7 +16,8 @@ pub(crate) fn check(_world: &World, partition: &Partition, found: &mut Vec<Viola
             let from = read.what.from;
             let cut = partition.cut_between(era, read.era);
             // Retention may have overtaken it, or a loss of power have taken where it was.
-            let reset = partition.policy == Policy::Expire && from > next || next > cut;
+            let reset =
+                matches!(partition.policy, Policy::Expire { .. }) && from > next || next > cut;
             if from != next && !reset {
                 let text = format!("after {next} the consumer went on from {from}");
                 note(found, Rule::PollSkip, partition.place, text);

@@ -137,7 +137,7 @@ proptest! {
         let mut story = Story::default();
         let places = [
             story.create(1, Policy::Keep, true),
-            story.create(2, Policy::Expire, true),
+            story.create(2, Policy::Expire { bytes: 0 }, true),
             story.create(3, Policy::Keep, false),
         ];
         for step in &steps {

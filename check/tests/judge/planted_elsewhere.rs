@@ -99,7 +99,7 @@ fn compaction_keeps_the_last_of_each_key() {
 
 #[test]
 fn retention_takes_the_beginning_only() {
-    let (mut story, place) = plain(Policy::Expire, true);
+    let (mut story, place) = plain(Policy::Expire { bytes: 0 }, true);
     story.logs.get_mut(&place).unwrap().start = 6;
     story.events.pop();
     story.read_as(Reader::Final);
@@ -109,6 +109,53 @@ fn retention_takes_the_beginning_only() {
     }
     let along = [Rule::PollSkip, Rule::LostRead];
     expect("behind the log start", &story.events, Rule::LostWrite, &along);
+}
+
+/// Segments of a log that begins at offset 6, as they are after the load or after a crash.
+#[test]
+fn retention_takes_no_more_than_it_may() {
+    let bytes = 200;
+    let story_of = |segments: &[(i64, u64)]| {
+        let (mut story, place) = plain(Policy::Expire { bytes }, true);
+        story.events.pop();
+        story.logs.get_mut(&place).unwrap().start = 6;
+        story.ends(place);
+        story.crash(Crash::Process);
+        story.note(0, What::Files { place, segments: segments.to_vec() });
+        story.restart();
+        story.read_as(Reader::Final);
+        story
+    };
+    for (name, segments) in [
+        ("just enough", [(6, 100), (10, 60), (16, 40)].as_slice()),
+        ("what is not removed yet", &[(0, 500), (6, 100), (12, 100)]),
+        ("a log start within the segment", &[(4, 150), (12, 50)]),
+    ] {
+        let found = check(&story_of(segments).events, &Limits::default());
+        assert_eq!(found, [], "{name}");
+    }
+    for (name, segments) in [
+        ("a byte too few", [(6, 100), (10, 60), (16, 39)].as_slice()),
+        ("files that nobody can read any more", &[(0, 500), (6, 100), (12, 99)]),
+        ("files that are gone", &[(12, 150)]),
+        ("all", &[]),
+    ] {
+        expect(name, &story_of(segments).events, Rule::ExpiredEarly, &[]);
+    }
+
+    // With nothing expired there may be little.
+    let (mut story, place) = plain(Policy::Expire { bytes }, true);
+    story.note(0, What::Files { place, segments: vec![(0, 1)] });
+    assert_eq!(check(&story.events, &Limits::default()), []);
+
+    // What the power took may have been counted.
+    let (mut story, place) = plain(Policy::Expire { bytes }, false);
+    story.events.pop();
+    story.logs.get_mut(&place).unwrap().start = 6;
+    story.lose_power(place, 12);
+    story.note(0, What::Files { place, segments: vec![(6, 1)] });
+    story.read_as(Reader::Final);
+    assert_eq!(check(&story.events, &Limits::default()), []);
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub(crate) const PLANS: [Plan; 3] = [
     Plan {
         name: "expire",
         partitions: 2,
-        policy: Policy::Expire,
+        policy: Policy::Expire { bytes: 2_097_152 },
         synced: true,
         padding_bytes: 8_000,
         configs: &[("segment.bytes", "1048576"), ("retention.bytes", "2097152")],
@@ -211,6 +211,7 @@ fn run_round(
         if let Some(saboteur) = saboteur.as_deref_mut() {
             saboteur.between(n, site, &targets)?;
         }
+        raw::note_segments(shared, &site.data, &targets)?;
         broker = restart(shared, site, fault, random)
             .with_context(|| format!("after cycle {n}: {fault:?}"))?;
         if n % LOOK == LOOK - 1 && saboteur.is_none() {

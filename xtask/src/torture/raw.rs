@@ -5,13 +5,31 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use ottla_check::event::{Place, Read, Reader, What};
+use ottla_check::event::{Place, Policy, Read, Reader, What};
 
 use super::load::consume::seen;
 use super::shared::{Shared, Target};
 
+/// Notes the segments of topics that expire, while no broker runs. What is to be removed has
+/// another name by then.
+pub(crate) fn note_segments(shared: &Shared, data: &[PathBuf], targets: &[Target]) -> Result<()> {
+    for target in targets.iter().filter(|t| matches!(t.topic.policy, Policy::Expire { .. })) {
+        for place in target.places() {
+            // Without a folder everything is lost; those that read the records say so.
+            let Some(folder) = folder_of(data, target, place) else { continue };
+            let sizes = segments(&folder)?
+                .into_iter()
+                .map(|(base, path)| Ok((base, path.metadata()?.len())))
+                .collect::<Result<_>>()?;
+            shared.note_now(What::Files { place, segments: sizes });
+        }
+    }
+    Ok(())
+}
+
 /// Notes what the files of these topics hold. The broker is stopped.
 pub(crate) fn read_all(shared: &Shared, data: &[PathBuf], targets: &[Target]) -> Result<()> {
+    note_segments(shared, data, targets)?;
     for target in targets {
         for place in target.places() {
             let folder = folder_of(data, target, place).context("a partition has no folder")?;

@@ -66,6 +66,8 @@ pub(crate) enum Plant {
     LoseSegment,
     /// Retention has taken what had not expired.
     Expire,
+    /// Retention by size has taken more than it may.
+    ExpireMore,
     /// Commits are those of an earlier time.
     OlderCommits,
     /// A client gets no connection in any life of the broker.
@@ -75,7 +77,7 @@ pub(crate) enum Plant {
 /// A bug that only a loss of power shows: syncs that do nothing, of these calls.
 const UNSYNCED: [&str; 2] = ["fdatasync", "fsync"];
 
-const PLANTS: [(Plant, &[Rule]); 16] = [
+const PLANTS: [(Plant, &[Rule]); 17] = [
     (Plant::EatTail, &[Rule::LostWrite, Rule::InconsistentOffset]),
     (Plant::OlderCopy, &[Rule::LostWrite, Rule::InconsistentOffset]),
     (Plant::FlipByte, &[Rule::LostWrite, Rule::Phantom, Rule::InconsistentOffset]),
@@ -90,6 +92,7 @@ const PLANTS: [(Plant, &[Rule]); 16] = [
     (Plant::Empty, &[Rule::LostWrite, Rule::OffsetReuse]),
     (Plant::LoseSegment, &[Rule::LostWrite]),
     (Plant::Expire, &[Rule::LostWrite]),
+    (Plant::ExpireMore, &[Rule::ExpiredEarly]),
     (Plant::OlderCommits, &[Rule::Register]),
     (Plant::CutOff, &[Rule::Liveness]),
 ];
@@ -167,7 +170,8 @@ pub(crate) struct Saboteur {
 impl Saboteur {
     /// Called after each kill, while no broker runs.
     pub(crate) fn between(&mut self, cycle: u32, site: &Site, targets: &[Target]) -> Result<()> {
-        let target = targets.first().context("there is a first topic")?;
+        let nth = usize::from(self.plant == Plant::ExpireMore);
+        let target = targets.get(nth).context("there is such a topic")?;
         let place = target.places().next().context("it has a partition")?;
         let folder = raw::folder_of(&site.data, target, place).context("it has a folder")?;
         let kept = site.folder.join("kept");
@@ -201,9 +205,9 @@ impl Saboteur {
     }
 
     /// How long the broker serves before a kill, beside the usual: a client's time has to add up
-    /// over lives that are each far from the limit.
+    /// over lives that are each far from the limit, and a log has to fill.
     pub(crate) fn life(&self) -> Duration {
-        if self.cuts_off() { LIFE } else { Duration::ZERO }
+        if self.cuts_off() || self.plant == Plant::ExpireMore { LIFE } else { Duration::ZERO }
     }
 
     fn strike(&self, site: &Site, folder: &Path, kept: &Path) -> Result<()> {
@@ -239,7 +243,7 @@ impl Saboteur {
             }
             Plant::Empty => empty(folder),
             Plant::LoseSegment => lose_segments(folder, false),
-            Plant::Expire => lose_segments(folder, true),
+            Plant::Expire | Plant::ExpireMore => lose_segments(folder, true),
             // The client is there from the beginning.
             Plant::CutOff => Ok(()),
             Plant::OlderCommits => {
