@@ -13,6 +13,7 @@ mod check;
 mod directories;
 mod groups;
 mod metadata;
+mod partitions;
 mod peers;
 mod reason;
 mod report;
@@ -22,5 +23,6 @@ mod tests;
 mod transactions;
 
 pub use check::{Check, check};
+pub(crate) use partitions::is_known;
 pub use reason::{Reason, refusal};
 pub(crate) use transactions::tell_open_transactions;

@@ -327,16 +327,11 @@ impl Metadata {
 
 /// Whether a partition that was found on the disk is one of the cluster's topics, and its settings.
 fn known(config: &BrokerConfig, statics: &StaticConfig, image: &Image, found: &FoundLog) -> Known {
-    let (name, index) = (&*found.topic_partition.topic, found.topic_partition.partition);
-    let Some(topic) = image.topics().by_name(name) else { return Known::Stray };
-    let is_here = topic
-        .partitions
-        .get(&index)
-        .is_some_and(|partition| partition.replicas.contains(&config.node_id));
-    // A topic of the same name may have been deleted and made again meanwhile.
-    if !is_here || found.topic_id != Some(topic.id) {
+    let FoundLog { topic_partition, topic_id, .. } = found;
+    if !adopt::is_known(image, config.node_id, topic_partition, *topic_id) {
         return Known::Stray;
     }
+    let name = &*topic_partition.topic;
     let none = Overrides::new();
     let layers = layers_of(config.node_id, statics, image, &none);
     let settings = settings_of(image, name, |overrides| TopicConfig::effective(layers, overrides));

@@ -73,7 +73,7 @@ struct Settings {
     #[arg(long = "override", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
 
-    /// Start in spite of reasons: acls, other-brokers, tiered-storage
+    /// Start in spite of reasons, by the names that ottla check gives them
     #[arg(long, value_name = "REASONS")]
     accept: Vec<String>,
 }

@@ -6,6 +6,7 @@ use ottla_storage::disk::Disk;
 use ottla_storage::meta_properties;
 
 use super::groups::{self, FoundGroups};
+use super::partitions::{self, Fate, LivePartition};
 use super::reason::{Looked, Reason, look};
 use super::report;
 use super::survey::{SurveyedDir, survey};
@@ -35,6 +36,9 @@ pub(super) struct Findings<'a> {
     pub(super) looked: Option<Looked>,
     pub(super) surveyed: Vec<SurveyedDir>,
     pub(super) groups: FoundGroups,
+    /// Partitions that a start would set aside; nothing when the metadata log is not read to its
+    /// end, and so does not tell.
+    pub(super) strays: Vec<LivePartition>,
     /// Not accepted, with those of the settings.
     pub(super) reasons: Vec<Reason>,
 }
@@ -48,11 +52,18 @@ pub fn check(disk: &dyn Disk, statics: &StaticConfig, hostname: &str) -> Check {
         looked: None,
         surveyed: Vec::new(),
         groups: FoundGroups::default(),
+        strays: Vec::new(),
         reasons: Vec::new(),
     };
     if let Some(dirs) = &findings.dirs {
         let mut looked = look(disk, dirs);
         reasons.append(&mut looked.reasons);
+        if let Some(image) = looked.whole_image() {
+            findings.strays = partitions::live(disk, dirs);
+            let is_stray =
+                |at: &LivePartition| at.fate(disk, &image, dirs.node_id) == Fate::SetAside;
+            findings.strays.retain(is_stray);
+        }
         findings.looked = Some(looked);
         let paths: Vec<PathBuf> =
             dirs.all().filter(|dir| disk.exists(dir).unwrap_or(true)).cloned().collect();

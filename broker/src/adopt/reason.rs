@@ -1,5 +1,6 @@
 //! Reasons not to serve a directory, each with its place and what to do.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -15,12 +16,13 @@ use ottla_storage::whole_file;
 
 use super::directories::not_mounted;
 use super::metadata::{self, FoundMetadata};
+use super::partitions;
 use super::peers;
 use crate::config::{Acceptable, BrokerConfig, DataDirs, StaticConfig};
 use crate::format;
 
 /// Topics that are named in one reason at most.
-const NAMES_MAX: usize = 5;
+pub(super) const NAMES_MAX: usize = 5;
 
 /// Why a directory cannot, or should not, be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +96,18 @@ pub(super) struct Looked {
     pub(super) reasons: Vec<Reason>,
 }
 
+impl Looked {
+    /// The cluster as a start would find it: without topics where there is no metadata log. `None`
+    /// when the log is not read to its end, and so does not know all topics.
+    pub(super) fn whole_image(&self) -> Option<Cow<'_, Image>> {
+        match &self.metadata {
+            Some(found) if found.damage.is_none() => Some(Cow::Borrowed(found.replay.image())),
+            None if !self.is_metadata_there => Some(Cow::Owned(Image::empty())),
+            _ => None,
+        }
+    }
+}
+
 pub(super) fn look(disk: &dyn Disk, dirs: &DataDirs) -> Looked {
     let mut reasons = Vec::new();
     let identities = identities(disk, dirs, &mut reasons);
@@ -126,6 +140,8 @@ pub(super) fn look(disk: &dyn Disk, dirs: &DataDirs) -> Looked {
     };
     if metadata.as_ref().map_or(!is_metadata_there, is_empty) {
         reasons.extend(of_bootstrap(disk, &dirs.metadata_log_dir));
+        let image = metadata.as_ref().map(|found| found.replay.image());
+        reasons.extend(partitions::without_metadata(disk, dirs, image));
     }
     Looked { identities, metadata, is_metadata_there, quorum, reasons }
 }

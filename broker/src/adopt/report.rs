@@ -183,8 +183,9 @@ fn transactions(text: &mut String, dirs: &[SurveyedDir]) {
 fn notes(findings: &Findings<'_>) -> Vec<String> {
     let mut notes = offline(findings);
     notes.extend(unserved(&findings.groups));
-    let image = findings.looked.as_ref().and_then(|looked| looked.metadata.as_ref());
-    let Some(found) = image else { return notes };
+    notes.extend(strays(findings));
+    let found = findings.looked.as_ref().and_then(|looked| looked.metadata.as_ref());
+    let Some(found) = found else { return notes };
     let image = found.replay.image();
     let has_topic = |name: &str| image.topics().by_name(name).is_some();
     let has_acls = image.kept().count(|key| matches!(key, KeptKey::AccessControlEntry(_))) > 0;
@@ -213,7 +214,7 @@ fn notes(findings: &Findings<'_>) -> Vec<String> {
     notes.extend(findings.dirs.as_ref().and_then(|dirs| peers::note(image, dirs.node_id)));
     // A log that is not read to its end does not know all topics.
     if found.damage.is_none() {
-        notes.extend(misplaced(findings, image));
+        notes.extend(missing(findings, image));
     }
     notes
 }
@@ -266,35 +267,34 @@ fn not_acted_on(image: &Image) -> Option<String> {
         .then(|| Notice::NotYet(vec![idle_names]).to_string() + ", set in the metadata log")
 }
 
-/// Partitions that are not where the metadata log has them.
-fn misplaced(findings: &Findings<'_>, image: &Image) -> Vec<String> {
-    let mut notes = Vec::new();
-    let found = || findings.surveyed.iter().flat_map(|dir| &dir.partitions);
-    let is_known = |topic: &str, index: i32| {
-        let topic = image.topics().by_name(topic);
-        topic.is_some_and(|topic| topic.partitions.get(&index).is_some())
-    };
-    let strays: Vec<String> = found()
-        .filter(|found| !is_known(&found.topic, found.partition))
-        .map(ToString::to_string)
-        .collect();
-    if !strays.is_empty() {
+/// Partitions that a start sets aside.
+fn strays(findings: &Findings<'_>) -> Option<String> {
+    let strays = findings.strays.iter().map(|stray| stray.topic_partition.to_string());
+    let strays: Vec<String> = strays.collect();
+    (!strays.is_empty()).then(|| {
         let strays = names(strays.iter().map(String::as_str));
-        notes.push(format!(
-            "not in the metadata log, and renamed to *-stray by a start, as by Kafka: {strays}"
-        ));
-    }
-    let here: BTreeSet<(&str, i32)> =
-        found().map(|found| (&*found.topic, found.partition)).collect();
+        format!("not in the metadata log, and renamed to *-stray by a start, as by Kafka: {strays}")
+    })
+}
+
+/// Partitions of this node that are not where the metadata log has them.
+fn missing(findings: &Findings<'_>, image: &Image) -> Option<String> {
+    let node_id = findings.dirs.as_ref()?.node_id;
+    let here: BTreeSet<(&str, i32)> = findings
+        .surveyed
+        .iter()
+        .flat_map(|dir| &dir.partitions)
+        .map(|found| (&*found.topic, found.partition))
+        .collect();
     let mut missing = Vec::new();
     for topic in image.topics().iter() {
-        let absent =
-            topic.partitions.iter().filter(|(index, _)| !here.contains(&(&*topic.name, **index)));
+        let absent = topic.partitions.iter().filter(|(index, partition)| {
+            partition.replicas.contains(&node_id) && !here.contains(&(&*topic.name, **index))
+        });
         missing.extend(absent.map(|(index, _)| format!("{}-{index}", topic.name)));
     }
-    if !missing.is_empty() {
+    (!missing.is_empty()).then(|| {
         let missing = names(missing.iter().map(String::as_str));
-        notes.push(format!("in the metadata log and in none of these directories: {missing}"));
-    }
-    notes
+        format!("in the metadata log and in none of these directories: {missing}")
+    })
 }

@@ -22,6 +22,8 @@ use ottla_storage::whole_file;
 use super::*;
 use crate::config::{BrokerConfig, StaticConfig};
 
+mod partitions;
+
 const NOW_MS: i64 = 1_700_000_000_000;
 const STANDALONE: &[u8] = include_bytes!("golden/standalone.checkpoint.bin");
 const OPEN_TRANSACTION: &[u8] = include_bytes!("golden/open-transaction.bin");

@@ -12,11 +12,13 @@ pub enum Acceptable {
     OtherBrokers,
     /// Tiered storage is on, and Ottla does not read what was moved away.
     TieredStorage,
+    /// There are partitions, and no metadata log that knows them.
+    Strays,
 }
 
 impl Acceptable {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Acls, Self::OtherBrokers, Self::TieredStorage];
+    pub const ALL: [Self; 4] = [Self::Acls, Self::OtherBrokers, Self::TieredStorage, Self::Strays];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -24,6 +26,7 @@ impl Acceptable {
             Self::Acls => "acls",
             Self::OtherBrokers => "other-brokers",
             Self::TieredStorage => "tiered-storage",
+            Self::Strays => "strays",
         }
     }
 
@@ -35,6 +38,7 @@ impl Acceptable {
                 "they are stopped and stay so, and what has no replica in sync here is not served"
             }
             Self::TieredStorage => "records in remote storage cannot be read",
+            Self::Strays => "a new cluster begins, and every partition here is renamed to *-stray",
         }
     }
 }
@@ -44,11 +48,6 @@ impl Acceptable {
 pub struct Accepted(Vec<Acceptable>);
 
 impl Accepted {
-    /// Everything that can be accepted.
-    pub fn all() -> Self {
-        Self(Acceptable::ALL.to_vec())
-    }
-
     /// Adds names separated by commas.
     ///
     /// # Errors
@@ -94,10 +93,11 @@ mod tests {
         let mut accepted = Accepted::default();
         accepted.add("acls, other-brokers, tiered-storage").unwrap();
         accepted.add("acls").unwrap();
-        assert_eq!(accepted, Accepted::all());
+        let all: Vec<Acceptable> = accepted.iter().collect();
+        assert_eq!(all, [Acceptable::Acls, Acceptable::OtherBrokers, Acceptable::TieredStorage]);
         assert!(accepted.contains(Acceptable::Acls));
         let error = accepted.add("acls,acl").unwrap_err().to_string();
         assert!(error.starts_with("command line, --accept: \"acl\""), "{error}");
-        assert!(error.contains("valid: acls, other-brokers, tiered-storage"), "{error}");
+        assert!(error.contains("valid: acls, other-brokers, tiered-storage, strays"), "{error}");
     }
 }
