@@ -1,11 +1,16 @@
 //! The partitions that lie in the log directories, and what a start would do with each of them.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use ottla_metadata::image::Image;
 use ottla_protocol::uuid::Uuid;
-use ottla_storage::checkpoint::{self, REPLICATION_OFFSET_CHECKPOINT};
-use ottla_storage::disk::Disk;
+use ottla_storage::checkpoint::{
+    self, LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
+};
+use ottla_storage::disk::{Disk, Open};
+use ottla_storage::file_name::{FileKind, FileName, FileNameError};
 use ottla_storage::partition_dir::{DirState, PartitionDir, TopicPartition};
 use ottla_storage::partition_metadata;
 use ottla_storage::whole_file::WholeFileError;
@@ -13,6 +18,9 @@ use ottla_storage::whole_file::WholeFileError;
 use super::reason::{NAMES_MAX, Reason};
 use crate::config::{Acceptable, DataDirs};
 use crate::metadata_log;
+
+/// Bytes at the beginning of a log that are looked at for a record.
+const ZEROS_BYTES: usize = 64 << 10;
 
 /// A partition's directory in use: neither deleted, nor set aside, nor a copy in the making.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,4 +130,106 @@ pub(super) fn without_metadata(
             .to_owned(),
         accept: Some(Acceptable::Strays),
     })
+}
+
+/// What a start refuses when it opens the logs, told before it has written: names of files that
+/// nobody should have given, and partitions with records in two log directories. Kafka does not
+/// start on either.
+pub(super) fn not_loadable(disk: &dyn Disk, dirs: &DataDirs, image: &Image) -> Vec<Reason> {
+    let live = live(disk, dirs);
+    let mut copies: BTreeMap<&TopicPartition, Vec<&LivePartition>> = BTreeMap::new();
+    let mut misnamed = Vec::new();
+    for found in &live {
+        copies.entry(&found.topic_partition).or_default().push(found);
+        // What cannot be listed takes its log directory offline.
+        let entries = disk.list(&found.path).unwrap_or_default();
+        let files = entries.iter().filter(|entry| !entry.is_dir);
+        let wrong: Vec<_> = files.filter_map(|file| FileName::parse(&file.name).err()).collect();
+        if !wrong.is_empty() {
+            misnamed.push((found, wrong));
+        }
+    }
+    copies.retain(|_, copies| 1 < copies.len());
+    // Most often there is nothing, and no file of thousands of partitions was opened.
+    if misnamed.is_empty() && copies.is_empty() {
+        return Vec::new();
+    }
+    let mut offline = BTreeSet::new();
+    for found in &live {
+        if found.fate(disk, image, dirs.node_id) == Fate::DirOffline {
+            offline.insert(&found.log_dir);
+        }
+    }
+    let fate_of = |found: &LivePartition| match offline.contains(&found.log_dir) {
+        true => Fate::DirOffline,
+        false => found.fate(disk, image, dirs.node_id),
+    };
+    let misnamed = misnamed.into_iter().filter(|(found, _)| fate_of(found) == Fate::Opened);
+    let mut reasons: Vec<Reason> =
+        misnamed.map(|(found, wrong)| not_a_segment(found, &wrong)).collect();
+    for (topic_partition, mut copies) in copies {
+        copies.retain(|copy| match fate_of(copy) {
+            Fate::Opened => !is_unused(disk, copy),
+            Fate::Offline => true,
+            Fate::SetAside | Fate::DirOffline => false,
+        });
+        if 1 < copies.len() {
+            reasons.push(in_several(topic_partition, &copies));
+        }
+    }
+    reasons
+}
+
+fn not_a_segment(found: &LivePartition, wrong: &[FileNameError]) -> Reason {
+    let more = match wrong.len() - 1 {
+        0 => String::new(),
+        more => format!(", nor do {more} more"),
+    };
+    Reason {
+        what: format!("{}{more}", wrong[0]),
+        place: found.path.display().to_string(),
+        next: "move it elsewhere; Kafka does not start beside it either".to_owned(),
+        accept: None,
+    }
+}
+
+fn in_several(topic_partition: &TopicPartition, copies: &[&LivePartition]) -> Reason {
+    let places: Vec<String> = copies.iter().map(|copy| copy.path.display().to_string()).collect();
+    Reason {
+        what: format!("partition {topic_partition} is in {} log directories", copies.len()),
+        place: places.join(", "),
+        next: "move all but the right one elsewhere; Kafka does not start on several either"
+            .to_owned(),
+        accept: None,
+    }
+}
+
+/// Whether a log never had a record, by which a start sets it aside when there is another of the
+/// same partition. What looks otherwise before it is recovered is taken for one that had some.
+fn is_unused(disk: &dyn Disk, found: &LivePartition) -> bool {
+    let has_begun = |checkpoint: &str| {
+        let offsets = checkpoint::read_offsets(disk, &found.log_dir.join(checkpoint));
+        offsets.is_ok_and(|offsets| offsets.get(&found.topic_partition).is_some_and(|at| 0 < *at))
+    };
+    if has_begun(LOG_START_OFFSET_CHECKPOINT) || has_begun(RECOVERY_POINT_CHECKPOINT) {
+        return false;
+    }
+    let entries = disk.list(&found.path).unwrap_or_default();
+    entries.iter().filter(|entry| !entry.is_dir).all(|entry| match FileName::parse(&entry.name) {
+        Ok(FileName::Segment { base_offset: 0, kind: FileKind::Log }) => {
+            begins_with_zeros(disk, &found.path.join(&entry.name)).unwrap_or(false)
+        }
+        Ok(FileName::Segment { kind: FileKind::Log, .. }) => false,
+        Ok(FileName::Swap { kind, .. }) => kind != Some(FileKind::Log),
+        _ => true,
+    })
+}
+
+/// Whether a file is empty, or begins with the zeros of one that was given its room beforehand.
+fn begins_with_zeros(disk: &dyn Disk, path: &Path) -> io::Result<bool> {
+    let file = disk.open(path, Open::Read)?;
+    let len = usize::try_from(file.len()?).unwrap_or(usize::MAX).min(ZEROS_BYTES);
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes.iter().all(|byte| *byte == 0))
 }

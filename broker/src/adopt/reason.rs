@@ -16,7 +16,7 @@ use ottla_storage::whole_file;
 
 use super::directories::not_mounted;
 use super::metadata::{self, FoundMetadata};
-use super::partitions;
+use super::partitions::{not_loadable, without_metadata};
 use super::peers;
 use crate::config::{Acceptable, BrokerConfig, DataDirs, StaticConfig};
 use crate::format;
@@ -141,9 +141,12 @@ pub(super) fn look(disk: &dyn Disk, dirs: &DataDirs) -> Looked {
     if metadata.as_ref().map_or(!is_metadata_there, is_empty) {
         reasons.extend(of_bootstrap(disk, &dirs.metadata_log_dir));
         let image = metadata.as_ref().map(|found| found.replay.image());
-        reasons.extend(partitions::without_metadata(disk, dirs, image));
+        reasons.extend(without_metadata(disk, dirs, image));
     }
-    Looked { identities, metadata, is_metadata_there, quorum, reasons }
+    let mut looked = Looked { identities, metadata, is_metadata_there, quorum, reasons };
+    let loaded = looked.whole_image().map(|image| not_loadable(disk, dirs, &image));
+    looked.reasons.extend(loaded.into_iter().flatten());
+    looked
 }
 
 /// The `meta.properties` that can be read. Directories that cannot be reached are none of this:

@@ -10,9 +10,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
+use ottla::broker::Broker;
 use tempfile::TempDir;
 
-use crate::harness::{PATIENCE, TestBroker};
+use crate::harness::{Client, PATIENCE, TestBroker, batch, start};
 
 /// Everything below a directory: paths with contents, or nothing for directories.
 fn tree(dir: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
@@ -207,4 +208,43 @@ fn a_stray_directory() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("lost+found")).unwrap();
     fails_saying(dir.path(), dir.path(), &[], &["lost+found"]);
+}
+
+#[test]
+fn partitions_without_the_metadata_log() {
+    let dir = formatted();
+    fs::remove_dir_all(dir.path().join("__cluster_metadata-0")).unwrap();
+    fails_saying(dir.path(), dir.path(), &[], &["__cluster_metadata-0", "t-0", "--accept strays"]);
+    // Its disk is not mounted.
+    let apart = format!("metadata.log.dir={}", dir.path().join("mnt").display());
+    fails_saying(dir.path(), dir.path(), &[&apart], &["mnt/__cluster_metadata-0", "mount"]);
+}
+
+#[test]
+fn a_file_that_is_no_segment() {
+    let dir = formatted();
+    fs::write(dir.path().join("t-0/copy.log"), "").unwrap();
+    fails_saying(dir.path(), dir.path(), &[], &["\"copy.log\"", "t-0", "move it elsewhere"]);
+}
+
+#[test]
+fn a_partition_in_two_log_directories() {
+    let dir = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| dir.path().join(name));
+    let both = format!("log.dirs={},{}", one.display(), other.display());
+    let broker = Broker::start(start("unused", std::slice::from_ref(&both))).unwrap();
+    let mut client = Client::connect(broker.addresses()[0]);
+    client.create_topic("t", 1, &[]);
+    client.append("t", &batch(&[b"x"]));
+    broker.stop().unwrap();
+    let [from, to] = match one.join("t-0").exists() {
+        true => [one, other],
+        false => [other, one],
+    };
+    fs::create_dir(to.join("t-0")).unwrap();
+    for name in ["partition.metadata", "00000000000000000000.log"] {
+        fs::copy(from.join("t-0").join(name), to.join("t-0").join(name)).unwrap();
+    }
+    let message = ["t-0 is in 2 log directories", data_of(&from), data_of(&to)];
+    fails_saying(dir.path(), &from, &[&both], &message);
 }

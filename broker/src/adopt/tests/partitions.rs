@@ -135,3 +135,84 @@ fn partitions_of_other_nodes_are_not_missed() {
     let text = told(&data.disk, &statics).text;
     assert!(text.contains("renamed to *-stray by a start, as by Kafka: t-0\n"), "{text}");
 }
+
+#[test]
+fn names_that_a_start_refuses_are_told_before_it_writes() {
+    let mut data = Data::new();
+    add_topic(&mut data, &[7], Uuid::UNASSIGNED_DIR);
+    let statics = statics("log.dirs=/d", "");
+    partition(&data.disk, "/d/t-0");
+    for harmless in ["notes.txt", "00000000000000000000.log", "x.deleted"] {
+        data.write(&format!("t-0/{harmless}"), b"");
+    }
+    data.disk.create_dir_all(Path::new("/d/t-0/dir.log")).unwrap();
+    assert_eq!(data.judge(""), None);
+    data.write("t-0/copy.log", b"");
+    data.write("t-0/of.index", b"");
+    let check = told(&data.disk, &statics);
+    assert_eq!(check.reasons.len(), 1, "{}", check.text);
+    let expected = "- file \"copy.log\" does not begin with a base offset, nor do 1 more\n  \
+                    where: /d/t-0\n  next: move it elsewhere; Kafka does not start beside it";
+    assert!(check.text.contains(expected), "{}", check.text);
+
+    // A start does not open what it sets aside, what it cannot tell the topic of, and what is in a
+    // directory that it goes on without.
+    partition_metadata::write(&data.disk, Path::new("/d/t-0"), Uuid::from_bytes([6; 16])).unwrap();
+    assert_eq!(data.judge(""), None);
+    data.write("t-0/partition.metadata", b"rot");
+    assert_eq!(data.judge(""), None);
+}
+
+/// Two log directories, both with partition 0 of `TOPIC`.
+fn twice() -> (Data, StaticConfig) {
+    let mut data = Data::new();
+    add_topic(&mut data, &[7], Uuid::UNASSIGNED_DIR);
+    identify(&data.disk, "/e", 2);
+    for dir in ["/d/t-0", "/e/t-0"] {
+        partition(&data.disk, dir);
+        let path = Path::new(dir).join("00000000000000000000.log");
+        whole_file::replace(&data.disk, &path, OPEN_TRANSACTION).unwrap();
+    }
+    (data, statics("log.dirs=/d,/e", ""))
+}
+
+#[test]
+fn a_partition_in_two_log_directories_is_told_before_a_start_writes() {
+    let (data, statics) = twice();
+    let check = told(&data.disk, &statics);
+    assert_eq!(check.reasons.len(), 1, "{}", check.text);
+    let expected = "- partition t-0 is in 2 log directories\n  where: /d/t-0, /e/t-0\n";
+    assert!(check.text.contains(expected), "{}", check.text);
+    // Of a damaged one nobody can tell what it is.
+    let metadata = Path::new("/e/t-0/partition.metadata");
+    whole_file::replace(&data.disk, metadata, b"rot").unwrap();
+    assert_eq!(told(&data.disk, &statics).reasons, check.reasons);
+}
+
+#[test]
+fn a_copy_that_a_start_sets_aside_is_no_reason() {
+    let log = Path::new("/e/t-0/00000000000000000000.log");
+    for unused in [&[][..], &[0; 4096]] {
+        let (data, statics) = twice();
+        whole_file::replace(&data.disk, log, unused).unwrap();
+        let ready = told(&data.disk, &statics);
+        assert!(ready.is_ready(), "{}", ready.text);
+        // It had records, which are gone by retention.
+        let begun = b"0\n1\nt 0 5\n";
+        let checkpoint = Path::new("/e/log-start-offset-checkpoint");
+        whole_file::replace(&data.disk, checkpoint, begun).unwrap();
+        assert_eq!(told(&data.disk, &statics).reasons.len(), 1);
+    }
+    // One of a topic that was deleted meanwhile.
+    let (data, statics) = twice();
+    let id = Uuid::from_bytes([6; 16]);
+    partition_metadata::write(&data.disk, Path::new("/e/t-0"), id).unwrap();
+    let ready = told(&data.disk, &statics);
+    assert!(ready.is_ready(), "{}", ready.text);
+    // One in a directory that a start goes on without.
+    let (data, statics) = twice();
+    let checkpoint = Path::new("/e/replication-offset-checkpoint");
+    whole_file::replace(&data.disk, checkpoint, b"rot").unwrap();
+    let ready = told(&data.disk, &statics);
+    assert!(ready.is_ready(), "{}", ready.text);
+}
