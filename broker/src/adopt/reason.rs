@@ -161,6 +161,7 @@ fn identities(
         match meta_properties::read(disk, dir) {
             Ok(Some(properties)) => known.push((dir.clone(), properties)),
             Ok(None) => reasons.extend(lost_identity(disk, dirs, dir)),
+            Err(_) if disk.list(dir).is_err() => {}
             Err(error) => reasons.push(Reason {
                 what: error.to_string(),
                 place: meta_properties::path(dir).display().to_string(),

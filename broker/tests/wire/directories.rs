@@ -83,6 +83,20 @@ fn partitions_of_a_missing_directory_wait_for_it() {
     broker.stop().unwrap();
 }
 
+#[test]
+fn a_log_directory_that_cannot_be_listed_is_offline() {
+    let (_root, [one, other]) = two_with_topics();
+    fs::rename(&other, one.with_file_name("kept")).unwrap();
+    fs::write(&other, "no directory").unwrap();
+    let broker = run(&[&one, &other]);
+    let mut client = Client::connect(broker.addresses()[0]);
+    for topic in TOPICS {
+        let is_here = one.join(format!("{topic}-0")).exists();
+        assert_eq!(is_offline(&mut client, topic), !is_here, "{topic}");
+    }
+    broker.stop().unwrap();
+}
+
 /// Once at the start, however often it is looked after what is not served.
 #[test]
 fn partitions_of_a_missing_directory_are_told_of_once() {
