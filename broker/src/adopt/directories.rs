@@ -1,7 +1,7 @@
 //! Directories that are not what they were: the mount point of a disk that is not mounted.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use ottla_metadata::image::Image;
 use ottla_protocol::uuid::Uuid;
@@ -9,12 +9,16 @@ use ottla_storage::disk::Disk;
 use ottla_storage::meta_properties::{self, MetaProperties};
 
 use super::reason::Reason;
-use crate::config::DataDirs;
+use crate::config::{Acceptable, DataDirs};
 use crate::format::is_new;
 
 /// One for each of `log.dirs` without `meta.properties`, where the metadata log has partitions in a
 /// directory that is not here. Were it made anew, the partitions would be offline, and what is
-/// created meanwhile would lie below the mount point. Kafka does not start either.
+/// created meanwhile would lie below the mount point. Kafka does not start either, until the
+/// directory is formatted, which says that its disk is lost for good.
+///
+/// That another directory is there which cannot be read, and may be the one that is sought, is no
+/// excuse: nobody can tell.
 pub(super) fn not_mounted(
     disk: &dyn Disk,
     dirs: &DataDirs,
@@ -25,20 +29,15 @@ pub(super) fn not_mounted(
     for (_, properties) in identities {
         properties.directory_id.and_then(|id| elsewhere.remove(&id));
     }
-    let is_known = |dir: &PathBuf| identities.iter().any(|(known, _)| known == dir);
-    let unknown = dirs.log_dirs.iter().filter(|dir| !is_known(dir));
-    let is_empty = |dir: &PathBuf| disk.list(dir).is_ok() && is_new(disk, dir).is_ok();
-    let is_bare = |dir: &PathBuf| {
+    if elsewhere.is_empty() {
+        return Vec::new();
+    }
+    let is_empty = |dir: &Path| disk.list(dir).is_ok() && is_new(disk, dir).is_ok();
+    let is_bare = |dir: &&PathBuf| {
         disk.exists(dir).is_ok_and(|exists| {
             !exists || is_empty(dir) && matches!(meta_properties::read(disk, dir), Ok(None))
         })
     };
-    let (bare, others): (BTreeSet<_>, BTreeSet<_>) = unknown.partition(|dir| is_bare(dir));
-    // A directory that cannot be read is offline, and may be the one that is sought; so may one
-    // that has lost its file, which is a reason of its own.
-    if elsewhere.len() <= others.len() {
-        return Vec::new();
-    }
     let partitions: usize = elsewhere.values().sum();
     let ids: Vec<String> = elsewhere.keys().map(ToString::to_string).collect();
     let reason = |dir: &PathBuf| Reason {
@@ -48,12 +47,12 @@ pub(super) fn not_mounted(
             ids.join(", ")
         ),
         place: dir.display().to_string(),
-        next: "mount the disk that belongs there; if it is lost, take the directory out of \
-               log.dirs: its partitions are offline then"
+        next: "mount the disk that belongs there; if it is lost for good, take the directory out \
+               of log.dirs, or start once with a blank one in its place, which is to be accepted"
             .to_owned(),
-        accept: None,
+        accept: Some(Acceptable::LostDirectories),
     };
-    bare.into_iter().map(reason).collect()
+    dirs.log_dirs.iter().filter(is_bare).map(reason).collect()
 }
 
 /// How many partitions of the node lie in each directory.

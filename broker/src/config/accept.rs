@@ -14,11 +14,14 @@ pub enum Acceptable {
     TieredStorage,
     /// There are partitions, and no metadata log that knows them.
     Strays,
+    /// A log directory is blank, and partitions lie in one that is not here.
+    LostDirectories,
 }
 
 impl Acceptable {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Acls, Self::OtherBrokers, Self::TieredStorage, Self::Strays];
+    pub const ALL: [Self; 5] =
+        [Self::Acls, Self::OtherBrokers, Self::TieredStorage, Self::Strays, Self::LostDirectories];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -27,6 +30,7 @@ impl Acceptable {
             Self::OtherBrokers => "other-brokers",
             Self::TieredStorage => "tiered-storage",
             Self::Strays => "strays",
+            Self::LostDirectories => "lost-directories",
         }
     }
 
@@ -39,6 +43,9 @@ impl Acceptable {
             }
             Self::TieredStorage => "records in remote storage cannot be read",
             Self::Strays => "a new cluster begins, and every partition here is renamed to *-stray",
+            Self::LostDirectories => {
+                "the directory is made a new one, and the partitions of the lost ones stay offline"
+            }
         }
     }
 }
@@ -98,6 +105,7 @@ mod tests {
         assert!(accepted.contains(Acceptable::Acls));
         let error = accepted.add("acls,acl").unwrap_err().to_string();
         assert!(error.starts_with("command line, --accept: \"acl\""), "{error}");
-        assert!(error.contains("valid: acls, other-brokers, tiered-storage, strays"), "{error}");
+        let valid = "valid: acls, other-brokers, tiered-storage, strays, lost-directories";
+        assert!(error.contains(valid), "{error}");
     }
 }

@@ -161,6 +161,38 @@ fn partitions_of_a_directory_that_fails_while_it_is_opened_are_not_made_anew() {
     broker.stop().unwrap();
 }
 
+/// The way back from a disk that is lost for good.
+#[test]
+fn a_blank_directory_takes_the_place_of_a_lost_one() {
+    let (_root, [one, other]) = two_with_topics();
+    let lost = TOPICS.iter().find(|topic| other.join(format!("{topic}-0")).exists()).unwrap();
+    fs::remove_dir_all(&other).unwrap();
+    fs::create_dir(&other).unwrap();
+    let both = format!("{},{}", one.display(), other.display());
+    let refused = Broker::start(start(&both, &[])).err().unwrap().to_string();
+    assert!(refused.contains("--accept lost-directories"), "{refused}");
+    assert_eq!(fs::read_dir(&other).unwrap().count(), 0);
+
+    let mut accepting = start(&both, &[]);
+    accepting.statics.accept("lost-directories").unwrap();
+    let broker = Broker::start(accepting).unwrap();
+    let mut client = Client::connect(broker.addresses()[0]);
+    for topic in TOPICS {
+        let is_here = one.join(format!("{topic}-0")).exists();
+        assert_eq!(is_offline(&mut client, topic), !is_here, "{topic}");
+    }
+    broker.stop().unwrap();
+
+    // Once is enough. What is lost can be made again, and the new directory is used.
+    let broker = run(&[&one, &other]);
+    let mut client = Client::connect(broker.addresses()[0]);
+    client.delete_topic(lost);
+    client.create_topic(lost, 4, &[]);
+    assert_eq!(client.append(lost, &batch(&[b"again"])), 0);
+    assert!(other.join(format!("{lost}-0")).exists() || other.join(format!("{lost}-1")).exists());
+    broker.stop().unwrap();
+}
+
 /// The directories that are told to be cordoned.
 fn cordoned(client: &mut Client) -> Vec<String> {
     let request = DescribeLogDirsRequest { topics: None };

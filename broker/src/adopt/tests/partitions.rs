@@ -216,3 +216,33 @@ fn a_copy_that_a_start_sets_aside_is_no_reason() {
     let ready = told(&data.disk, &statics);
     assert!(ready.is_ready(), "{}", ready.text);
 }
+
+#[test]
+fn a_blank_directory_in_place_of_a_lost_one_is_accepted_by_name() {
+    let mut data = Data::new();
+    add_topic(&mut data, &[7], Uuid::from_bytes([8; 16]));
+    let settings = "log.dirs=/d,/mnt";
+    let check = told(&data.disk, &statics(settings, ""));
+    assert_eq!(check.reasons.len(), 1, "{}", check.text);
+    assert!(check.text.contains("; or --accept lost-directories: the directory is made a new"));
+    let ready = told(&data.disk, &statics(settings, "lost-directories"));
+    assert!(ready.is_ready(), "{}", ready.text);
+    // It has a name from then on.
+    identify(&data.disk, "/mnt", 9);
+    let ready = told(&data.disk, &statics(settings, ""));
+    assert!(ready.is_ready(), "{}", ready.text);
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_does_not_stand_for_one_that_is_not_mounted() {
+    let mut data = Data::new();
+    add_topic(&mut data, &[7], Uuid::from_bytes([8; 16]));
+    // A file where the directory should be.
+    whole_file::replace(&data.disk, Path::new("/rot"), b"x").unwrap();
+    let check = told(&data.disk, &statics("log.dirs=/d,/rot,/mnt", ""));
+    assert_eq!(check.reasons.len(), 1, "{}", check.text);
+    assert_eq!(check.reasons[0].place, "/mnt");
+    // By itself it is offline, and a start goes on.
+    let ready = told(&data.disk, &statics("log.dirs=/d,/rot", ""));
+    assert!(ready.is_ready(), "{}", ready.text);
+}
