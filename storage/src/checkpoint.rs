@@ -29,6 +29,10 @@ pub const REPLICATION_OFFSET_CHECKPOINT: &str = "replication-offset-checkpoint";
 /// First dirty offsets of compacted logs.
 pub const CLEANER_OFFSET_CHECKPOINT: &str = "cleaner-offset-checkpoint";
 
+/// In place of a recovery point: any record of the log may have been durable, for what the
+/// checkpoint said of it could not be read when the log was found damaged. To Kafka it is like 0.
+pub const RECOVERY_POINT_UNKNOWN: i64 = -1;
+
 /// The only version.
 const VERSION: i32 = 0;
 
@@ -50,6 +54,8 @@ pub enum CheckpointError {
         /// Its text.
         line: String,
     },
+    /// It ends before the line that says how many entries there are.
+    CutShort,
     /// More or fewer entries than the second line says.
     Count {
         /// What it says.
@@ -71,6 +77,7 @@ impl fmt::Display for CheckpointError {
             Self::MalformedLine { number, line } => {
                 write!(f, "malformed line {number} in checkpoint: {line:?}")
             }
+            Self::CutShort => f.write_str("checkpoint ends before the number of its entries"),
             Self::Count { expected, got } => {
                 write!(f, "checkpoint says {expected} entries, found {got}")
             }
@@ -108,6 +115,23 @@ pub fn read_offsets(
     path: &Path,
 ) -> Result<Offsets, WholeFileError<CheckpointError>> {
     Ok(whole_file::read_as(disk, path, decode_offsets)?.unwrap_or_default())
+}
+
+/// Reads the recovery points at `path`; a missing file has none. Kafka takes an empty file for one
+/// without entries. But it only ever makes one in the first minute of a new directory, and one that
+/// has lost its bytes must not say that nothing was flushed.
+///
+/// # Errors
+/// What the disk says, or what is wrong with the text.
+pub fn read_recovery_points(
+    disk: &dyn Disk,
+    path: &Path,
+) -> Result<Offsets, WholeFileError<CheckpointError>> {
+    let decode = |text: &[u8]| match java_lines(&String::from_utf8_lossy(text)).nth(1) {
+        None => Err(CheckpointError::CutShort),
+        Some(_) => decode_offsets(text),
+    };
+    Ok(whole_file::read_as(disk, path, decode)?.unwrap_or_default())
 }
 
 /// Replaces the offset checkpoint at `path`, durably.

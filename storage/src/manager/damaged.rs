@@ -1,14 +1,16 @@
 //! Partitions whose logs are damaged where they were durable: known, and left alone.
 //!
-//! Nothing of such a partition changes until somebody repairs or deletes it. What the checkpoints
-//! say of it stays in them, so that the next start decides as this one did; and its directory is
-//! not marked as cleanly stopped, for a start after that would trust what is damaged.
+//! No record of such a partition changes until somebody repairs or deletes it. What the checkpoints
+//! say of it stays in them, and that its recovery point could not be read is written there, so that
+//! the next start decides as this one did. Its directory is not marked as cleanly stopped, for a
+//! start after that would trust what is damaged.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use super::LogManager;
-use crate::log::LogDamage;
+use crate::checkpoint::RECOVERY_POINT_UNKNOWN;
+use crate::log::{Cut, LogDamage};
 use crate::log_dir::LogDir;
 use crate::partition_dir::TopicPartition;
 
@@ -32,12 +34,23 @@ pub struct DamagedLog {
 /// The entries of one partition in the checkpoints of its log directory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checkpointed {
-    /// Its recovery point.
+    /// Its recovery point; [`RECOVERY_POINT_UNKNOWN`] when the checkpoint could not be read.
     pub recovery_point: Option<i64>,
     /// Its log start offset.
     pub log_start_offset: Option<i64>,
     /// Its high watermark.
     pub high_watermark: Option<i64>,
+}
+
+impl Checkpointed {
+    /// What may be cut off the log.
+    pub(super) fn cut(self) -> Cut {
+        match self.recovery_point {
+            // Anything may have been durable.
+            Some(..=RECOVERY_POINT_UNKNOWN) => Cut::TornEndFrom(0),
+            _ => Cut::AboveRecoveryPoint,
+        }
+    }
 }
 
 impl LogManager {

@@ -13,13 +13,14 @@ use super::progress::LoadProgress;
 use super::spread::spread;
 use super::{Changes, Deletion, Future, LogManager, ManagerError, opening, stray};
 use crate::checkpoint::{
-    self, LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
+    self, LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT, RECOVERY_POINT_UNKNOWN,
+    REPLICATION_OFFSET_CHECKPOINT,
 };
 use crate::clean_shutdown;
 use crate::config::LogConfig;
 use crate::disk::Entry;
 use crate::error::StorageError;
-use crate::log::{Cut, LogDamage, OpenLog, OpenLogError, PartitionLog};
+use crate::log::{LogDamage, OpenLog, OpenLogError, PartitionLog};
 use crate::log_dir::LogDir;
 use crate::partition_dir::{DirState, PartitionDir, TopicPartition};
 use crate::partition_metadata::{self, PartitionMetadataError};
@@ -59,8 +60,6 @@ struct DirContents {
     broker_epoch: Option<i64>,
     /// The checkpoints name partitions that are not there.
     is_stale: bool,
-    /// What may be cut off of its logs.
-    cut: Cut,
     checkpointed: HashMap<TopicPartition, Checkpointed>,
 }
 
@@ -202,11 +201,13 @@ impl LockedDirs {
         let damaged = contents.damaged.into_iter();
         loaded.damaged.extend(damaged.map(|log| (log.topic_partition.clone(), Arc::new(log))));
         let jobs = opening::in_order(&*self.disk, self.threads(), contents.jobs, progress);
-        let opened = opening::open_all(&*self.disk, self.threads(), &jobs, contents.cut, progress);
-        for (job, opened) in opened {
+        let checkpointed = |topic_partition: &TopicPartition| {
+            contents.checkpointed.get(topic_partition).copied().unwrap_or_default()
+        };
+        let cut = |job: &OpenLog| checkpointed(&job.topic_partition).cut();
+        for (job, opened) in opening::open_all(&*self.disk, self.threads(), &jobs, &cut, progress) {
             let topic_partition = job.topic_partition.clone();
-            let checkpointed = contents.checkpointed.get(&topic_partition).copied();
-            let checkpointed = checkpointed.unwrap_or_default();
+            let checkpointed = checkpointed(&topic_partition);
             let damage = match opened {
                 Ok(log) => {
                     log.advance_high_watermark(checkpointed.high_watermark.unwrap_or(0));
@@ -275,12 +276,10 @@ impl LockedDirs {
         // Before anything else: a crash from here on must not find it.
         clean_shutdown::remove(disk, root).map_err(StorageError::io("unmark", root))?;
         let after = if marker.is_some() { Shutdown::Clean } else { Shutdown::Unclean };
-        let (recovery_points, cut) = match self.read_or_none(dir, RECOVERY_POINT_CHECKPOINT)? {
-            Some(points) => (points, Cut::AboveRecoveryPoint),
-            // Anything may have been durable.
-            None => (checkpoint::Offsets::new(), Cut::TornEndFrom(0)),
-        };
-        let log_starts = self.read_or_none(dir, LOG_START_OFFSET_CHECKPOINT)?.unwrap_or_default();
+        let path = dir.path_of(RECOVERY_POINT_CHECKPOINT);
+        let recovery_points = or_none(checkpoint::read_recovery_points(disk, &path))?;
+        let log_starts = self.read_checkpoint(dir, LOG_START_OFFSET_CHECKPOINT);
+        let log_starts = or_none(log_starts)?.unwrap_or_default();
         let high_watermarks = self.read_checkpoint(dir, REPLICATION_OFFSET_CHECKPOINT)?;
         let mut contents = DirContents {
             jobs: Vec::new(),
@@ -289,7 +288,6 @@ impl LockedDirs {
             futures: Vec::new(),
             broker_epoch: marker.and_then(|marker| marker.broker_epoch),
             is_stale: false,
-            cut,
             checkpointed: HashMap::new(),
         };
         let topic_ids = self.topic_ids(&found);
@@ -300,7 +298,9 @@ impl LockedDirs {
             }
             let topic_partition = partition_dir.topic_partition;
             let checkpointed = Checkpointed {
-                recovery_point: recovery_points.get(&topic_partition).copied(),
+                recovery_point: recovery_points
+                    .as_ref()
+                    .map_or(Some(RECOVERY_POINT_UNKNOWN), |all| all.get(&topic_partition).copied()),
                 log_start_offset: log_starts.get(&topic_partition).copied(),
                 high_watermark: high_watermarks.get(&topic_partition).copied(),
             };
@@ -325,7 +325,7 @@ impl LockedDirs {
             contents.checkpointed.insert(topic_partition.clone(), checkpointed);
             contents.jobs.push(OpenLog {
                 environment: self.environment(&dir.log_dir),
-                recovery_point: checkpointed.recovery_point.unwrap_or(0),
+                recovery_point: checkpointed.recovery_point.unwrap_or(0).max(0),
                 log_start_offset: checkpointed.log_start_offset.unwrap_or(0),
                 dir: path,
                 topic_partition,
@@ -337,7 +337,8 @@ impl LockedDirs {
             });
         }
         let is_gone = |partition: &TopicPartition| !contents.checkpointed.contains_key(partition);
-        contents.is_stale = recovery_points.keys().chain(log_starts.keys()).any(is_gone);
+        let mut named = recovery_points.iter().flatten().chain(&log_starts);
+        contents.is_stale = named.any(|(partition, _)| is_gone(partition));
         Ok(contents)
     }
 
@@ -397,23 +398,24 @@ impl LockedDirs {
         dirs.collect()
     }
 
-    /// A checkpoint without which the load only takes longer; `None` for a damaged one.
-    fn read_or_none(
-        &self,
-        dir: &Dir,
-        name: &str,
-    ) -> Result<Option<checkpoint::Offsets>, StorageError> {
-        match self.read_checkpoint(dir, name) {
-            Err(error @ StorageError::Corrupt { .. }) => {
-                log::warn!("{error}; going on without it");
-                Ok(None)
-            }
-            other => other.map(Some),
-        }
-    }
-
     fn read_checkpoint(&self, dir: &Dir, name: &str) -> Result<checkpoint::Offsets, StorageError> {
         let path = dir.path_of(name);
         checkpoint::read_offsets(&*self.disk, &path).map_err(StorageError::from)
+    }
+}
+
+/// A checkpoint without which the load only takes longer; `None` for a damaged one.
+fn or_none<E>(
+    read: Result<checkpoint::Offsets, E>,
+) -> Result<Option<checkpoint::Offsets>, StorageError>
+where
+    StorageError: From<E>,
+{
+    match read.map_err(StorageError::from) {
+        Err(error @ StorageError::Corrupt { .. }) => {
+            log::warn!("{error}; going on without it");
+            Ok(None)
+        }
+        other => other.map(Some),
     }
 }

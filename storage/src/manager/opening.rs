@@ -29,16 +29,16 @@ pub(super) fn in_order(
     jobs.into_iter().map(|(job, _)| job).collect()
 }
 
-/// Opens them all.
+/// Opens them all; `cut` says what may be cut off of each.
 pub(super) fn open_all<'a>(
     disk: &dyn Disk,
     threads: usize,
     jobs: &'a [OpenLog],
-    cut: Cut,
+    cut: &(dyn Fn(&OpenLog) -> Cut + Sync),
     progress: &LoadProgress,
 ) -> impl Iterator<Item = (&'a OpenLog, Result<Arc<PartitionLog>, OpenLogError>)> {
     let opened = spread(disk, threads, jobs, |job| {
-        let recovery = Recovery { cut, on_bytes: &|bytes| progress.checked(bytes) };
+        let recovery = Recovery { cut: cut(job), on_bytes: &|bytes| progress.checked(bytes) };
         let opened = PartitionLog::open_with(job.clone(), &recovery);
         progress.opened_one();
         opened

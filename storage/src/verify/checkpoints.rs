@@ -8,7 +8,7 @@ use super::producers::{inner_text, is_content};
 use super::{Code, Finding, Offsets, Remedy, Severity};
 use crate::checkpoint::{
     self, CLEANER_OFFSET_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT,
-    REPLICATION_OFFSET_CHECKPOINT,
+    RECOVERY_POINT_UNKNOWN, REPLICATION_OFFSET_CHECKPOINT,
 };
 use crate::disk::Disk;
 use crate::partition_dir::TopicPartition;
@@ -128,6 +128,10 @@ impl Checkpoints {
         }
         let end = report.facts.log_end_offset;
         let start = log_start(report, self.offset(LOG_START_OFFSET_CHECKPOINT, topic_partition));
+        if offset == RECOVERY_POINT_UNKNOWN && name == RECOVERY_POINT_CHECKPOINT {
+            let problem = format!("{topic_partition}: up to where it was flushed is not known");
+            return Some((Severity::Note, Code::OffsetBelowStart, problem, None));
+        }
         if offset < 0 {
             let problem = format!("{topic_partition} has offset {offset}");
             return Some((Severity::Warning, Code::OffsetBelowStart, problem, None));

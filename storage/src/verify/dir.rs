@@ -186,7 +186,7 @@ fn places(
         let topic_partition = parsed.topic_partition;
         let is_live = parsed.state == DirState::Live;
         let offset = |name| checkpoints.offset(name, &topic_partition).unwrap_or(0);
-        let recovery_point = offset(RECOVERY_POINT_CHECKPOINT);
+        let recovery_point = offset(RECOVERY_POINT_CHECKPOINT).max(0);
         let log_start_offset = match is_live {
             true if is_metadata_log(&topic_partition) => kraft::log_start_offset(disk, &path)?,
             true => offset(LOG_START_OFFSET_CHECKPOINT),

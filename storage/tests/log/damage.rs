@@ -275,6 +275,72 @@ fn one_damaged_partition_is_offline_alone_and_stays_as_it_is() {
     }
 }
 
+/// Starts and stops logs in turn; `t-0`, damaged at `offset`, was wholly flushed, and what
+/// the checkpoint said of that cannot be read. No start cuts it.
+fn starts_without_recovery_points(offset: i64, unreadable: &[u8]) {
+    let config = small();
+    let disk = SimDisk::new();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let manager = open_manager(&shared, &config).unwrap();
+    for topic in ["t", "u"] {
+        let log = manager.create(new_partition(topic, &config), NOW_MS).unwrap();
+        for value in 0..12 {
+            append(&log, value, 1).unwrap();
+        }
+        log.flush().unwrap();
+    }
+    let disk: SimDisk = disk.crash(1, CrashStyle::ProcessKill);
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let base = *segments(&shared).iter().rfind(|base| **base <= offset).unwrap();
+    flip(&shared, &path(base), (offset - base) as usize * batch_bytes(&shared) + 40);
+    write(&shared, &Path::new("data").join(RECOVERY_POINT_CHECKPOINT), unreadable);
+    let before = image(&shared);
+    let name = TopicPartition::new("t", 0);
+    for start in 0..4 {
+        let how = format!("offset {offset}, {unreadable:?}, start {start}");
+        let manager = open_manager(&shared, &config).unwrap();
+        let damaged = manager.damaged_log(&name).unwrap_or_else(|| panic!("{how}: it is opened"));
+        assert_eq!(damaged.damage.good_to, Some(offset), "{how}");
+        assert_eq!(all_values(&manager.get(&TopicPartition::new("u", 0)).unwrap()).len(), 12);
+        match start {
+            // A kill before any checkpoint, one after, and orderly stops.
+            0 => drop(manager),
+            1 => manager.checkpoint_recovery_points().unwrap(),
+            _ => manager.close(-1).unwrap(),
+        }
+        assert_eq!(image(&shared), before, "{how}");
+    }
+}
+
+#[test]
+fn damage_stays_where_the_recovery_points_were_unreadable_once() {
+    for offset in 0..11 {
+        starts_without_recovery_points(offset, b"0\n7\nnonsense\n");
+    }
+}
+
+#[test]
+fn recovery_points_that_were_cut_short_are_unreadable() {
+    for cut_short in ["", "0", "0\n", "\0\0\0\0"] {
+        starts_without_recovery_points(2, cut_short.as_bytes());
+    }
+}
+
+#[test]
+fn a_log_whose_recovery_point_was_lost_is_opened_once_it_is_mended() {
+    let (_, disk, manager) = with_damage();
+    drop(manager);
+    let points = Path::new("data").join(RECOVERY_POINT_CHECKPOINT);
+    write(&disk, &points, b"0\n2\nt 0");
+    open_manager(&disk, &small()).unwrap().close(-1).unwrap();
+    flip(&disk, &path(0), 2 * batch_bytes(&disk) + 40);
+    let name = TopicPartition::new("t", 0);
+    let manager = open_manager(&disk, &small()).unwrap();
+    assert_eq!(all_values(&manager.get(&name).unwrap()).len(), 8);
+    manager.close(-1).unwrap();
+    assert_eq!(checkpoint::read_offsets(&*disk, &points).unwrap().get(&name), Some(&8));
+}
+
 #[test]
 fn a_partition_whose_topic_is_not_known_is_offline_alone() {
     let disk = SimDisk::new();
