@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Change, Plan, add};
 use crate::checkpoint::{
     self, CLEANER_OFFSET_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, Offsets,
-    RECOVERY_POINT_CHECKPOINT,
+    RECOVERY_POINT_CHECKPOINT, RECOVERY_POINT_UNKNOWN,
 };
 use crate::disk::Disk;
 use crate::partition_dir::TopicPartition;
@@ -55,6 +55,10 @@ impl<'a> Ends<'a> {
         let stays = self.damaged.contains(topic_partition)
             || name == RECOVERY_POINT_CHECKPOINT && !self.gives_up(topic_partition);
         match name {
+            // Of a log that is mended there is no need to know.
+            RECOVERY_POINT_CHECKPOINT if offset == RECOVERY_POINT_UNKNOWN => {
+                self.damaged.contains(topic_partition).then_some(offset)
+            }
             _ if offset < 0 => None,
             _ if offset <= end || stays => Some(offset),
             // Without the entry a log begins with its first segment; with it, all would be removed.
@@ -101,6 +105,12 @@ pub(super) fn plan(
                 kept.insert(topic_partition, offset);
             }
         }
+        if name == RECOVERY_POINT_CHECKPOINT && before.is_none() {
+            // Of a log without a line nothing was flushed: the next start would cut it.
+            for &topic_partition in &ends.damaged {
+                kept.entry(topic_partition.clone()).or_insert(RECOVERY_POINT_UNKNOWN);
+            }
+        }
         if before.as_ref() == Some(&kept) {
             continue;
         }
@@ -123,12 +133,12 @@ fn read(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// The lines of a damaged checkpoint that are entries.
+/// The lines of a damaged checkpoint that are entries. One without its end may have lost digits.
 fn salvage(bytes: &[u8]) -> Offsets {
     let text = String::from_utf8_lossy(bytes);
-    text.lines()
+    text.split_inclusive('\n')
         .filter_map(|line| {
-            let mut fields = line.split_whitespace();
+            let mut fields = line.strip_suffix('\n')?.split_whitespace();
             let (topic, partition, offset) = (fields.next()?, fields.next()?, fields.next()?);
             let is_whole = fields.next().is_none();
             let topic_partition = TopicPartition::new(topic, partition.parse().ok()?);

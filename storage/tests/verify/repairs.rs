@@ -279,6 +279,37 @@ fn damage_stays_when_nobody_asks_for_a_cut() {
     }
 }
 
+/// A repaired file of recovery points does not say of a damaged log that nothing of it was flushed,
+/// by which the next start would cut it.
+#[test]
+fn a_log_that_is_left_damaged_is_not_cut_by_the_next_start() {
+    let name = format!("{DIR}/recovery-point-offset-checkpoint");
+    for text in ["0\n9\nnonsense\n", "0\n3\nplain 1 0\nplain 0 1", "0\n3\nplain 1 0\ntxn 0 2", ""] {
+        for (what, mut image) in damages() {
+            image.insert(name.clone(), text.into());
+            // What was stopped in order is not looked at.
+            image.remove(&format!("{DIR}/.kafka_cleanshutdown")).unwrap();
+            let disk = disk_of(&image);
+            let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+            for start in 0..4 {
+                match start {
+                    0 | 2 => drop(repair(&disk, false)),
+                    _ => manager(&shared).close(7).unwrap(),
+                }
+                let after = image_of(&disk);
+                for (name, bytes) in image.iter().filter(|(name, _)| name.ends_with(".log")) {
+                    let is_same = after.get(name) == Some(bytes);
+                    assert!(is_same, "{what}, {text:?}, after {start}: {name}");
+                }
+            }
+            // And what is mended can do without.
+            repair(&disk, true);
+            assert!(!texts(&verify(&disk)).iter().any(|text| text.contains("is not known")));
+            assert_good(&disk, what);
+        }
+    }
+}
+
 #[test]
 fn a_plan_changes_nothing() {
     for (what, image) in damages() {
