@@ -64,7 +64,9 @@ impl LivePartition {
 pub(super) fn live(disk: &dyn Disk, dirs: &DataDirs) -> Vec<LivePartition> {
     let mut live = Vec::new();
     for log_dir in dirs.log_dirs.iter().filter(|dir| is_usable(disk, dir)) {
-        for entry in disk.list(log_dir).unwrap_or_default() {
+        let mut entries = disk.list(log_dir).unwrap_or_default();
+        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        for entry in entries {
             let is_metadata = entry.name == metadata_log::DIR_NAME;
             let parsed = PartitionDir::parse(&entry.name);
             if let (true, false, Ok(PartitionDir { topic_partition, state: DirState::Live })) =
