@@ -190,6 +190,16 @@ pub enum MetaPropertiesConflict {
     },
 }
 
+impl MetaPropertiesConflict {
+    /// The `meta.properties` that says so.
+    pub fn path(&self) -> &Path {
+        let (Self::NodeId { path, .. }
+        | Self::ClusterId { path, .. }
+        | Self::DirectoryId { path, .. }) = self;
+        path
+    }
+}
+
 impl fmt::Display for MetaPropertiesConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

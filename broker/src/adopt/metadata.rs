@@ -25,6 +25,8 @@ pub(super) struct FoundMetadata {
     pub(super) replay: Replay,
     /// The snapshot that it began with.
     pub(super) snapshot: Option<SnapshotId>,
+    /// The newest snapshot, when it is damaged and passed over, and what is wrong with it.
+    pub(super) passed_over: Option<(PathBuf, LogError)>,
     /// Why the log was not read to its end.
     pub(super) stopped: Option<String>,
     /// Whether that is more than the torn end of an append, which a start cuts off.
@@ -52,7 +54,8 @@ pub(super) fn read(disk: &dyn Disk, root: &Path) -> Result<Option<FoundMetadata>
     }
     let damage = find_damage(disk, &dir, end).map_err(|error| Reason::unreadable(&dir, &error))?;
     let damage = damage.map(|damage| beyond_repair(damage.to_string(), &damage.path));
-    let mut found = FoundMetadata { dir, replay, snapshot, stopped: None, damage };
+    let mut found =
+        FoundMetadata { dir, replay, snapshot, passed_over: damaged, stopped: None, damage };
     let first = bases.iter().rposition(|base| *base <= end).unwrap_or(0);
     for base in &bases[first..] {
         if found.stopped.is_none() {

@@ -173,7 +173,7 @@ fn identities(
     if let Err(conflict) = meta_properties::verify(&known, dirs.node_id) {
         reasons.push(Reason {
             what: conflict.to_string(),
-            place: "meta.properties".to_owned(),
+            place: conflict.path().display().to_string(),
             next: "correct node.id or log.dirs in the configuration".to_owned(),
             accept: None,
         });

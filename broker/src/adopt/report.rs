@@ -186,6 +186,12 @@ fn notes(findings: &Findings<'_>) -> Vec<String> {
     notes.extend(strays(findings));
     let found = findings.looked.as_ref().and_then(|looked| looked.metadata.as_ref());
     let Some(found) = found else { return notes };
+    if let Some((path, error)) = &found.passed_over {
+        notes.push(format!(
+            "{} is damaged, and passed over by a start, which reads what is older: {error}",
+            path.display()
+        ));
+    }
     let image = found.replay.image();
     let has_topic = |name: &str| image.topics().by_name(name).is_some();
     let has_acls = image.kept().count(|key| matches!(key, KeptKey::AccessControlEntry(_))) > 0;

@@ -218,6 +218,25 @@ fn a_damaged_snapshot_that_nothing_stands_for_is_a_reason() {
 }
 
 #[test]
+fn a_damaged_snapshot_that_is_passed_over_is_told() {
+    let data = Data::new();
+    let name = "__cluster_metadata-0/00000000000000000005-0000000001.checkpoint";
+    data.write(name, b"rot");
+    let text = check(&data.disk, &Data::statics(""), "h").text;
+    assert!(text.contains("result          ready"), "{text}");
+    assert!(text.contains(&format!("\n- /d/{name} is damaged, and passed over")), "{text}");
+}
+
+#[test]
+fn a_directory_of_another_node_is_told_by_its_path() {
+    let data = Data::new();
+    let other = b"version=1\nnode.id=8\ncluster.id=AAAAAAAAAAAAAAAAAAAAAQ\n";
+    data.write("meta.properties", other);
+    let refusal = data.judge("").unwrap();
+    assert!(refusal.contains("\n  where: /d/meta.properties\n"), "{refusal}");
+}
+
+#[test]
 fn a_mount_point_without_its_disk_is_a_reason() {
     let mut data = Data::new();
     let topic_id = Uuid::from_bytes([5; 16]);
