@@ -138,3 +138,26 @@ pub(crate) fn broken_promise(
     };
     (!allowed).then(|| format!("the broker: {end}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_sync_is_never_forgiven() {
+        let serves = End::Serves { offline: 0 };
+        let one_offline = End::Serves { offline: 1 };
+        for sync in CALLS.iter().filter(|call| call.is_sync()) {
+            for fault in sync.faults.iter().copied().flatten().copied() {
+                let is_failure = fault != Once("EINTR");
+                let is_wrong = |end| broken_promise(sync, fault, 1, end).is_some();
+                assert_eq!(is_wrong(serves), is_failure, "{} {fault:?}", sync.name);
+                assert_eq!(is_wrong(one_offline), !is_failure, "{} {fault:?}", sync.name);
+                assert!(is_wrong(End::Exits(0)) && is_wrong(End::Dies) && is_wrong(End::Hangs));
+                // Nothing failed.
+                assert_eq!(broken_promise(sync, fault, 0, serves), None);
+            }
+        }
+        assert_eq!(CALLS.iter().filter(|call| call.is_sync()).count(), 2);
+    }
+}
