@@ -212,8 +212,9 @@ pub(crate) fn conclude(
     round: impl FnOnce() -> Result<()>,
 ) -> Verdict {
     let broken_off = round().err().map(|error| format!("{error:#}"));
-    let mut problems = shared.take_complaints();
-    problems.extend(broken_off.clone());
+    // What comes behind the cause may be its consequence.
+    let mut problems: Vec<String> = broken_off.iter().cloned().collect();
+    problems.extend(shared.take_complaints());
     let (events, violations) =
         shared.with_history(|history| (history.len(), check(history, &Limits::default())));
     problems.extend(violations.iter().map(ToString::to_string));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,6 +42,9 @@ struct Relay<'a> {
     targets: &'a [Target],
     random: Random,
     child: Child,
+    /// What it is told. A program that waits for its broker does not listen, and a write to its
+    /// full pipe would never end.
+    orders: Option<Sender<String>>,
     lines: Receiver<String>,
     /// By number, what is on its way and since when, ns.
     pending: HashMap<u64, (Send, u64)>,
@@ -59,6 +62,10 @@ impl<'a> Relay<'a> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().context("start it")?;
         let stdout = child.stdout.take().context("stdout was asked for")?;
+        let mut stdin = child.stdin.take().context("stdin was asked for")?;
+        let (orders, ordered) = channel::<String>();
+        // Ends with the program, or closes its input when there are no more orders.
+        thread::spawn(move || ordered.iter().all(|line| stdin.write_all(line.as_bytes()).is_ok()));
         let (sender, lines) = channel();
         // Ends with the program's output.
         thread::spawn(move || {
@@ -66,7 +73,8 @@ impl<'a> Relay<'a> {
             lines.all(|line| sender.send(line).is_ok())
         });
         let (pending, next) = (HashMap::new(), 0);
-        Ok(Relay { client, targets, random, child, lines, pending, next })
+        let orders = Some(orders);
+        Ok(Relay { client, targets, random, child, orders, lines, pending, next })
     }
 
     fn run(mut self) -> Result<()> {
@@ -80,7 +88,7 @@ impl<'a> Relay<'a> {
             thread::sleep(Duration::from_micros(self.random.below(4_000)));
         }
         // The end of its input ends it.
-        drop(self.child.stdin.take());
+        self.orders = None;
         let start = Instant::now();
         while self.child.try_wait()?.is_none() {
             self.take_answers()?;
@@ -126,8 +134,8 @@ impl<'a> Relay<'a> {
         // Readers may see it from now on, long before it is acknowledged.
         self.client.note(Times { began_ns, ended_ns: began_ns }, What::Send(send));
         self.pending.insert(id.sequence, (send, began_ns));
-        let stdin = self.child.stdin.as_mut().context("stdin was asked for")?;
-        stdin.write_all(line.as_bytes()).context("it does not listen")
+        let orders = self.orders.as_ref().context("it was told that all is said")?;
+        orders.send(line).context("it does not listen")
     }
 
     fn take_answers(&mut self) -> Result<()> {
