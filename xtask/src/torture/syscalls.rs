@@ -378,7 +378,7 @@ fn at_start(common: &Common, call: &Call, nth: u32, random: &mut Random) -> Resu
     let error = if call.name == "mmap" { "ENOMEM" } else { "EIO" };
     let name = format!("{} {error}, number {nth} of a start", call.name);
     case(common, random, name, |shared, site, random, row| {
-        fail_at_start(shared, site, random, row, (call, Fault::Once(error), nth))
+        fail_at_start(shared, site, random, row, (&call.at_start(), Fault::Once(error), nth))
     })
 }
 

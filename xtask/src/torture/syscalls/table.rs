@@ -12,6 +12,12 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// What may fail at a start. The loader of programs reads libraries before the broker is there.
+    pub(crate) fn at_start(&self) -> Call {
+        let any_file = self.any_file && self.name != "pread64";
+        Call { any_file, ..*self }
+    }
+
     /// Whether it is a sync, whose failure is final.
     pub(crate) fn is_sync(&self) -> bool {
         matches!(self.name, "fdatasync" | "fsync")
