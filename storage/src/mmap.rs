@@ -23,6 +23,15 @@ use crate::disk::DiskMap;
 /// Bytes of the words that a map is read and written in.
 pub(crate) const WORD_BYTES: usize = size_of::<u32>();
 
+/// EAGAIN is how `mmap` and `madvise` say that a limit of memory is reached: nothing that a disk
+/// has done.
+fn exhausted(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::OutOfMemory, error),
+        _ => error,
+    }
+}
+
 /// A shared, writable map of the first bytes of a file.
 #[derive(Debug)]
 pub(crate) struct FileMap {
@@ -33,18 +42,19 @@ impl FileMap {
     /// Maps `[0, len)` of `file`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidInput`] when `len` is 0 or past the end of the file; otherwise what
-    /// `mmap` says.
+    /// [`io::ErrorKind::InvalidInput`] when `len` is 0 or past the end of the file;
+    /// [`io::ErrorKind::OutOfMemory`] when the kernel has no more maps or memory, or none that may
+    /// be locked; otherwise what `mmap` says.
     pub(crate) fn new(file: &File, len: usize) -> io::Result<Self> {
         let file_len = file.metadata()?.len();
         if len == 0 || file_len < len as u64 {
             let text = format!("cannot map {len} bytes of a file of {file_len}");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let map = MmapOptions::new().len(len).map_raw(file)?;
+        let map = MmapOptions::new().len(len).map_raw(file).map_err(exhausted)?;
         // A search touches single pages. Read-ahead would make the kernel fill a sparse index with
         // zeros around each of them.
-        map.advise(Advice::Random)?;
+        map.advise(Advice::Random).map_err(exhausted)?;
         assert!(map.as_mut_ptr().addr().is_multiple_of(WORD_BYTES), "maps are page aligned");
         Ok(Self { map })
     }
@@ -109,6 +119,20 @@ mod tests {
         assert_eq!(map.load_u32(12), 0x0908_0706);
         map.flush().unwrap();
         assert_eq!(map.len(), 16);
+    }
+
+    #[test]
+    fn a_limit_of_memory_is_no_failure_of_a_disk() {
+        use crate::error::{StorageError, StorageErrorKind};
+        use std::path::Path;
+
+        let kind = |code| {
+            let error = exhausted(io::Error::from_raw_os_error(code));
+            StorageError::io("map", Path::new("x"))(error).kind()
+        };
+        assert_eq!(kind(nix::libc::EAGAIN), StorageErrorKind::Exhausted);
+        assert_eq!(kind(nix::libc::ENOMEM), StorageErrorKind::Exhausted);
+        assert_eq!(kind(nix::libc::EIO), StorageErrorKind::Offline);
     }
 
     #[test]
