@@ -100,7 +100,11 @@ impl<'a> BatchReader<'a> {
     /// Goes on at `position`.
     pub(crate) fn resume(&mut self, position: u64) {
         self.position = position;
-        if position < self.start || position > self.start + self.filled as u64 {
+        let end = self.start + self.filled as u64;
+        if position < self.start || position > end {
+            if let Some(progress) = self.progress {
+                progress.add_done(position.saturating_sub(end));
+            }
             (self.start, self.filled) = (position, 0);
         }
     }
@@ -151,7 +155,8 @@ impl<'a> BatchReader<'a> {
             let problem = format!("crc is {stored:#010x}, of these bytes {computed:#010x}");
             return bad(Code::BatchCrc, problem);
         }
-        self.position += size;
+        // One that was summed in pieces ends far behind what the buffer holds.
+        self.resume(position + size);
         let bytes = self.whole(position, size);
         let found = found(header, position, size, bytes);
         match header_problem(&found) {

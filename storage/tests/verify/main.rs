@@ -7,5 +7,6 @@ mod batches;
 mod files;
 mod in_order;
 mod indexes;
+mod large_batches;
 mod repairs;
 mod world;
