@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::disk::{Disk, DiskFile, DiskMap, Open};
+use crate::error::StorageError;
 use crate::segment::Place;
 
 /// The first step of allocation, and the unit of all.
@@ -429,20 +430,22 @@ impl MappedIndex {
         Ok(())
     }
 
-    /// Makes the entries and the file's length durable.
-    pub(super) fn flush(&self) -> io::Result<()> {
+    /// Makes the entries and the file's length durable. That the file could not be opened leaves
+    /// everything as it was; after any other failure nothing may be retried.
+    pub(super) fn flush(&self) -> Result<(), StorageError> {
         let map = match &*self.read_state() {
             State::Open { map: Some(map), .. } => Some(Arc::clone(map)),
             State::Resting { .. } if !self.unsynced.load(Ordering::Acquire) => return Ok(()),
             _ => None,
         };
+        let path = self.path();
         if let Some(map) = map {
-            return map.flush();
+            return map.flush().map_err(StorageError::sync(&path));
         }
-        match self.disk.open(&self.path(), Open::ReadWrite) {
-            Ok(file) => file.sync_all()?,
+        match self.disk.open(&path, Open::ReadWrite) {
+            Ok(file) => file.sync_all().map_err(StorageError::sync(&path))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(StorageError::io("open", &path)(error)),
         }
         // Nobody cuts an index that rests.
         if let State::Resting { .. } = &*self.read_state() {

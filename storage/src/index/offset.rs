@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::mapped::{Ends, MappedIndex, View};
 use super::search::{Bound, Shape, search};
 use crate::disk::Disk;
+use crate::error::StorageError;
 use crate::segment::Place;
 
 /// Bytes of an entry.
@@ -133,7 +134,7 @@ impl OffsetIndex {
     }
 
     /// See [`MappedIndex::flush`].
-    pub(crate) fn flush(&self) -> io::Result<()> {
+    pub(crate) fn flush(&self) -> Result<(), StorageError> {
         self.0.flush()
     }
 

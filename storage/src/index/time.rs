@@ -15,6 +15,7 @@ use std::sync::Arc;
 use super::mapped::{Ends, MappedIndex, View};
 use super::search::{Bound, Shape, search};
 use crate::disk::Disk;
+use crate::error::StorageError;
 use crate::segment::Place;
 
 /// Bytes of an entry.
@@ -134,7 +135,7 @@ impl TimeIndex {
     }
 
     /// See [`MappedIndex::flush`].
-    pub(crate) fn flush(&self) -> io::Result<()> {
+    pub(crate) fn flush(&self) -> Result<(), StorageError> {
         self.0.flush()
     }
 

@@ -368,19 +368,19 @@ impl Segment {
         Ok(sane)
     }
 
-    /// Makes the batches and the indexes durable. A failure is never to be retried.
+    /// Makes the batches and the indexes durable. A failed sync is never to be retried.
     pub(crate) fn flush(&self) -> Result<(), StorageError> {
         self.flush_log()?;
         self.flush_indexes()
     }
 
-    /// Makes the indexes durable. A failure is never to be retried.
+    /// Makes the indexes durable. A failed sync is never to be retried.
     pub(crate) fn flush_indexes(&self) -> Result<(), StorageError> {
-        self.offset_index.flush().map_err(StorageError::sync(&self.offset_index.path()))?;
-        self.time_index.flush().map_err(StorageError::sync(&self.time_index.path()))
+        self.offset_index.flush()?;
+        self.time_index.flush()
     }
 
-    /// Makes the batches durable. A failure is never to be retried.
+    /// Makes the batches durable. A failed sync is never to be retried.
     pub(crate) fn flush_log(&self) -> Result<(), StorageError> {
         let held = self.file.read().unwrap_or_else(PoisonError::into_inner).clone();
         let path = self.path();
