@@ -10,14 +10,14 @@ use std::thread;
 use ottla_protocol::uuid::Uuid;
 
 use super::checkpoints::Checkpoints;
-use super::partition::{self, PartitionReport};
+use super::partition::{self, PartitionReport, unreadable};
 use super::producers::{inner_text, is_content};
 use super::{Code, Finding, Known, PartitionPlace, Remedy, Severity, VerifyOptions, kraft};
 use crate::checkpoint::{
     CLEANER_OFFSET_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, RECOVERY_POINT_CHECKPOINT,
 };
-use crate::clean_shutdown;
-use crate::disk::{Disk, Entry};
+use crate::clean_shutdown::{self, CLEAN_SHUTDOWN_FILE};
+use crate::disk::{Disk, Entry, Open};
 use crate::file_name::{FileKind, FileName};
 use crate::meta_properties::{self, META_PROPERTIES_FILE};
 use crate::partition_dir::{DirState, PartitionDir, TopicPartition};
@@ -84,7 +84,7 @@ pub fn verify_partition_dir(
         dir: dir.to_owned(),
         topic_partition,
         recovered_from: None,
-        log_start_offset: if is_metadata { kraft::log_start_offset(disk, dir)? } else { 0 },
+        log_start_offset: 0,
         compacted,
     };
     options.progress.add_total(log_bytes(disk, dir)?);
@@ -114,7 +114,7 @@ pub fn verify_log_dir(
         return verify_partition_dir(disk, dir, options);
     }
     let mut findings = Vec::new();
-    let was_stopped_in_order = clean_shutdown::read(disk, dir)?.is_some();
+    let was_stopped_in_order = is_marked(disk, dir, &mut findings);
     meta_findings(disk, dir, &mut findings);
     kraft::verify_bootstrap(disk, dir, &mut findings);
     let checkpoints = Checkpoints::read(disk, dir, &mut findings);
@@ -141,6 +141,18 @@ pub(super) fn is_metadata_log(topic_partition: &TopicPartition) -> bool {
 
 fn is_always_compacted(topic_partition: &TopicPartition) -> bool {
     COMPACTED_TOPICS.contains(&&*topic_partition.topic)
+}
+
+/// Whether the directory was left in order. A marker counts whatever is in it, so that one which
+/// cannot be read does too.
+fn is_marked(disk: &dyn Disk, dir: &Path, findings: &mut Vec<Finding>) -> bool {
+    match clean_shutdown::read(disk, dir) {
+        Ok(marker) => marker.is_some(),
+        Err(error) => {
+            findings.push(unreadable(&dir.join(CLEAN_SHUTDOWN_FILE), &error));
+            true
+        }
+    }
 }
 
 fn meta_findings(disk: &dyn Disk, dir: &Path, findings: &mut Vec<Finding>) {
@@ -187,11 +199,7 @@ fn places(
         let is_live = parsed.state == DirState::Live;
         let offset = |name| checkpoints.offset(name, &topic_partition).unwrap_or(0);
         let recovery_point = offset(RECOVERY_POINT_CHECKPOINT).max(0);
-        let log_start_offset = match is_live {
-            true if is_metadata_log(&topic_partition) => kraft::log_start_offset(disk, &path)?,
-            true => offset(LOG_START_OFFSET_CHECKPOINT),
-            false => 0,
-        };
+        let log_start_offset = if is_live { offset(LOG_START_OFFSET_CHECKPOINT) } else { 0 };
         let compacted = is_always_compacted(&topic_partition)
             || checkpoints.offset(CLEANER_OFFSET_CHECKPOINT, &topic_partition).is_some();
         // One that cannot be listed is told of when it is verified.
@@ -238,7 +246,8 @@ fn partition_dir(path: &Path, name: &str, findings: &mut Vec<Finding>) -> Option
     (parsed.state != DirState::Deleted).then_some(parsed)
 }
 
-/// Bytes of all `.log` files in a partition's directory.
+/// Bytes of all `.log` files in a partition's directory, but for those that cannot be opened, of
+/// which is told when they are verified.
 fn log_bytes(disk: &dyn Disk, dir: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for entry in disk.list(dir)? {
@@ -247,7 +256,8 @@ fn log_bytes(disk: &dyn Disk, dir: &Path) -> io::Result<u64> {
             Ok(FileName::Segment { kind: FileKind::Log, .. })
         );
         if is_log && !entry.is_dir {
-            bytes += disk.open(&dir.join(&entry.name), crate::disk::Open::Read)?.len()?;
+            let file = disk.open(&dir.join(&entry.name), Open::Read);
+            bytes += file.and_then(|file| file.len()).unwrap_or(0);
         }
     }
     Ok(bytes)

@@ -139,7 +139,7 @@ pub(crate) struct PartitionPlace {
     /// Segments from the one that holds this offset on are checked and rebuilt at the next start;
     /// `None` after an orderly stop.
     pub(crate) recovered_from: Option<i64>,
-    /// The checkpoint's first readable offset, 0 for none.
+    /// The checkpoint's first readable offset, 0 for none. No checkpoint has the metadata log's.
     pub(crate) log_start_offset: i64,
     /// Known to be compacted, so that gaps between offsets are in order.
     pub(crate) compacted: bool,

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use ottla_protocol::record::batch::MAGIC_V2;
 use ottla_protocol::uuid::Uuid;
 
+use super::dir::is_metadata_log;
 use super::epochs::{EpochCheck, Mismatch};
 use super::producers::{ProducerCheck, Suspicion, inner_text, is_content};
 use super::{
-    Code, Finding, Found, LogFacts, Offsets, PartitionPlace, Remedy, Severity, VerifyOptions,
+    Code, Finding, Found, LogFacts, Offsets, PartitionPlace, Remedy, Severity, VerifyOptions, kraft,
 };
 use crate::disk::Disk;
 use crate::file_name::{FileKind, FileName, LEADER_EPOCH_CHECKPOINT, segment_file_name};
@@ -40,6 +41,8 @@ pub(super) struct Walk<'a> {
     pub(super) place: &'a PartitionPlace,
     pub(super) options: &'a VerifyOptions<'a>,
     pub(super) findings: Vec<Finding>,
+    /// The first readable offset, 0 where nothing tells.
+    log_start_offset: i64,
     /// Gaps between offsets, which are no findings if the log turns out to be compacted.
     gaps: Vec<Finding>,
     suspicions: Vec<Suspicion>,
@@ -82,8 +85,9 @@ pub(super) fn verify(
         topic_partition: place.topic_partition.clone(),
         ..PartitionReport::default()
     };
-    let files = match segment_files(disk, place, &mut report.findings) {
-        Ok(files) => files,
+    let listed = segment_files(disk, place, &mut report.findings);
+    let (files, log_start_offset) = match listed.and_then(|f| Ok((f, log_start(disk, place)?))) {
+        Ok(listed) => listed,
         Err(error) => {
             report.findings.push(unreadable(&place.dir, &error));
             return report;
@@ -99,8 +103,9 @@ pub(super) fn verify(
         options,
         epochs: EpochCheck::new(
             read_epochs(disk, &place.dir, &mut report.findings),
-            place.recovered_from.map_or(place.log_start_offset, |_| i64::MAX),
+            place.recovered_from.map_or(log_start_offset, |_| i64::MAX),
         ),
+        log_start_offset,
         findings: std::mem::take(&mut report.findings),
         gaps: Vec::new(),
         suspicions: Vec::new(),
@@ -191,7 +196,7 @@ impl Walk<'_> {
         snapshots: Vec<i64>,
         mut report: PartitionReport,
     ) -> PartitionReport {
-        let log_end_offset = self.next_offset.unwrap_or(self.place.log_start_offset);
+        let log_end_offset = self.next_offset.unwrap_or(self.log_start_offset);
         self.producers.finish(log_end_offset, self.place.recovered_from.is_none());
         self.suspicions.append(&mut self.producers.suspicions);
         if !self.is_compacted {
@@ -224,6 +229,16 @@ impl Walk<'_> {
         };
         report.findings = self.findings;
         report
+    }
+}
+
+/// Where the log begins, as far as is told beside it.
+fn log_start(disk: &dyn Disk, place: &PartitionPlace) -> io::Result<i64> {
+    match &place.topic_partition {
+        Some(topic_partition) if is_metadata_log(topic_partition) => {
+            kraft::log_start_offset(disk, &place.dir)
+        }
+        _ => Ok(place.log_start_offset),
     }
 }
 

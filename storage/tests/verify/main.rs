@@ -9,4 +9,5 @@ mod in_order;
 mod indexes;
 mod large_batches;
 mod repairs;
+mod unreadable;
 mod world;

@@ -118,7 +118,7 @@ impl Walk<'_> {
 
     fn gap(&mut self, current: &Current, position: Option<u64>, found: i64) {
         let expected = self.next_offset.unwrap_or(found);
-        if found <= self.place.log_start_offset {
+        if found <= self.log_start_offset {
             return;
         }
         let problem = format!("{} offsets are missing before {found}", found - expected);
