@@ -287,6 +287,9 @@ fn ask(disk: &dyn Disk, mut place: PartitionPlace, options: &VerifyOptions<'_>) 
     } else {
         (options.known)(topic_partition, topic_id)
     };
+    if let Known::Here { compacted } = known {
+        place.compacted |= compacted;
+    }
     match (known, wrong) {
         (Known::Stray { topic_id: Some(_), .. }, Some(wrong)) if wrong.code == Code::TopicId => {
             findings.push(wrong.mended_by(Remedy::WriteTopicId));
@@ -295,9 +298,6 @@ fn ask(disk: &dyn Disk, mut place: PartitionPlace, options: &VerifyOptions<'_>) 
             findings.push(Finding::new(Severity::Warning, &place.dir, Code::Stray, why));
         }
         (_, wrong) => findings.extend(wrong),
-    }
-    if let Known::Here { compacted } = (options.known)(topic_partition, topic_id) {
-        place.compacted |= compacted;
     }
     (place, findings, topic_id)
 }
