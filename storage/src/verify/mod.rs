@@ -6,8 +6,9 @@
 //! a crash explains, and the next start of the broker takes care of, is at most a
 //! [`Severity::Note`].
 //!
-//! Log files are read once, in order, in large pieces. Memory is bounded by the largest batch, not
-//! by what lengths in the files say.
+//! Log files are read once, in order, in large pieces. Of each partition that is being read, memory
+//! holds the largest batch, the state of all its producers with one snapshot of them, and the
+//! aborted transactions of one segment. What lengths in the files say takes none.
 //!
 //! What cannot be found, in principle: of a batch's header the first 17 bytes are not summed. A
 //! base offset that moved into a gap which compaction has made, where no index entry points at the

@@ -47,7 +47,7 @@ pub(super) struct Walk<'a> {
     gaps: Vec<Finding>,
     suspicions: Vec<Suspicion>,
     epochs: EpochCheck,
-    producers: ProducerCheck,
+    producers: ProducerCheck<'a>,
     /// The offset that the next batch should have; `None` before the first segment.
     next_offset: Option<i64>,
     /// The segment that holds the recovery point, if a start would recover.

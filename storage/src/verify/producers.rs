@@ -3,8 +3,10 @@
 //! The state of all producers is rebuilt from the log, from one snapshot to the next, and compared
 //! with what the next one says. A snapshot may lack producers: brokers forget those that have been
 //! silent. And it may know producers of batches that retention has removed since.
+//!
+//! In memory are the state and the one snapshot that it is compared with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -22,58 +24,12 @@ use crate::producer_state::{
 use crate::txn_index::{self, AbortedTxn};
 use crate::whole_file::{self, WholeFileError};
 
-/// Producer state as the batches of a log make it.
-#[derive(Debug)]
-struct Replayed {
-    state: ProducerState,
-}
-
 /// What a batch did.
 #[derive(Debug, Default)]
 pub(crate) struct Effect {
     pub(crate) completed: Vec<CompletedTxn>,
     /// It is an abort marker of this producer.
     pub(crate) aborts: Option<i64>,
-}
-
-impl Replayed {
-    /// The state before the first batch, from `offset` on.
-    fn new(offset: i64) -> Self {
-        // Nobody is forgotten: which producers a broker had forgotten is not known.
-        let settings =
-            ProducerSettings { producer_id_expiration_ms: i64::MAX, verification_enabled: false };
-        Self { state: ProducerState::new(settings, offset) }
-    }
-
-    /// Starts again from a snapshot.
-    fn restore(&mut self, offset: i64, producers: Vec<(i64, ProducerEntry)>) {
-        self.state.restore(offset, producers, 0);
-    }
-
-    /// Takes the next batch in. The outer error is the disk's.
-    fn apply(
-        &mut self,
-        batch: &Found<'_>,
-        file: &dyn DiskFile,
-    ) -> io::Result<Result<Effect, ProducerError>> {
-        let end_offset = batch.last_offset.saturating_add(1);
-        if batch.magic < MAGIC_V2 || batch.view().producer_id() < 0 {
-            self.state.set_map_end_offset(end_offset);
-            return Ok(Ok(Effect::default()));
-        }
-        let view = batch.view();
-        let bytes =
-            if view.attributes().is_control() { Some(bytes_of(file, batch)?) } else { None };
-        let whole = || bytes.as_deref().and_then(Batch::new);
-        let Some(facts) = producer_batch(view, whole) else { return Ok(Ok(Effect::default())) };
-        let aborts = match facts.kind {
-            BatchKind::EndTxn(marker) if marker.aborted => Some(facts.producer_id),
-            _ => None,
-        };
-        let replayed = self.state.replay(&[facts], end_offset);
-        self.state.on_high_watermark(i64::MAX);
-        Ok(replayed.map(|completed| Effect { completed, aborts }))
-    }
 }
 
 /// A finding that says nothing of a log which compaction has taken batches out of.
@@ -89,11 +45,13 @@ impl Suspicion {
 }
 
 /// See the module. For the whole of a log.
-pub(crate) struct ProducerCheck {
+pub(crate) struct ProducerCheck<'a> {
+    disk: &'a dyn Disk,
     dir: PathBuf,
-    replayed: Replayed,
-    /// By offset, what is still to be compared; `None` where the file is damaged.
-    snapshots: BTreeMap<i64, Option<Vec<(i64, ProducerEntry)>>>,
+    /// As the batches so far make it, from the last snapshot on.
+    state: ProducerState,
+    /// The offsets of those that are still to be read and compared, one at a time.
+    snapshots: BTreeSet<i64>,
     first_base: i64,
     /// A snapshot was compared, or the log begins at 0: nothing is unknown any more.
     complete: bool,
@@ -105,40 +63,28 @@ pub(crate) struct ProducerCheck {
     pub(super) suspicions: Vec<Suspicion>,
 }
 
-impl ProducerCheck {
+impl<'a> ProducerCheck<'a> {
     /// For a log whose first segment has the base `first_base`, with snapshots at these offsets.
-    pub(crate) fn new(disk: &dyn Disk, dir: &Path, offsets: &[i64], first_base: i64) -> Self {
-        let mut check = Self {
+    pub(crate) fn new(disk: &'a dyn Disk, dir: &Path, offsets: &[i64], first_base: i64) -> Self {
+        // Nobody is forgotten: which producers a broker had forgotten is not known.
+        let settings =
+            ProducerSettings { producer_id_expiration_ms: i64::MAX, verification_enabled: false };
+        // Of what retention has removed since, a start removes the snapshots too.
+        let snapshots: BTreeSet<i64> =
+            offsets.iter().copied().filter(|&offset| offset >= first_base).collect();
+        Self {
+            disk,
             dir: dir.to_owned(),
-            replayed: Replayed::new(first_base),
-            snapshots: BTreeMap::new(),
+            state: ProducerState::new(settings, first_base),
+            had_snapshots: !snapshots.is_empty(),
+            snapshots,
             first_base,
             complete: first_base == 0,
             given_up: false,
             trusts_snapshots: false,
             has_producers: false,
-            had_snapshots: offsets.iter().any(|&offset| offset >= first_base),
             suspicions: Vec::new(),
-        };
-        // Of what retention has removed since, a start removes the snapshots too.
-        for &offset in offsets.iter().filter(|&&offset| offset >= first_base) {
-            let read = match snapshot::read(disk, dir, offset) {
-                Ok(read) => read,
-                Err(error) => {
-                    let finding = Finding::new(
-                        Severity::Warning,
-                        snapshot::path(dir, offset),
-                        Code::ProducerSnapshot,
-                        inner_text(&error),
-                    );
-                    let remedy = Remedy::RebuildSnapshot { offset };
-                    check.suspicions.push(Suspicion::certain(finding.mended_by(remedy)));
-                    None
-                }
-            };
-            check.snapshots.insert(offset, read);
         }
-        check
     }
 
     /// Part of the log is damaged: what is behind it cannot be judged.
@@ -164,7 +110,7 @@ impl ProducerCheck {
     /// The state below `end_offset`, up to which all batches were seen.
     pub(crate) fn into_state(mut self, end_offset: i64) -> ProducerState {
         self.compare_up_to(end_offset);
-        self.replayed.state
+        self.state
     }
 
     /// The next batch of the log.
@@ -179,7 +125,7 @@ impl ProducerCheck {
         }
         self.compare_up_to(batch.base_offset);
         self.has_producers |= batch.magic == MAGIC_V2 && batch.view().producer_id() >= 0;
-        match self.replayed.apply(batch, file)? {
+        match self.apply(batch, file)? {
             Ok(effect) => Ok(effect),
             Err(error) => {
                 self.given_up = true;
@@ -194,17 +140,20 @@ impl ProducerCheck {
 
     /// After the last batch. `clean` after an orderly stop.
     pub(super) fn finish(&mut self, log_end_offset: i64, clean: bool) {
-        if self.given_up {
-            return;
+        if !self.given_up {
+            self.compare_up_to(log_end_offset);
         }
-        self.compare_up_to(log_end_offset);
-        for &offset in self.snapshots.keys() {
-            let problem = format!("is of offset {offset}, the log ends at {log_end_offset}");
-            let path = snapshot::path(&self.dir, offset);
-            let finding = Finding::new(Severity::Note, path, Code::ProducerSnapshot, problem);
-            self.suspicions.push(Suspicion::certain(finding));
+        // Those that cannot be compared can be damaged all the same.
+        while let Some(offset) = self.snapshots.pop_first() {
+            self.read(offset);
+            if !self.given_up {
+                let problem = format!("is of offset {offset}, the log ends at {log_end_offset}");
+                let path = snapshot::path(&self.dir, offset);
+                let finding = Finding::new(Severity::Note, path, Code::ProducerSnapshot, problem);
+                self.suspicions.push(Suspicion::certain(finding));
+            }
         }
-        if clean && !self.had_snapshots && self.has_producers {
+        if !self.given_up && clean && !self.had_snapshots && self.has_producers {
             let path = snapshot::path(&self.dir, log_end_offset);
             let problem = "no snapshot of producers at all: a start after this orderly stop would \
                            forget all of them"
@@ -215,27 +164,72 @@ impl ProducerCheck {
         }
     }
 
+    /// Takes the next batch into the state. The outer error is the disk's.
+    fn apply(
+        &mut self,
+        batch: &Found<'_>,
+        file: &dyn DiskFile,
+    ) -> io::Result<Result<Effect, ProducerError>> {
+        let end_offset = batch.last_offset.saturating_add(1);
+        if batch.magic < MAGIC_V2 || batch.view().producer_id() < 0 {
+            self.state.set_map_end_offset(end_offset);
+            return Ok(Ok(Effect::default()));
+        }
+        let view = batch.view();
+        let bytes =
+            if view.attributes().is_control() { Some(bytes_of(file, batch)?) } else { None };
+        let whole = || bytes.as_deref().and_then(Batch::new);
+        let Some(facts) = producer_batch(view, whole) else { return Ok(Ok(Effect::default())) };
+        let aborts = match facts.kind {
+            BatchKind::EndTxn(marker) if marker.aborted => Some(facts.producer_id),
+            _ => None,
+        };
+        let replayed = self.state.replay(&[facts], end_offset);
+        self.state.on_high_watermark(i64::MAX);
+        Ok(replayed.map(|completed| Effect { completed, aborts }))
+    }
+
     fn compare_up_to(&mut self, offset: i64) {
-        while let Some(entry) = self.snapshots.first_entry() {
-            let at = *entry.key();
+        while let Some(at) = self.snapshots.pop_first() {
             if at > offset {
+                self.snapshots.insert(at);
                 return;
             }
-            let Some(producers) = entry.remove() else { continue };
-            let trusts = self.trusts_snapshots;
-            let problem = self.problem(at, &producers).filter(|(_, unless)| !(trusts && *unless));
-            self.complete |= problem.is_none();
-            match problem {
-                None => self.replayed.restore(at, producers),
-                Some((problem, unless_compacted)) => {
-                    let path = snapshot::path(&self.dir, at);
-                    let finding =
-                        Finding::new(Severity::Warning, path, Code::ProducerSnapshot, problem)
-                            .mended_by(Remedy::RebuildSnapshot { offset: at });
-                    self.suspicions.push(Suspicion { finding, unless_compacted });
-                }
+            if let Some(producers) = self.read(at) {
+                self.compare(at, producers);
             }
         }
+    }
+
+    /// The snapshot at `at`; `None` when it is damaged, which is told.
+    fn read(&mut self, at: i64) -> Option<Vec<(i64, ProducerEntry)>> {
+        match snapshot::read(self.disk, &self.dir, at) {
+            Ok(read) => read,
+            Err(error) => {
+                let finding = self.wrong(at, inner_text(&error));
+                self.suspicions.push(Suspicion::certain(finding));
+                None
+            }
+        }
+    }
+
+    fn compare(&mut self, at: i64, producers: Vec<(i64, ProducerEntry)>) {
+        let trusts = self.trusts_snapshots;
+        let problem = self.problem(at, &producers).filter(|(_, unless)| !(trusts && *unless));
+        self.complete |= problem.is_none();
+        match problem {
+            None => self.state.restore(at, producers, 0),
+            Some((problem, unless_compacted)) => {
+                let finding = self.wrong(at, problem);
+                self.suspicions.push(Suspicion { finding, unless_compacted });
+            }
+        }
+    }
+
+    fn wrong(&self, at: i64, problem: String) -> Finding {
+        let path = snapshot::path(&self.dir, at);
+        Finding::new(Severity::Warning, path, Code::ProducerSnapshot, problem)
+            .mended_by(Remedy::RebuildSnapshot { offset: at })
     }
 
     /// What is wrong with the snapshot at `at`, and whether that says nothing of a compacted log.
@@ -252,7 +246,7 @@ impl ProducerCheck {
         }
         let stored: BTreeMap<i64, &ProducerEntry> =
             producers.iter().map(|(id, entry)| (*id, entry)).collect();
-        for (id, entry) in self.replayed.state.producers() {
+        for (id, entry) in self.state.producers() {
             if let Some(first) = entry.current_txn_first_offset
                 && !stored.contains_key(&id)
             {
@@ -272,7 +266,7 @@ impl ProducerCheck {
                 .map(|batch| (batch.last_offset, batch.last_sequence, batch.offset_delta))
         };
         let (batch, txn) = (batch_of(stored), stored.current_txn_first_offset);
-        let Some(known) = self.replayed.state.producer(id) else {
+        let Some(known) = self.state.producer(id) else {
             return match batch {
                 Some((last_offset, ..)) if !is_old(last_offset) => Some(format!(
                     "its last offset is {last_offset}, where the log has no batch of it"
