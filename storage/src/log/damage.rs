@@ -25,6 +25,9 @@ pub struct LogDamage {
     pub good_to: Option<i64>,
     /// The first good batch behind it in the file.
     pub next_good: Option<GoodBatch>,
+    /// Whether without a `next_good` there is none; `false` when the search was given up, as what
+    /// looks like batches took too long to sum.
+    pub is_searched: bool,
     /// Records below this offset were durable; `None` when that is not known.
     pub durable_to: Option<i64>,
 }
@@ -64,13 +67,16 @@ impl Default for Recovery<'_> {
 
 impl fmt::Display for LogDamage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, position, problem, good_to, next_good, durable_to } = self;
+        let Self { path, position, problem, good_to, next_good, is_searched, durable_to } = self;
         write!(f, "{}: damaged at byte {position}: {problem}; ", path.display())?;
         if let Some(good_to) = good_to {
             write!(f, "records below offset {good_to} are good, ")?;
             match next_good {
                 Some(GoodBatch { base_offset, position }) => {
                     write!(f, "the next good batch has offset {base_offset} at byte {position}; ")?
+                }
+                None if !is_searched => {
+                    f.write_str("good batches may follow, the search took too long; ")?
                 }
                 None => f.write_str("no good batch follows in this file; ")?,
             }
@@ -92,7 +98,15 @@ impl LogDamage {
             "{error}; `ottlactl repair` writes it anew, with --metadata-dir if the metadata log is \
              in another log directory"
         );
-        Self { path, position: 0, problem, good_to: None, next_good: None, durable_to: None }
+        Self {
+            path,
+            position: 0,
+            problem,
+            good_to: None,
+            next_good: None,
+            is_searched: false,
+            durable_to: None,
+        }
     }
 
     /// The damage that an error tells of; gives others back.
@@ -104,6 +118,7 @@ impl LogDamage {
                 problem,
                 good_to: None,
                 next_good: None,
+                is_searched: false,
                 durable_to: None,
             }),
             error => Err(error),

@@ -7,7 +7,7 @@ use super::damage::{GoodBatch, LogDamage};
 use crate::disk::{Disk, Open};
 use crate::error::StorageError;
 use crate::file_name::{FileKind, FileName, segment_file_name};
-use crate::segment::{BatchChecker, Checked, sound_to};
+use crate::segment::{BatchChecker, Behind, Checked, sound_to};
 
 /// The damage for which a load that may cut a torn end alone ([`super::Cut::TornEndFrom`]) would
 /// not open the log in `dir`; `None` when it would. Reads all of it. Records below `durable_to`
@@ -35,6 +35,7 @@ pub fn find_damage(
                 good_to: Some(sound.next_offset),
                 next_good: next_good
                     .map(|(base_offset, position)| GoodBatch { base_offset, position }),
+                is_searched: sound.is_searched,
                 durable_to: Some(durable_to).filter(|durable_to| 0 < *durable_to),
             }));
         }
@@ -46,7 +47,8 @@ pub fn find_damage(
 /// `position` of the segment `base_offset`, in their order, whatever stands between them.
 ///
 /// # Errors
-/// A file cannot be read.
+/// A file cannot be read, or holds so much that looks like batches that what is behind damage in it
+/// was not found.
 pub fn good_batches_from(
     disk: &dyn Disk,
     dir: &Path,
@@ -62,12 +64,17 @@ pub fn good_batches_from(
         let file = disk.open(&path, Open::Read).map_err(StorageError::io("open", &path))?;
         let mut checker = BatchChecker::new(&*file, &path, base, size);
         loop {
+            let bad_at = checker.position();
             let batch = match checker.next()? {
                 Checked::Good { batch, .. } => batch,
                 Checked::End => break,
-                Checked::Bad(_) => match checker.find_good()? {
-                    Some(batch) => batch,
-                    None => break,
+                Checked::Bad(problem) => match checker.find_good()? {
+                    Behind::Good(batch) => batch,
+                    Behind::Nothing => break,
+                    Behind::GaveUp => {
+                        let problem = format!("{problem}, and what follows is not to be told");
+                        return Err(StorageError::Corrupt { path, position: bad_at, problem });
+                    }
                 },
             };
             if from(base) <= batch.position {

@@ -5,6 +5,7 @@
 
 use ottla_protocol::record::batch::{BATCH_HEADER_BYTES, BatchHeader, CRC_COVERS_FROM};
 
+use super::likely::{SEARCH_SUMS_MAX, header_at, likely};
 use super::place::Named;
 use super::scan::{BatchAt, HEADER_UP_TO_MAGIC_BYTES, HeaderBytes, parse};
 use crate::disk::DiskFile;
@@ -51,6 +52,16 @@ pub(crate) enum Checked<'a> {
     End,
     /// Something else than a good batch: what is wrong with it.
     Bad(String),
+}
+
+/// What a search behind damage has found.
+pub(crate) enum Behind {
+    /// A good batch.
+    Good(BatchAt),
+    /// No good batch to the end of the file.
+    Nothing,
+    /// Nothing, before it had summed more than a start can wait for.
+    GaveUp,
 }
 
 impl<'a> BatchChecker<'a> {
@@ -144,8 +155,9 @@ impl<'a> BatchChecker<'a> {
     }
 
     /// Looks for the first good batch behind what is bad at the position, byte by byte.
-    pub(crate) fn find_good(&mut self) -> Result<Option<BatchAt>, StorageError> {
+    pub(crate) fn find_good(&mut self) -> Result<Behind, StorageError> {
         let mut position = self.position + 1;
+        let mut budget = self.end.saturating_sub(position).saturating_mul(SEARCH_SUMS_MAX);
         while position + HEADER_UP_TO_MAGIC_BYTES < self.end {
             self.position = position;
             let wanted = (self.end - position).min(BATCH_HEADER_BYTES as u64) as usize;
@@ -153,18 +165,22 @@ impl<'a> BatchChecker<'a> {
             let bytes = &self.buffer[at..self.buffer_len];
             let (reach, left) = (self.reach(), self.end - position);
             let found = (0..=bytes.len() - wanted)
-                .find(|skip| may_be_batch(&bytes[*skip..], &reach, left - *skip as u64));
+                .find(|skip| likely(&bytes[*skip..], &reach, left - *skip as u64));
             let Some(skip) = found else {
                 position += (bytes.len() - wanted) as u64 + 1;
                 continue;
             };
+            let length = BatchHeader::new(&header_at(&bytes[skip..])).map(|it| it.batch_length());
+            let length = length.and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
+            let Some(rest) = budget.checked_sub(length) else { return Ok(Behind::GaveUp) };
+            budget = rest;
             self.position = position + skip as u64;
             if let Checked::Good { batch, .. } = self.next()? {
-                return Ok(Some(batch));
+                return Ok(Behind::Good(batch));
             }
             position = self.position + 1;
         }
-        Ok(None)
+        Ok(Behind::Nothing)
     }
 
     /// Which offsets the next batch may have.
@@ -261,15 +277,4 @@ impl<'a> BatchChecker<'a> {
         self.bytes_read += more as u64;
         Ok(0)
     }
-}
-
-/// Whether `bytes`, of which `left` follow in the file, may begin with a batch within `reach`: what
-/// is worth a sum.
-fn may_be_batch(bytes: &[u8], reach: &std::ops::RangeInclusive<i64>, left: u64) -> bool {
-    if bytes.len() <= HEADER_UP_TO_MAGIC_BYTES as usize || !(0..=2).contains(&(bytes[16] as i8)) {
-        return false;
-    }
-    let offset = i64::from_be_bytes(bytes[..8].try_into().expect("8 bytes"));
-    let length = i32::from_be_bytes(bytes[8..12].try_into().expect("4 bytes"));
-    length >= 14 && length as u64 + 12 <= left && reach.contains(&offset)
 }

@@ -10,6 +10,7 @@ mod aside;
 mod budget;
 mod check;
 mod cleaned;
+pub(crate) mod likely;
 mod place;
 mod read;
 mod rebuild;
@@ -25,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub(crate) use append::{BatchFacts, SegmentWriter};
 pub use budget::OpenBudget;
-pub(crate) use check::{BatchChecker, Checked};
+pub(crate) use check::{BatchChecker, Behind, Checked};
 pub(crate) use cleaned::{CLEANED, CleanedSegment, NewCleaned, SWAP};
 pub(crate) use place::Place;
 pub(crate) use read::{FirstBatch, SegmentRead};

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use ottla_protocol::record::batch::BatchHeader;
 
-use super::check::{BatchChecker, Checked};
+use super::check::{BatchChecker, Behind, Checked};
 use super::rebuild::NewIndexes;
 use super::{BatchAt, Segment};
 use crate::disk::{DiskFile, Open};
@@ -35,6 +35,8 @@ pub(crate) struct Sound {
     pub(crate) problem: Option<String>,
     /// The first good batch behind what is wrong: its base offset, and where it starts.
     pub(crate) next_good: Option<(i64, u64)>,
+    /// Whether without a `next_good` there is none: a search has its bounds.
+    pub(crate) is_searched: bool,
 }
 
 /// A good batch met by a recovery.
@@ -61,9 +63,12 @@ pub(crate) struct RecoverSegment<'a> {
 impl Sound {
     /// Whether what ends here is more than an append that a crash has torn: records below
     /// `durable_to` were durable, or something stands behind, in this segment or, by
-    /// `is_followed`, in a later one.
+    /// `is_followed`, in a later one. Something may stand where the search has given up.
     pub(crate) fn is_more_than_torn(&self, durable_to: i64, is_followed: bool) -> bool {
-        self.next_offset < durable_to || self.next_good.is_some() || is_followed
+        self.next_offset < durable_to
+            || self.next_good.is_some()
+            || !self.is_searched
+            || is_followed
     }
 }
 
@@ -85,11 +90,16 @@ pub(crate) fn sound_to(
         }
     }
     let (position, next_offset) = (checker.position(), checker.next_offset());
-    let next_good = match problem {
-        Some(_) => checker.find_good()?.map(|batch| (batch.base_offset, batch.position)),
-        None => None,
+    let behind = match problem {
+        Some(_) => checker.find_good()?,
+        None => Behind::Nothing,
     };
-    Ok(Sound { position, next_offset, problem, next_good })
+    let (next_good, is_searched) = match behind {
+        Behind::Good(batch) => (Some((batch.base_offset, batch.position)), true),
+        Behind::Nothing => (None, true),
+        Behind::GaveUp => (None, false),
+    };
+    Ok(Sound { position, next_offset, problem, next_good, is_searched })
 }
 
 impl Segment {

@@ -1,7 +1,6 @@
 //! Reads a `.log` file batch by batch, in large pieces, and checks each batch's frame and sum.
 
 use std::io;
-use std::ops::RangeInclusive;
 
 use ottla_protocol::record::batch::{
     BATCH_HEADER_BYTES, BatchHeader, CRC_COVERS_FROM, LOG_OVERHEAD_BYTES, MAGIC_AT, MAGIC_V2,
@@ -11,16 +10,13 @@ use ottla_protocol::record::set::{BATCH_LENGTH_MIN, HEADER_UP_TO_MAGIC_BYTES};
 
 use super::{Code, Progress};
 use crate::disk::DiskFile;
+use crate::segment::likely::{LEGACY_BYTES_MIN, SEARCH_SUMS_MAX, header_at, likely};
 
 /// Read at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 /// Larger batches are summed piece by piece and not held as a whole.
 const WHOLE_BYTES_MAX: u64 = 16 << 20;
-/// The smallest messages of magic 0 and 1: those with neither key nor value.
-const LEGACY_BYTES_MIN: [u64; 2] = [26, 34];
 const LEGACY_CRC_AT: usize = LOG_OVERHEAD_BYTES;
-/// A search for a good batch behind damage sums so many times the bytes that are left, at most.
-const SEARCH_SUMS_MAX: u64 = 8;
 
 /// A batch that its sum vouches for.
 #[derive(Debug)]
@@ -284,44 +280,6 @@ impl<'a> BatchReader<'a> {
         let start = usize::try_from(position.checked_sub(self.start)?).ok()?;
         self.buffer[..self.filled].get(start..start.checked_add(usize::try_from(size).ok()?)?)
     }
-}
-
-/// Whether these bytes, `left` of which are in the file, may be a good batch or a message of an old
-/// format with one of these offsets. Most bytes are neither, and nothing is summed for them.
-fn likely(bytes: &[u8], offsets: &RangeInclusive<i64>, left: u64) -> bool {
-    let Some((offset, rest)) = bytes.split_first_chunk() else { return false };
-    let Some(length) = rest.first_chunk() else { return false };
-    let size = LOG_OVERHEAD_BYTES as i64 + i64::from(i32::from_be_bytes(*length));
-    if size < LEGACY_BYTES_MIN[0] as i64
-        || size > left.try_into().unwrap_or(i64::MAX)
-        || !offsets.contains(&i64::from_be_bytes(*offset))
-        || !bytes.get(MAGIC_AT).is_some_and(|magic| (0..=MAGIC_V2).contains(&(*magic as i8)))
-    {
-        return false;
-    }
-    let header = header_at(bytes);
-    let view = BatchHeader::new(&header).expect("the array has a header's length");
-    let key_at = match view.magic() {
-        0 => LEGACY_BYTES_MIN[0] as usize - 8,
-        1 => LEGACY_BYTES_MIN[1] as usize - 8,
-        _ => {
-            return size >= BATCH_HEADER_BYTES as i64
-                && view.last_offset_delta() >= 0
-                && view.attributes().0 & !0x7f == 0;
-        }
-    };
-    // The codec, and of magic 1 which kind of timestamp; the key, and a length of the value.
-    let key = i32::from_be_bytes(header[key_at..key_at + 4].try_into().expect("four bytes"));
-    let least = key_at as i64 + 8;
-    header[MAGIC_AT + 1] & !0x0f == 0 && key >= -1 && size >= least + i64::from(key.max(0))
-}
-
-/// As much of a header as is there, then zeros.
-fn header_at(bytes: &[u8]) -> [u8; BATCH_HEADER_BYTES] {
-    let mut header = [0; BATCH_HEADER_BYTES];
-    let there = bytes.len().min(BATCH_HEADER_BYTES);
-    header[..there].copy_from_slice(&bytes[..there]);
-    header
 }
 
 /// The sum that a message of an old format says that it has.

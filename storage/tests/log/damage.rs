@@ -204,6 +204,40 @@ fn a_torn_end_is_all_that_may_go_from_a_log_that_allows_no_more() {
     assert!(matches!(open(&disk, 12), Err(OpenLogError::Damaged(_))));
 }
 
+/// Bytes of records that look like long batches, one behind the other: to sum them all took hours.
+#[test]
+fn a_search_behind_damage_ends() {
+    const BYTES: usize = 32 << 20;
+    let size = batch_bytes(&killed());
+    let open = |cut, recovery_point| {
+        let disk = killed();
+        let last = *segments(&disk).last().unwrap();
+        let mut bytes = read(&disk, &path(last));
+        bytes[(11 - last) as usize * size + 30] ^= 1;
+        while bytes.len() < BYTES {
+            let mut header = [0; 64];
+            header[..8].copy_from_slice(&12_i64.to_be_bytes());
+            let left = BYTES - bytes.len();
+            header[8..12].copy_from_slice(&((left - 12) as i32).to_be_bytes());
+            header[16] = 2;
+            bytes.extend(header);
+        }
+        write(&disk, &path(last), &bytes[..BYTES]);
+        let open = opening(&disk, Path::new(DIR), small());
+        let open = ottla_storage::log::OpenLog { recovery_point, ..open };
+        PartitionLog::open_with(open, &Recovery { cut, ..Recovery::default() })
+    };
+    for (cut, recovery_point) in [(Cut::AboveRecoveryPoint, 12), (Cut::TornEndFrom(0), 0)] {
+        let Err(OpenLogError::Damaged(damage)) = open(cut, recovery_point) else {
+            panic!("{cut:?}: a good batch may follow")
+        };
+        assert_eq!((damage.good_to, damage.next_good, damage.is_searched), (Some(11), None, false));
+        assert!(damage.to_string().contains("good batches may follow"), "{damage}");
+    }
+    let log = open(Cut::AboveRecoveryPoint, 11).unwrap();
+    assert_eq!(log.offsets().log_end_offset, 11);
+}
+
 #[test]
 fn damaged_epochs_are_made_anew_from_the_batches() {
     let disk = killed();

@@ -46,6 +46,7 @@ impl Loader<'_> {
                 problem,
                 good_to: None,
                 next_good: None,
+                is_searched: true,
                 durable_to: Some(durable_to),
             }));
         }
@@ -98,7 +99,7 @@ impl Loader<'_> {
         let sound = segment.check_up_to(up_to, recovery.on_bytes)?;
         let is_followed = later.iter().any(|segment| segment.size() > 0);
         let is_more_than_torn = sound.is_more_than_torn(durable_to, is_followed);
-        let Sound { position, next_offset, problem, next_good } = sound;
+        let Sound { position, next_offset, problem, next_good, is_searched } = sound;
         let is_lost = self.is_lost(next_offset, durable_to);
         let problem = match problem {
             Some(problem) if is_lost || all && is_more_than_torn => problem,
@@ -116,6 +117,7 @@ impl Loader<'_> {
             problem,
             good_to: Some(next_offset),
             next_good,
+            is_searched,
             durable_to: Some(durable_to),
         }))
     }
