@@ -166,8 +166,9 @@ fn headers_end(file: &dyn DiskFile, position: u64, end: u64) -> Option<i64> {
         let mut header = [0; BATCH_HEADER_BYTES];
         file.read_exact_at(&mut header, position).ok()?;
         let view = BatchHeader::new(&header)?;
+        let length = usize::try_from(view.batch_length()).unwrap_or(0);
         let fits = view.magic() == 2
-            && view.batch_length() as usize >= BATCH_HEADER_BYTES - LOG_OVERHEAD_BYTES
+            && length >= BATCH_HEADER_BYTES - LOG_OVERHEAD_BYTES
             && view.base_offset() >= 0
             && view.last_offset_delta() >= 0
             && last.is_none_or(|last| view.base_offset() >= last);
@@ -175,7 +176,44 @@ fn headers_end(file: &dyn DiskFile, position: u64, end: u64) -> Option<i64> {
             break;
         }
         last = Some(view.last_offset().saturating_add(1));
-        position += view.batch_length() as u64 + LOG_OVERHEAD_BYTES as u64;
+        position += length as u64 + LOG_OVERHEAD_BYTES as u64;
     }
     last
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+    use std::path::Path;
+
+    use super::*;
+    use crate::disk::Disk;
+    use crate::sim::SimDisk;
+
+    fn header(base_offset: i64, length: i32) -> [u8; 61] {
+        let mut header = [0; 61];
+        header[..8].copy_from_slice(&base_offset.to_be_bytes());
+        header[8..12].copy_from_slice(&length.to_be_bytes());
+        header[16] = 2;
+        header
+    }
+
+    #[test]
+    fn headers_are_followed_to_the_first_that_is_none() {
+        let disk = SimDisk::new();
+        let file = disk.open(Path::new("f"), Open::Create).unwrap();
+        let end_of = |second: [u8; 61]| {
+            let bytes = [header(7, 49), second, header(9, 49)].concat();
+            file.write_all_at(&[IoSlice::new(&bytes)], 0).unwrap();
+            headers_end(&*file, 0, bytes.len() as u64)
+        };
+        assert_eq!(end_of(header(8, 49)), Some(10));
+        // One that is cut short, and one as long as any can be.
+        assert_eq!(end_of(header(8, 1000)), Some(9));
+        assert_eq!(end_of(header(8, i32::MAX)), Some(9));
+        for length in [0, 48, -1, -12, -73, -1000, i32::MIN] {
+            assert_eq!(end_of(header(8, length)), Some(8), "{length}");
+            assert_eq!(end_of(header(i64::MAX, length)), Some(8), "{length}");
+        }
+    }
 }
