@@ -2,9 +2,10 @@
 //!
 //! What lies at or above the recovery point was never said to be on the disk, and a power loss may
 //! have torn it: a load cuts it off, as Kafka does. What lies below it was flushed. To cut there
-//! would lose records that nothing can bring back, so the log is not opened, and nothing of it is
-//! changed: neither is it read below the damage, for consumers that are told that the log ends
-//! sooner than they have read begin somewhere else without a word.
+//! would lose records that nothing can bring back, so the log is not opened, and no record of it is
+//! changed, though a start first finishes what a cleaning or a removal of segments had left half
+//! done. Neither is it read below the damage, for consumers that are told that the log ends sooner
+//! than they have read begin somewhere else without a word.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,7 +22,8 @@ pub struct LogDamage {
     pub position: u64,
     /// What is wrong there.
     pub problem: String,
-    /// The offset behind the last good batch before it; `None` when that is not known.
+    /// The offset behind the last good batch before it; `None` when that is not known. Segments
+    /// below the one that a recovery begins with were not looked at.
     pub good_to: Option<i64>,
     /// The first good batch behind it in the file.
     pub next_good: Option<GoodBatch>,
@@ -70,7 +72,7 @@ impl fmt::Display for LogDamage {
         let Self { path, position, problem, good_to, next_good, is_searched, durable_to } = self;
         write!(f, "{}: damaged at byte {position}: {problem}; ", path.display())?;
         if let Some(good_to) = good_to {
-            write!(f, "records below offset {good_to} are good, ")?;
+            write!(f, "records below offset {good_to} are good as far as checked, ")?;
             match next_good {
                 Some(GoodBatch { base_offset, position }) => {
                     write!(f, "the next good batch has offset {base_offset} at byte {position}; ")?

@@ -6,7 +6,8 @@
 //! has left with a tail of zeros.
 //!
 //! What may have to be cut off is looked at first ([`plan`]): a log of which durable records are
-//! damaged is not opened, and stays as it is.
+//! damaged is not opened, and its segments stay as they are. What a cleaning or a removal had left
+//! half done is finished before.
 
 mod plan;
 mod recover;

@@ -41,7 +41,8 @@ impl LockedDirs {
         }
     }
 
-    /// Adds a log that is damaged, and so has had records.
+    /// Adds a log that is damaged: whether it ever had records nobody can tell, so it counts as one
+    /// that had.
     pub(super) fn add_damaged(
         &self,
         all: &mut Loaded,

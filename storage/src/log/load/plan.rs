@@ -1,5 +1,5 @@
-//! Deciding, before anything of a log is changed, which segments are to be recovered, and whether
-//! what they hold allows it.
+//! Deciding, before any segment of a log is changed, which are to be recovered, and whether what
+//! they hold allows it. Only what a cleaning or a removal had left half done was finished before.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
