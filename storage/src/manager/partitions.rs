@@ -263,7 +263,8 @@ impl LogManager {
         unique: u128,
         now_ms: i64,
     ) -> Result<bool, StorageError> {
-        let is_known = self.get(topic_partition).is_some();
+        let is_known =
+            self.get(topic_partition).is_some() || self.damaged_log(topic_partition).is_some();
         self.delete_all(&[(topic_partition.clone(), unique)], now_ms)?;
         Ok(is_known)
     }

@@ -415,7 +415,8 @@ fn a_partition_whose_topic_is_not_known_is_offline_alone() {
 fn a_damaged_partition_can_be_deleted_and_made_anew() {
     let (_, disk, manager) = with_damage();
     let name = TopicPartition::new("t", 0);
-    assert!(manager.delete(&name, 7, NOW_MS).is_ok());
+    assert!(manager.delete(&name, 7, NOW_MS).unwrap(), "there was one");
+    assert!(!manager.delete(&name, 8, NOW_MS).unwrap(), "there is none");
     assert!(manager.damaged_log(&name).is_none());
     let path = Path::new("data").join(RECOVERY_POINT_CHECKPOINT);
     let offsets = checkpoint::read_offsets(&*disk, &path).unwrap();
