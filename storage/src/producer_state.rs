@@ -31,10 +31,6 @@ pub use verification::{VerificationGuard, VerificationRequest};
 use append::Append;
 use verification::Verification;
 
-/// How much longer than `transaction.max.timeout.ms` a transaction stays open before it is called
-/// late, milliseconds: the coordinator needs some time to abort it.
-pub const LATE_TRANSACTION_BUFFER_MS: i64 = 5 * 60 * 1000;
-
 /// Settings that the rules depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerSettings {
@@ -48,15 +44,6 @@ impl Default for ProducerSettings {
     fn default() -> Self {
         Self { producer_id_expiration_ms: 86_400_000, verification_enabled: true }
     }
-}
-
-/// When a transaction is late.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LateTransaction {
-    /// Now, milliseconds since the epoch.
-    pub now_ms: i64,
-    /// `transaction.max.timeout.ms`.
-    pub timeout_ms_max: i64,
 }
 
 /// A transaction that a marker has ended on this partition.
@@ -258,11 +245,6 @@ impl ProducerState {
         unreplicated.into_iter().chain(undecided).min().copied()
     }
 
-    /// The first offset of the oldest open transaction.
-    pub fn first_undecided_offset(&self) -> Option<i64> {
-        self.ongoing_txns.keys().next().copied()
-    }
-
     /// Transactions whose marker is below the high watermark are done with.
     pub fn on_high_watermark(&mut self, high_watermark: i64) {
         self.unreplicated_txns.retain(|_, marker_offset| high_watermark <= *marker_offset);
@@ -292,17 +274,6 @@ impl ProducerState {
             return VerificationGuard::NONE;
         }
         self.verification.start(request)
-    }
-
-    /// Whether the oldest open transaction has been silent for longer than its coordinator could
-    /// allow, at the time and under the limit of `rule`.
-    pub fn has_late_transaction(&self, rule: LateTransaction) -> bool {
-        let oldest = self.ongoing_txns.values().next();
-        let last_timestamp = oldest
-            .and_then(|producer_id| self.producers.get(producer_id))
-            .map_or(-1, |entry| entry.last_timestamp);
-        let allowed_ms = rule.timeout_ms_max.saturating_add(LATE_TRANSACTION_BUFFER_MS);
-        0 < last_timestamp && allowed_ms < rule.now_ms.saturating_sub(last_timestamp)
     }
 
     /// Forgets producers that have been silent for `producer.id.expiration.ms` and have no open

@@ -34,11 +34,6 @@ impl Snapshots {
         self.offsets.last().copied()
     }
 
-    /// The largest one that is not above `offset`.
-    pub fn newest_at_most(&self, offset: i64) -> Option<i64> {
-        self.offsets.range(..=offset).next_back().copied()
-    }
-
     /// Whether there is one at `offset`.
     pub fn contains(&self, offset: i64) -> bool {
         self.offsets.contains(&offset)
@@ -173,8 +168,6 @@ mod tests {
         assert_eq!(snapshots.take_out_of_range(range), [0, 5, 30]);
         assert_eq!(snapshots.offsets().collect::<Vec<_>>(), [10, 20]);
         assert_eq!(snapshots.newest(), Some(20));
-        assert_eq!(snapshots.newest_at_most(19), Some(10));
-        assert_eq!(snapshots.newest_at_most(9), None);
         snapshots.insert(15);
         snapshots.remove(20);
         assert_eq!(snapshots.take_all(), [10, 15]);

@@ -194,7 +194,6 @@ fn transactions_hold_back_the_last_stable_offset() {
     assert_eq!(ended, [expected]);
     // Decided, but a new leader may not have the marker.
     assert_eq!(state.first_unstable_offset(), Some(10));
-    assert_eq!(state.first_undecided_offset(), Some(11));
     state.on_high_watermark(13);
     assert_eq!(state.first_unstable_offset(), Some(10));
     state.on_high_watermark(14);
@@ -330,17 +329,6 @@ fn silent_producers_expire_by_the_time_of_their_records() {
     assert_eq!(state.producers().len(), 1);
     state.restore(3, all, 200 + expiration_ms);
     assert_eq!(state.producers().len(), 0);
-}
-
-#[test]
-fn late_transactions() {
-    let mut state = state();
-    let at = |now_ms| LateTransaction { now_ms, timeout_ms_max: 1000 };
-    assert!(!state.has_late_transaction(at(i64::MAX)));
-    append(&mut state, transactional(batch(0, 0, 0))).unwrap();
-    let late_at = 100 + 1000 + LATE_TRANSACTION_BUFFER_MS + 1;
-    assert!(!state.has_late_transaction(at(late_at - 1)));
-    assert!(state.has_late_transaction(at(late_at)));
 }
 
 #[test]
