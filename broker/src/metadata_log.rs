@@ -149,8 +149,8 @@ impl MetadataLog {
         };
         let log = PartitionLog::open_with(open_log, &recovery).map_err(MetadataLogError::Open)?;
         let log_end = log.offsets().log_end_offset;
-        if let Some(id) = damaged.last().filter(|id| log_end < id.end_offset) {
-            return Err(cut_short(&dir, *id, log_end));
+        if let Some((path, problem)) = cut_short(&dir, damaged.last().copied(), log_end) {
+            return Err(MetadataLogError::Damaged(path, problem));
         }
         remove_leftovers(&*disk, &dir)?;
         if log_end < snapshot_end {
@@ -380,13 +380,19 @@ pub(crate) fn lacking(
     })
 }
 
-/// The log ends in front of where a snapshot ends that cannot be read.
-fn cut_short(dir: &Path, damaged: SnapshotId, log_end: i64) -> MetadataLogError {
+/// What is missing of a log that ends before the newest snapshot that cannot be read does: the file
+/// to blame, and why.
+pub(crate) fn cut_short(
+    dir: &Path,
+    damaged: Option<SnapshotId>,
+    log_end: i64,
+) -> Option<(PathBuf, String)> {
+    let id = damaged.filter(|id| log_end < id.end_offset)?;
     let problem = format!(
         "it is damaged, and the log ends with offset {log_end}: records behind are in this \
          snapshot alone; restore it from a copy, or move it away to go on without them"
     );
-    MetadataLogError::Damaged(dir.join(damaged.to_string()), problem)
+    Some((dir.join(id.to_string()), problem))
 }
 
 /// The base offset of the log's first segment, by the files' names.

@@ -12,7 +12,7 @@ use ottla_storage::log::find_damage;
 use ottla_storage::whole_file;
 
 use super::reason::Reason;
-use crate::metadata_log::{DIR_NAME, lacking};
+use crate::metadata_log::{DIR_NAME, cut_short, lacking};
 
 /// Bytes read at a time; a batch that is larger makes them more.
 const READ_BYTES: usize = 8 << 20;
@@ -49,10 +49,14 @@ pub(super) fn read(disk: &dyn Disk, root: &Path) -> Result<Option<FoundMetadata>
     bases.sort_unstable();
     // All below the snapshot's end is in the snapshot.
     let end = replay.offset() + 1;
+    let (damaged_id, damaged) = damaged.unzip();
     if let Some((path, what)) = lacking(&dir, bases.first().copied(), damaged.as_ref(), end) {
         return Err(beyond_repair(what, &path));
     }
-    let damage = find_damage(disk, &dir, end).map_err(|error| Reason::unreadable(&dir, &error))?;
+    // The name of a damaged one says how far the log was durable, as at a start.
+    let durable_end = damaged_id.map_or(end, |id: SnapshotId| id.end_offset.max(end));
+    let damage = find_damage(disk, &dir, durable_end);
+    let damage = damage.map_err(|error| Reason::unreadable(&dir, &error))?;
     let damage = damage.map(|damage| beyond_repair(damage.to_string(), &damage.path));
     let mut found =
         FoundMetadata { dir, replay, snapshot, passed_over: damaged, stopped: None, damage };
@@ -61,6 +65,10 @@ pub(super) fn read(disk: &dyn Disk, root: &Path) -> Result<Option<FoundMetadata>
         if found.stopped.is_none() {
             found.read_segment(disk, *base)?;
         }
+    }
+    let log_end = found.replay.offset() + 1;
+    if let Some((path, what)) = cut_short(&found.dir, damaged_id, log_end) {
+        found.damage.get_or_insert_with(|| beyond_repair(what, &path));
     }
     Ok(Some(found))
 }
@@ -78,7 +86,7 @@ struct Newest {
     replay: Replay,
     snapshot: Option<SnapshotId>,
     /// The newest one of those that are passed over.
-    damaged: Option<(PathBuf, LogError)>,
+    damaged: Option<(SnapshotId, (PathBuf, LogError))>,
 }
 
 /// The newest snapshot that is whole. A damaged one is passed over, as at a start; one that this
@@ -98,7 +106,7 @@ fn newest_snapshot<'a>(
         match snapshot::read(&bytes, id) {
             Ok(replay) => return Ok(Newest { replay, snapshot: Some(id), damaged }),
             Err(error @ LogError::Decode(_)) => {
-                damaged.get_or_insert((path, error));
+                damaged.get_or_insert((id, (path, error)));
             }
             Err(error) => return Err(not_understood(&path, &error)),
         }

@@ -237,6 +237,19 @@ fn a_directory_of_another_node_is_told_by_its_path() {
 }
 
 #[test]
+fn a_log_that_ends_before_a_damaged_snapshot_is_a_reason() {
+    let data = Data::new();
+    let named = |end: i64| format!("__cluster_metadata-0/{end:020}-0000000001.checkpoint");
+    data.write(&named(data.next_offset), b"rot");
+    assert_eq!(data.judge(""), None);
+    let beyond = named(data.next_offset + 1);
+    data.write(&beyond, b"rot");
+    let refusal = data.judge("").unwrap();
+    assert!(refusal.contains("records behind are in this snapshot alone"), "{refusal}");
+    assert!(refusal.contains(&format!("where: /d/{beyond}\n")), "{refusal}");
+}
+
+#[test]
 fn a_mount_point_without_its_disk_is_a_reason() {
     let mut data = Data::new();
     let topic_id = Uuid::from_bytes([5; 16]);
