@@ -102,12 +102,19 @@ pub(crate) fn run_crash(root: &Path, args: &crash::Args) -> Result<bool> {
 
 /// Runs a lane of faults.
 pub(crate) fn run_torture(root: &Path, args: &torture::Args) -> Result<bool> {
-    Ok(verdict(&timed("torture", || torture::run(root, args))))
+    Ok(verdict(&timed("torture", || torture::run(root, args).and_then(asked_for))))
 }
 
 /// Runs the broker on a disk that fills up.
 pub(crate) fn run_full_disk(root: &Path, args: &full_disk::Args) -> Result<bool> {
-    Ok(verdict(&timed("full-disk", || full_disk::run(root, args))))
+    Ok(verdict(&timed("full-disk", || full_disk::run(root, args).and_then(asked_for))))
+}
+
+/// What was asked for by its name has failed where nothing of it can run.
+fn asked_for(outcome: Outcome) -> Result<Outcome> {
+    let has_run = outcome.passed + outcome.failed > 0;
+    ensure!(has_run, "nothing was run: {}", outcome.not_run.join(", "));
+    Ok(outcome)
 }
 
 /// Runs a step between two lines that name it; an error counts as one failure.
