@@ -24,6 +24,7 @@ use crate::config::StaticConfig;
 use crate::delayed::{DelayedOperation, Event, OperationId};
 use crate::groups::OFFSETS_TOPIC;
 use crate::node::Node;
+use crate::stop::Stop;
 use crate::topics::Partition;
 
 const GROUP: &str = "g";
@@ -284,26 +285,30 @@ fn groups_go_with_the_directory_of_their_partition() {
     let _ = broker.stop();
 }
 
-#[test]
-fn a_broker_does_not_outlive_the_directory_of_its_metadata() {
-    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let paths = [&dirs[0], &dirs[1]].map(|dir| dir.path().to_str().unwrap());
+/// A broker on a log directory, with a setting, and what is asked of it when it has to end.
+fn started(log_dir: &str, setting: &str) -> (Broker, Stop) {
     let start = || {
-        let mut statics = StaticConfig::standalone(paths[0]);
-        let log_dirs = format!("log.dirs={}", paths.join(","));
-        for setting in ["listeners=PLAINTEXT://127.0.0.1:0", &log_dirs] {
+        let mut statics = StaticConfig::standalone(log_dir);
+        for setting in ["listeners=PLAINTEXT://127.0.0.1:0", setting] {
             statics.set_override(setting).unwrap();
         }
         Start::new(statics).unwrap()
     };
     // The free port that a start has found may be gone again when it listens.
-    let (broker, stop) = (0..5)
-        .find_map(|_| {
-            let start = start();
+    let mut tries = (0..5).map(|_| start());
+    tries
+        .find_map(|start| {
             let stop = start.stop.clone();
             Broker::start(start).ok().map(|broker| (broker, stop))
         })
-        .expect("a broker starts");
+        .expect("a broker starts")
+}
+
+#[test]
+fn a_broker_does_not_outlive_the_directory_of_its_metadata() {
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let paths = [&dirs[0], &dirs[1]].map(|dir| dir.path().to_str().unwrap());
+    let (broker, stop) = started(paths[0], &format!("log.dirs={}", paths.join(",")));
     assert!(!stop.wait_timeout(Duration::ZERO));
     broker.node.cluster.log_dir().take_offline("a test");
     assert!(stop.wait_timeout(Duration::from_secs(30)), "it goes on");
@@ -316,22 +321,7 @@ fn a_broker_does_not_outlive_the_directory_of_its_metadata() {
 fn a_broker_that_has_lost_all_directories_of_its_logs_says_so_by_its_end() {
     let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let [logs, home] = [&dirs[0], &dirs[1]].map(|dir| dir.path().to_str().unwrap());
-    let start = || {
-        let mut statics = StaticConfig::standalone(logs);
-        let home = format!("metadata.log.dir={home}");
-        for setting in ["listeners=PLAINTEXT://127.0.0.1:0", &home] {
-            statics.set_override(setting).unwrap();
-        }
-        Start::new(statics).unwrap()
-    };
-    // The free port that a start has found may be gone again when it listens.
-    let (broker, stop) = (0..5)
-        .find_map(|_| {
-            let start = start();
-            let stop = start.stop.clone();
-            Broker::start(start).ok().map(|broker| (broker, stop))
-        })
-        .expect("a broker starts");
+    let (broker, stop) = started(logs, &format!("metadata.log.dir={home}"));
     broker.node.logs.log_dirs().next().unwrap().take_offline("it was pulled out");
     assert!(stop.wait_timeout(Duration::from_secs(30)), "it goes on");
     assert!(broker.node.cluster.log_dir().is_online());

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use ottla_protocol::record::builder::{BatchBuilder, BatchOptions, NewRecord};
-use ottla_storage::repair::{RepairOptions, carry_out, plan};
+use ottla_storage::repair::carry_out;
 use ottla_storage::sim::SimDisk;
 use ottla_storage::verify::{Code, Progress, VerifyOptions, no_metadata, verify_log_dir};
 
+use crate::repairs::plan_for;
 use crate::world::{DIR, NOW_MS, clean, disk_of, put, texts, the, verify};
 
 const LOG: &str = "plain-1/00000000000000000000.log";
@@ -78,13 +79,7 @@ fn what_is_behind_a_large_batch_is_verified_and_repaired() {
         );
         let partition = report.partitions.iter().find(|p| p.dir.ends_with("plain-1")).unwrap();
         assert_eq!(partition.facts.log_end_offset, 4);
-        let options = RepairOptions {
-            truncate_damaged: false,
-            truncate_metadata: false,
-            index_interval_bytes: 0,
-            known: &no_metadata,
-        };
-        let plan = plan(&disk, &report, &options).unwrap();
+        let plan = plan_for(&disk, false);
         assert_eq!((plan.actions.len(), plan.left.len()), (1, 0), "{:?}", plan.actions);
         carry_out(&disk, &plan.actions[0]).unwrap();
         let report = verify(&disk);

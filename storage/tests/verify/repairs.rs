@@ -21,7 +21,7 @@ fn options(truncate_damaged: bool) -> RepairOptions<'static> {
     }
 }
 
-fn plan_for(disk: &SimDisk, truncate_damaged: bool) -> Plan {
+pub(crate) fn plan_for(disk: &SimDisk, truncate_damaged: bool) -> Plan {
     plan(disk, &verify(disk), &options(truncate_damaged)).unwrap()
 }
 

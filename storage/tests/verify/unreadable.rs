@@ -1,10 +1,10 @@
 //! What the disk does not give: a finding, and the rest is verified all the same.
 
-use ottla_storage::repair::{RepairOptions, plan};
 use ottla_storage::sim::{Fault, OpKind};
-use ottla_storage::verify::{Code, Severity, no_metadata};
+use ottla_storage::verify::{Code, Severity};
 
 use crate::files::metadata_log;
+use crate::repairs::plan_for;
 use crate::world::{DIR, clean, disk_of, texts, the, verify, verify_partition};
 
 const EIO: i32 = 5;
@@ -22,13 +22,7 @@ fn a_partition_that_cannot_be_listed_is_one_finding() {
         assert_eq!(the(&report, dir, Code::Unreadable).severity, Severity::Damage);
         the(&report, "txn-0/leader-epoch-checkpoint", Code::EpochCheckpoint);
         assert_eq!(report.all_findings().count(), 2, "{:#?}", texts(&report));
-        let options = RepairOptions {
-            truncate_damaged: false,
-            truncate_metadata: false,
-            index_interval_bytes: 0,
-            known: &no_metadata,
-        };
-        let plan = plan(&disk, &report, &options).unwrap();
+        let plan = plan_for(&disk, false);
         assert_eq!((plan.actions.len(), plan.left.len()), (1, 1), "{plan:?}");
     }
 }
