@@ -300,11 +300,12 @@ fn check_producers(log: &PartitionLog, part: &Part, start: i64, end: i64) -> Res
     let mut seen = Vec::new();
     read_all(log, start, stable, Some(&mut seen))?;
     for txn in &seen {
-        // Indexes that were made anew after a cleaning know the first record that was left.
+        // Indexes that were made anew know the first record that was left: by a cleaning, or by a
+        // removal of segments with those in which the transaction began.
         let is_known = |known: &&Aborted| {
+            let may_begin_late = part.config.cleanup_compact || known.first < start;
             let is_first = known.first == txn.first_offset
-                || part.config.cleanup_compact
-                    && (known.first..=known.last).contains(&txn.first_offset);
+                || may_begin_late && (known.first..=known.last).contains(&txn.first_offset);
             known.producer_id == txn.producer_id && is_first
         };
         let first = aborted.iter().find(is_known);
