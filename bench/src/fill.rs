@@ -30,13 +30,18 @@ pub(crate) struct Fill {
     /// Records of 1 KiB in a batch.
     #[arg(long, default_value_t = 63)]
     batch_records: i32,
+    /// The topics are there already.
+    #[arg(long)]
+    existing: bool,
 }
 
 impl Fill {
     pub(crate) fn run(&self) -> io::Result<Value> {
         let topics = partitions::names(&self.target.topic, self.topics);
         let mut stream = self.target.connect()?;
-        partitions::create(&mut stream, &topics, self.partitions)?;
+        if !self.existing {
+            partitions::create(&mut stream, &topics, self.partitions)?;
+        }
         let batch = wire::batch(self.batch_records, 1024);
         let count = topics.len() as u64 * u64::from(self.partitions.unsigned_abs());
         let total = ((self.mib << 20) / batch.len() as u64).max(count);
