@@ -13,7 +13,7 @@ use nix::sys::time::TimeSpec;
 use serde_json::{Value, json};
 
 use crate::process;
-use crate::wire::{self, Frame};
+use crate::wire::{self, Frame, Packed};
 
 const GIB: f64 = (1u64 << 30) as f64;
 
@@ -146,13 +146,41 @@ pub(crate) struct Produce {
     /// MiB of batches to send.
     #[arg(long, default_value_t = 2048)]
     mib: u64,
+    /// Records that compress to about a half, compressed so; `--batch-bytes` then says how many
+    /// are in a batch.
+    #[arg(long)]
+    codec: Option<wire::Codec>,
+    /// With `--codec`: bytes of a batch on the wire, about.
+    #[arg(long, default_value_t = 64 << 10, requires = "codec")]
+    batch_bytes: usize,
+    /// A setting of the topic, NAME=VALUE; may be given several times.
+    #[arg(long, value_parser = setting)]
+    topic_config: Vec<(String, String)>,
+}
+
+/// Cuts NAME=VALUE.
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is wanted")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 impl Produce {
+    fn batch(&self) -> io::Result<Packed> {
+        match self.codec {
+            Some(codec) => wire::packed(codec, self.record_bytes, self.batch_bytes),
+            None => {
+                let bytes = wire::batch(self.batch_records, self.record_bytes);
+                Ok(Packed { bytes, records: self.batch_records })
+            }
+        }
+    }
+
     pub(crate) fn run(&self) -> io::Result<Value> {
         let partitions = i32::try_from(self.connections).map_err(io::Error::other)?;
-        self.target.prepare(partitions)?;
-        let batch = wire::batch(self.batch_records, self.record_bytes);
+        let configs: Vec<_> =
+            self.topic_config.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.target.prepare_with(partitions, &configs)?;
+        let Packed { bytes: batch, records } = self.batch()?;
         let total = (self.mib << 20) / batch.len() as u64;
         let mut frames: Vec<Frame> = (0..partitions)
             .map(|partition| wire::produce(&self.target.topic, partition, &batch))
@@ -181,7 +209,7 @@ impl Produce {
                 }
             }
         }
-        meter.stop(total * batch.len() as u64, total * self.batch_records as u64, total)
+        meter.stop(total * batch.len() as u64, total * records as u64, total)
     }
 }
 

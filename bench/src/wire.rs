@@ -3,11 +3,14 @@
 //! Versions are chosen to be spoken by every broker measured and to name topics by name: Produce 8
 //! and Fetch 11 (Kafka's protocol guide), none of them in the flexible encoding.
 
+mod batch;
 pub(crate) mod coordinator;
 pub(crate) mod topics;
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+
+pub(crate) use batch::{Codec, Packed, batch, batch_of, packed};
 
 /// Where a frame's correlation id stands, behind length, api key and version.
 const CORRELATION_AT: usize = 8;
@@ -152,54 +155,4 @@ pub(crate) fn read_frame(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Re
 pub(crate) fn call(stream: &mut TcpStream, frame: &Frame, buffer: &mut Vec<u8>) -> io::Result<()> {
     stream.write_all(&frame.0)?;
     read_frame(stream, buffer)
-}
-
-/// A magic 2 batch of `count` records of `record_bytes` each, values only, uncompressed.
-pub(crate) fn batch(count: i32, record_bytes: usize) -> Vec<u8> {
-    batch_of(count, record_bytes, |_| None)
-}
-
-/// [`batch`] with keys.
-pub(crate) fn batch_of(
-    count: i32,
-    record_bytes: usize,
-    mut key: impl FnMut(i32) -> Option<String>,
-) -> Vec<u8> {
-    let mut records = Vec::new();
-    for index in 0..count {
-        let mut body = vec![0];
-        zigzag(&mut body, 0);
-        zigzag(&mut body, i64::from(index));
-        match key(index) {
-            Some(key) => {
-                zigzag(&mut body, key.len() as i64);
-                body.extend_from_slice(key.as_bytes());
-            }
-            None => zigzag(&mut body, -1),
-        }
-        zigzag(&mut body, record_bytes as i64);
-        body.extend((0..record_bytes).map(|place| (place % 251) as u8));
-        zigzag(&mut body, 0);
-        zigzag(&mut records, body.len() as i64);
-        records.extend_from_slice(&body);
-    }
-    let now_ms = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_millis() as i64);
-    let mut covered = Frame(Vec::new());
-    covered.i16(0).i32(count - 1).i64(now_ms).i64(now_ms).i64(-1).i16(-1).i32(-1).i32(count);
-    covered.raw(&records);
-    let mut batch = Frame(Vec::new());
-    batch.i64(0).i32((9 + covered.0.len()) as i32).i32(-1).i8(2);
-    batch.raw(&crc32c::crc32c(&covered.0).to_be_bytes()).raw(&covered.0);
-    batch.0
-}
-
-fn zigzag(to: &mut Vec<u8>, value: i64) {
-    let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
-    while rest >= 0x80 {
-        to.push((rest as u8) | 0x80);
-        rest >>= 7;
-    }
-    to.push(rest as u8);
 }
