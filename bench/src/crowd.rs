@@ -28,6 +28,8 @@ pub(crate) struct Crowd {
     epoll: Epoll,
     peers: Vec<Peer>,
     events: Vec<EpollEvent>,
+    /// What was read at a time, of whatever connection: each of its own would be gigabytes.
+    chunk: Vec<u8>,
     heard: Instant,
 }
 
@@ -47,7 +49,8 @@ impl Crowd {
             peers.push(Peer { stream, inbox, read_to: 0, outbox, sent: 0, answered: 0 });
         }
         let events = vec![EpollEvent::empty(); 512];
-        Ok(Self { epoll, peers, events, heard: Instant::now() })
+        let chunk = vec![0; 64 << 10];
+        Ok(Self { epoll, peers, events, chunk, heard: Instant::now() })
     }
 
     /// Sends a request, or as much of it as the socket takes now.
@@ -85,7 +88,7 @@ impl Crowd {
                 self.watch(index)?;
             }
             if event.events().intersects(EpollFlags::EPOLLIN | EpollFlags::EPOLLHUP) {
-                self.peers[index].fill()?;
+                self.peers[index].fill(&mut self.chunk)?;
                 ready.push(index);
             }
         }
@@ -143,19 +146,14 @@ impl Peer {
     }
 
     /// Reads once.
-    fn fill(&mut self) -> io::Result<()> {
-        let had = self.inbox.len();
-        self.inbox.resize(had + (64 << 10), 0);
-        match self.stream.read(&mut self.inbox[had..]) {
+    fn fill(&mut self, chunk: &mut [u8]) -> io::Result<()> {
+        match self.stream.read(chunk) {
             Ok(0) => Err(io::Error::other("the server has closed a connection")),
             Ok(count) => {
-                self.inbox.truncate(had + count);
+                self.inbox.extend_from_slice(&chunk[..count]);
                 Ok(())
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.inbox.truncate(had);
-                Ok(())
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error),
         }
     }

@@ -119,7 +119,11 @@ impl Meter {
     }
 }
 
-fn wait_readable(streams: &[TcpStream], timeout: Option<Duration>) -> io::Result<Vec<bool>> {
+/// Waits until an answer begins on one of them, at most `timeout`, and tells on which.
+pub(crate) fn wait_readable(
+    streams: &[TcpStream],
+    timeout: Option<Duration>,
+) -> io::Result<Vec<bool>> {
     let mut fds: Vec<_> =
         streams.iter().map(|stream| PollFd::new(stream.as_fd(), PollFlags::POLLIN)).collect();
     nix::poll::ppoll(&mut fds, timeout.map(TimeSpec::from), None)?;

@@ -12,10 +12,12 @@ mod crowd;
 mod durable;
 mod fill;
 mod floor;
+mod idle;
 mod load;
 mod members;
 mod partitions;
 mod process;
+mod spread;
 mod start;
 mod wire;
 
@@ -78,6 +80,10 @@ enum Command {
     Partitions(partitions::Partitions),
     /// Produce records with keys, then have them compacted.
     Compaction(compaction::Compaction),
+    /// Open thousands of connections that say nothing, and ping beside them.
+    Idle(idle::Idle),
+    /// Produce to many partitions in turn.
+    Spread(spread::Spread),
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -100,6 +106,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Command::Commits(commits) => println!("{}", commits.run()?),
         Command::Partitions(partitions) => println!("{}", partitions.run()?),
         Command::Compaction(compaction) => println!("{}", compaction.run()?),
+        Command::Idle(idle) => println!("{}", idle.run()?),
+        Command::Spread(spread) => println!("{}", spread.run()?),
     }
     Ok(())
 }

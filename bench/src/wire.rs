@@ -5,12 +5,14 @@
 
 mod batch;
 pub(crate) mod coordinator;
+mod many;
 pub(crate) mod topics;
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 
 pub(crate) use batch::{Codec, Packed, batch, batch_of, packed};
+pub(crate) use many::{ProduceMany, all_produced, produce_many};
 
 /// Where a frame's correlation id stands, behind length, api key and version.
 const CORRELATION_AT: usize = 8;
@@ -141,6 +143,19 @@ pub(crate) fn fetched<'a>(answer: &'a [u8], topic: &str) -> io::Result<&'a [u8]>
     // Error, high watermark, last stable offset, log start offset, aborted, preferred, length.
     let records_at = partition_at + 2 + 8 + 8 + 8 + 4 + 4 + 4;
     answer.get(records_at..).ok_or_else(|| io::Error::other("short answer"))
+}
+
+/// Asks for the versions of all requests, which needs nothing but the server's attention.
+pub(crate) fn api_versions() -> Frame {
+    Frame::new(18, 0).done()
+}
+
+/// Checks that ApiVersions answered without an error.
+pub(crate) fn versions_told(answer: &[u8]) -> io::Result<()> {
+    match Fields::after_header(answer).i16()? {
+        0 => Ok(()),
+        code => Err(io::Error::other(format!("ApiVersions answered error {code}"))),
+    }
 }
 
 /// Reads one frame's body into `buffer`.
