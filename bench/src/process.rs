@@ -2,9 +2,11 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 use std::{fs, io};
 
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
 
 /// Keeps this process on one processor.
@@ -14,17 +16,11 @@ pub(crate) fn stay_on(cpu: usize) -> nix::Result<()> {
     sched_setaffinity(Pid::from_raw(0), &set)
 }
 
-/// Processor seconds, user and system, that a process has used with all its threads.
+/// Processor seconds, user and system, that a process has used with all its threads, those that
+/// ended among them.
 pub(crate) fn cpu_seconds(pid: u32) -> io::Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The command name, field 2, may hold spaces; it ends at the last parenthesis.
-    let fields: Vec<&str> =
-        stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok());
-    let (user, system) = (ticks(11), ticks(12));
-    user.zip(system)
-        .map(|(user, system)| (user + system) / 100.0)
-        .ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat has no times: {stat}")))
+    let clock = clock_getcpuclockid(Pid::from_raw(pid.cast_signed()))?;
+    Ok(Duration::from(clock.now()?).as_secs_f64())
 }
 
 /// Resident memory and its peak, MiB.

@@ -1,16 +1,19 @@
 //! `cargo xtask bench`: Ottla beside Apache Kafka and beside the floor, in one run.
 //!
 //! Broker on processor 0, load generator on processor 1. Rounds go floor, Ottla, Kafka, floor and
-//! so on: a machine that drifts does so for all. Told are medians, their spread and ratios. Kafka
-//! is warmed up before it is measured. As many pages as a measurement appends are written and freed
+//! so on: a machine that drifts does so for all. What is measured of each is a list of workloads
+//! ([`workload`]). Told are medians, their spread and ratios. Kafka is warmed up before it is
+//! measured. As many pages as a measurement appends are written and freed
 //! before it: a virtual machine's untouched pages cost an append more than twice as much.
 //!
 //! With `--scale` it is not records that are measured but what a broker has many of ([`scale`]),
 //! with `--restart` it is starts, recoveries and appends that are synced ([`mod@restart`]).
 
+mod records;
 mod report;
 mod restart;
 mod scale;
+mod workload;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,10 +28,14 @@ use clap::Args as ClapArgs;
 use serde_json::Value;
 
 use crate::gate::{cargo_command, target_dir};
-use crate::interop::{Kind, Need, Site, Toolbox};
+use crate::interop::{Kind, Need, Toolbox};
 use report::Figures;
 use restart::{Piece, Restart};
 use scale::Scale;
+use workload::Workload;
+
+/// All that `cargo xtask bench` measures by default.
+const WORKLOADS: &[&[Workload]] = &[records::WORKLOADS];
 
 /// Measures the broker beside Apache Kafka and the floor.
 #[derive(ClapArgs)]
@@ -42,14 +49,14 @@ pub(crate) struct Args {
     /// Even on a machine that has other work.
     #[arg(long)]
     force: bool,
-    /// MiB that a produce measurement appends.
-    #[arg(long, default_value_t = 2048)]
-    mib: u64,
+    /// Only this workload; may be given several times.
+    #[arg(long, conflicts_with_all = ["scale", "restart"])]
+    only: Vec<String>,
     /// Many members, groups, commits and partitions, and compaction, instead of records.
     #[arg(long)]
     scale: bool,
-    /// With `--scale`: divides every size, to try the command itself.
-    #[arg(long, default_value_t = NonZeroUsize::MIN, requires = "scale")]
+    /// Divides every size, to try the command itself.
+    #[arg(long, default_value_t = NonZeroUsize::MIN, conflicts_with = "restart")]
     shrink: NonZeroUsize,
     #[command(flatten)]
     restart: RestartArgs,
@@ -91,7 +98,6 @@ pub(crate) enum Subject {
 }
 
 const LOAD_MAX: f64 = 0.7;
-const KAFKA_WARM_UP_MIB: u64 = 6 * 1024;
 
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     check_idle(args.force)?;
@@ -105,17 +111,20 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     }
     let folder = root.join("target/bench");
     fs::create_dir_all(&folder)?;
-    let bench = Bench { root, folder: &folder, toolbox: &toolbox, mib: args.mib };
+    let shrink = args.shrink.get();
+    let bench = Bench { root, folder: &folder, toolbox: &toolbox, shrink };
     let mut figures = Figures::default();
-    let scale = args.scale.then_some(Scale { bench: &bench, shrink: args.shrink.get() });
     let mut brokers = vec![(Subject::Ottla, Kind::Ottla)];
     if with_kafka {
         brokers.push((Subject::Kafka, Kind::Kafka));
     }
     if args.restart.restart {
         restart(&bench, &args.restart).run(&brokers, args.rounds, &mut figures)?;
+    } else if args.scale {
+        Scale { bench: &bench }.run(&brokers, args.rounds, &mut figures)?;
     } else {
-        rounds(&bench, scale.as_ref(), &brokers, args.rounds, &mut figures)?;
+        let selected = select(&args.only)?;
+        workload::rounds(&bench, &selected, &brokers, args.rounds, &mut figures)?;
     }
     let table = figures.table();
     println!("\n{table}");
@@ -143,27 +152,18 @@ fn restart<'a>(bench: &'a Bench<'a>, args: &'a RestartArgs) -> Restart<'a> {
     }
 }
 
-fn rounds<'a>(
-    bench: &'a Bench<'a>,
-    scale: Option<&Scale<'a>>,
-    brokers: &[(Subject, Kind)],
-    rounds: usize,
-    figures: &mut Figures,
-) -> Result<()> {
-    let mut kept = Vec::new();
-    for round in 1..=rounds {
-        println!("round {round} of {rounds}");
-        if scale.is_none() {
-            bench.floor(figures)?;
-        }
-        for (subject, kind) in brokers {
-            match scale {
-                None => bench.broker(*subject, *kind, figures)?,
-                Some(scale) => kept.push(scale.broker(*subject, *kind, round, figures)?),
-            }
-        }
+/// The workloads of these names; all when there are none.
+fn select(names: &[String]) -> Result<Vec<&'static Workload>> {
+    let all: Vec<&Workload> = WORKLOADS.iter().copied().flatten().collect();
+    if names.is_empty() {
+        return Ok(all);
     }
-    kept.into_iter().try_for_each(Site::remove)
+    let known: Vec<&str> = all.iter().map(|workload| workload.name).collect();
+    let find = |name: &String| {
+        let found = all.iter().copied().find(|workload| workload.name == name);
+        found.with_context(|| format!("no workload is called {name}; there are {known:?}"))
+    };
+    names.iter().map(find).collect()
 }
 
 fn check_idle(force: bool) -> Result<()> {
@@ -182,10 +182,15 @@ struct Bench<'a> {
     root: &'a Path,
     folder: &'a Path,
     toolbox: &'a Toolbox,
-    mib: u64,
+    /// Every size is divided by this.
+    shrink: usize,
 }
 
 impl Bench<'_> {
+    fn size(&self, full: usize) -> usize {
+        full.div_ceil(self.shrink)
+    }
+
     fn generator(&self) -> PathBuf {
         target_dir(self.root).join("release/ottla-bench")
     }
@@ -209,94 +214,6 @@ impl Bench<'_> {
         }
         drop(file);
         fs::remove_file(path)?;
-        Ok(())
-    }
-
-    fn floor(&self, figures: &mut Figures) -> Result<()> {
-        for (command, work) in [("floor-produce", "produce"), ("floor-fetch", "fetch")] {
-            let file = self.folder.join(command);
-            let address = free_address()?;
-            let mut server = Command::new(self.generator());
-            server.args(["--cpu", "0", command, "--listen", &address, "--file"]).arg(&file);
-            let server = Server(server.spawn()?);
-            wait_for(&address)?;
-            let target = Target { address: &address, pid: server.0.id().to_string(), floor: true };
-            if work == "produce" {
-                self.produce(&target, Subject::Floor, figures)?;
-                self.paced(&target, Subject::Floor, figures)?;
-            } else {
-                self.fetch(&target, Subject::Floor, figures)?;
-            }
-            drop(server);
-            fs::remove_file(file)?;
-        }
-        Ok(())
-    }
-
-    fn broker(&self, subject: Subject, kind: Kind, figures: &mut Figures) -> Result<()> {
-        let site = Site::fresh(self.toolbox, &format!("bench-{subject:?}").to_lowercase())?;
-        let running = site.start_on(kind, 0)?;
-        std::thread::sleep(Duration::from_secs(2));
-        let address = site.bootstrap().to_owned();
-        let target = Target { address: &address, pid: running.id().to_string(), floor: false };
-        figures.add("memory idle, MiB", subject, resident_mib(running.id())?);
-        if kind == Kind::Kafka {
-            let mib = KAFKA_WARM_UP_MIB.to_string();
-            self.load(&target.args("produce", &["--topic", "warm-up", "--mib", &mib]))?;
-            self.load(&target.args("fetch", &["--topic", "warm-up", "--mib", &mib]))?;
-        }
-        self.produce(&target, subject, figures)?;
-        self.fetch(&target, subject, figures)?;
-        self.paced(&target, subject, figures)?;
-        figures.add("memory after load, MiB", subject, resident_mib(running.id())?);
-        running.stop()?;
-        self.first_ack("restart to first ack, ms", &site, (subject, kind), figures)?;
-        site.remove()?;
-        let fresh = Site::fresh(self.toolbox, "bench-fresh")?;
-        self.first_ack("first start to first ack, ms", &fresh, (subject, kind), figures)?;
-        fresh.remove()
-    }
-
-    /// Starts a broker and times its first acknowledged record. A directory of Kafka's is formatted
-    /// before.
-    fn first_ack(
-        &self,
-        name: &str,
-        site: &Site<'_>,
-        (subject, kind): (Subject, Kind),
-        figures: &mut Figures,
-    ) -> Result<()> {
-        let start = site.command(kind)?;
-        let words: Vec<&str> = std::iter::once(start.get_program())
-            .chain(start.get_args())
-            .map(|word| word.to_str().context("a path that is not UTF-8"))
-            .collect::<Result<_>>()?;
-        let mut args = vec!["cold-start", "--address", site.bootstrap(), "--"];
-        args.extend(words);
-        figures.take(name, subject, &self.load(&args)?, "first_ack_ms")
-    }
-
-    fn produce(&self, target: &Target<'_>, subject: Subject, figures: &mut Figures) -> Result<()> {
-        self.warm_pages(self.mib)?;
-        let mib = self.mib.to_string();
-        let figure = self.load(&target.args("produce", &["--mib", &mib]))?;
-        figures.take("produce 64 KiB batches, CPU s/GiB", subject, &figure, "cpu_s_per_gib")?;
-        figures.take("produce 64 KiB batches, MiB/s", subject, &figure, "mib_per_s")
-    }
-
-    fn fetch(&self, target: &Target<'_>, subject: Subject, figures: &mut Figures) -> Result<()> {
-        let figure = self.load(&target.args("fetch", &["--mib", "8192"]))?;
-        figures.take("fetch from the page cache, CPU s/GiB", subject, &figure, "cpu_s_per_gib")
-    }
-
-    fn paced(&self, target: &Target<'_>, subject: Subject, figures: &mut Figures) -> Result<()> {
-        self.warm_pages(256)?;
-        let figure = self.load(&target.args("paced", &["--topic", "paced"]))?;
-        let paced = "20,000 records/s of 1 KiB";
-        figures.take(&format!("{paced}, CPU us/record"), subject, &figure, "cpu_us_per_record")?;
-        for (name, key) in [("p50", "p50_ms"), ("p99", "p99_ms"), ("p99.9", "p999_ms")] {
-            figures.take(&format!("{paced}, ack {name} ms"), subject, &figure, key)?;
-        }
         Ok(())
     }
 }

@@ -17,15 +17,30 @@ const SETTINGS: &str = "\nlog.cleaner.backoff.ms=100\ngroup.initial.rebalance.de
 /// How much of everything.
 pub(super) struct Scale<'a> {
     pub(super) bench: &'a Bench<'a>,
-    /// Everything is divided by this.
-    pub(super) shrink: usize,
 }
 
 impl<'a> Scale<'a> {
+    /// Measures the brokers in rounds, one after the other.
+    pub(super) fn run(
+        &self,
+        brokers: &[(Subject, Kind)],
+        rounds: usize,
+        figures: &mut Figures,
+    ) -> Result<()> {
+        let mut kept = Vec::new();
+        for round in 1..=rounds {
+            println!("round {round} of {rounds}");
+            for (subject, kind) in brokers {
+                kept.push(self.broker(*subject, *kind, round, figures)?);
+            }
+        }
+        kept.into_iter().try_for_each(Site::remove)
+    }
+
     /// Measures one broker. The directory that it gives back has thousands of files and is to be
     /// removed when all is measured: a file system may pass over the inodes of files that were
     /// removed shortly before one by one, which the next broker would pay for.
-    pub(super) fn broker(
+    fn broker(
         &self,
         subject: Subject,
         kind: Kind,
@@ -44,7 +59,7 @@ impl<'a> Scale<'a> {
     }
 
     fn size(&self, full: usize) -> String {
-        full.div_ceil(self.shrink).to_string()
+        self.bench.size(full).to_string()
     }
 }
 
@@ -84,7 +99,7 @@ impl Run<'_> {
             ("compact 512 MiB of 256-byte records, MiB/s", "mib_per_s"),
             ("compact 512 MiB of 256-byte records, CPU s/GiB", "cpu_s_per_gib"),
         ];
-        self.scale.bench.warm_pages(1024_usize.div_ceil(self.scale.shrink) as u64)?;
+        self.scale.bench.warm_pages(self.scale.bench.size(1024) as u64)?;
         self.take(&target, ("compaction", &args), &rows, figures)?;
         running.stop()
     }
