@@ -12,7 +12,7 @@ use crate::wire;
 use crate::wire::topics;
 
 /// Where a log directory says how far its logs are clean.
-const CHECKPOINT: &str = "cleaner-offset-checkpoint";
+pub(crate) const CHECKPOINT: &str = "cleaner-offset-checkpoint";
 const TIME_MAX: Duration = Duration::from_secs(600);
 
 /// Produce records with keys, then have them compacted.
@@ -100,7 +100,7 @@ impl Compaction {
 }
 
 /// A step of xorshift: the same keys in every run.
-fn next(state: &mut u64) -> u64 {
+pub(crate) fn next(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;

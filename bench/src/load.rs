@@ -40,6 +40,16 @@ impl Target {
         Self { address, pid, topic: topic.to_owned(), floor: false }
     }
 
+    /// Whether there are no topics.
+    pub(crate) fn is_floor(&self) -> bool {
+        self.floor
+    }
+
+    /// The same server, another topic.
+    pub(crate) fn with_topic(&self, topic: &str) -> Self {
+        Self { topic: topic.to_owned(), ..self.clone() }
+    }
+
     pub(crate) fn connect(&self) -> io::Result<TcpStream> {
         let stream = TcpStream::connect(self.address)?;
         stream.set_nodelay(true)?;
@@ -77,7 +87,8 @@ impl Target {
         Ok(())
     }
 
-    fn check(&self, answer: &[u8]) -> io::Result<()> {
+    /// Checks the answer to a produce request.
+    pub(crate) fn check(&self, answer: &[u8]) -> io::Result<()> {
         if self.floor { Ok(()) } else { wire::produced(answer, &self.topic).map(drop) }
     }
 }
@@ -100,7 +111,8 @@ impl Meter {
         Ok((wall, process::cpu_seconds(self.pid)? - self.cpu))
     }
 
-    fn stop(&self, bytes: u64, records: u64, requests: u64) -> io::Result<Value> {
+    /// What was spent, in all and by GiB, record and request.
+    pub(crate) fn stop(&self, bytes: u64, records: u64, requests: u64) -> io::Result<Value> {
         let (wall, cpu) = self.spent()?;
         let (resident, peak) = process::resident_mib(self.pid)?;
         Ok(json!({
@@ -237,6 +249,11 @@ pub(crate) struct Paced {
 }
 
 impl Paced {
+    /// 20,000 records of 1 KiB a second in batches of 10.
+    pub(crate) fn usual(target: Target, seconds: u32) -> Self {
+        Self { target, record_bytes: 1024, batch_records: 10, rate: 20_000, seconds }
+    }
+
     pub(crate) fn run(&self) -> io::Result<Value> {
         self.target.prepare(1)?;
         let batch = wire::batch(self.batch_records, self.record_bytes);

@@ -8,15 +8,18 @@
 
 mod commits;
 mod compaction;
+mod connections;
 mod crowd;
 mod durable;
 mod fill;
 mod floor;
 mod idle;
 mod load;
+mod maintenance;
 mod members;
 mod partitions;
 mod process;
+mod scattered;
 mod spread;
 mod start;
 mod wire;
@@ -84,6 +87,12 @@ enum Command {
     Idle(idle::Idle),
     /// Produce to many partitions in turn.
     Spread(spread::Spread),
+    /// Produce at a fixed rate from many connections.
+    Connections(connections::Connections),
+    /// Fetch from chance places of a topic of many segments.
+    Scattered(scattered::Scattered),
+    /// Produce at a fixed rate, alone and while logs are deleted and compacted.
+    Maintenance(maintenance::Maintenance),
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -108,6 +117,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Command::Compaction(compaction) => println!("{}", compaction.run()?),
         Command::Idle(idle) => println!("{}", idle.run()?),
         Command::Spread(spread) => println!("{}", spread.run()?),
+        Command::Connections(connections) => println!("{}", connections.run()?),
+        Command::Scattered(scattered) => println!("{}", scattered.run()?),
+        Command::Maintenance(maintenance) => println!("{}", maintenance.run()?),
     }
     Ok(())
 }

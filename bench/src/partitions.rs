@@ -101,7 +101,7 @@ fn ask_for(stream: &mut TcpStream, topics: &[String], partitions: i32) -> io::Re
 }
 
 /// Asks again and again until the answer is as it should be.
-fn until(
+pub(crate) fn until(
     stream: &mut TcpStream,
     question: &Frame,
     answer: &mut Vec<u8>,
