@@ -10,11 +10,19 @@ use std::path::Path;
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
+use crate::wire;
+
 const LISTENER: u64 = 0;
 /// What one fetch sends.
 const FETCH_BYTES: usize = 1 << 20;
-/// What the fetch floor's file holds.
+/// What the fetch floor's file holds at least.
 const FETCH_FILE_BYTES: u64 = 1 << 30;
+/// Where the first region begins. A batch ends where its records end, so that the region of a log
+/// which a fetch asks for begins anywhere in a page; a region that begins on a page's border has
+/// one page less to be sent and may be cheaper.
+const FETCH_FROM: i64 = 1500;
+/// Records of 1 KiB in a batch of the file: what the produce measurements send.
+const BATCH_RECORDS: i32 = 63;
 
 /// Appends every frame's bytes to `file`; answers with four bytes behind a length.
 pub(crate) fn serve_produce(listen: SocketAddr, file: &Path) -> io::Result<()> {
@@ -31,17 +39,21 @@ pub(crate) fn serve_produce(listen: SocketAddr, file: &Path) -> io::Result<()> {
     })
 }
 
-/// Answers every frame with [`FETCH_BYTES`] of `file`, by `sendfile`.
-pub(crate) fn serve_fetch(listen: SocketAddr, path: &Path) -> io::Result<()> {
+/// Answers every frame with [`FETCH_BYTES`] of `file`, by `sendfile`. `aligned`: beginning on the
+/// border of a page.
+pub(crate) fn serve_fetch(listen: SocketAddr, path: &Path, aligned: bool) -> io::Result<()> {
     if !path.exists() {
-        let file = File::create(path)?;
-        let block = vec![7; FETCH_BYTES];
-        for index in 0..FETCH_FILE_BYTES / FETCH_BYTES as u64 {
-            file.write_all_at(&block, index * FETCH_BYTES as u64)?;
+        // Written as a log is, by appends: their size tells how large the page cache's folios are.
+        let mut file = File::create(path)?;
+        let batch = wire::batch(BATCH_RECORDS, 1024);
+        for _ in 0..FETCH_FILE_BYTES.div_ceil(batch.len() as u64) {
+            file.write_all(&batch)?;
         }
     }
     let file = File::open(path)?;
-    let mut position = 0i64;
+    let length = file.metadata()?.len() as i64;
+    let from = if aligned { 0 } else { FETCH_FROM };
+    let mut position = from;
     serve(listen, move |stream, _| {
         stream.write_all(&(FETCH_BYTES as u32).to_be_bytes())?;
         let end = position + FETCH_BYTES as i64;
@@ -60,8 +72,8 @@ pub(crate) fn serve_fetch(listen: SocketAddr, path: &Path) -> io::Result<()> {
                 Err(error) => return Err(error.into()),
             }
         }
-        if position >= FETCH_FILE_BYTES as i64 {
-            position = 0;
+        if position + FETCH_BYTES as i64 > length {
+            position = from;
         }
         Ok(())
     })

@@ -31,7 +31,7 @@ pub(crate) struct Target {
     pub(crate) topic: String,
     /// The server is the floor, which knows no topics and answers shortly.
     #[arg(long)]
-    floor: bool,
+    pub(crate) floor: bool,
 }
 
 impl Target {
@@ -297,63 +297,4 @@ impl Paced {
         }
         Ok(figures)
     }
-}
-
-/// Fetch a topic again and again.
-#[derive(Args)]
-pub(crate) struct Fetch {
-    #[command(flatten)]
-    target: Target,
-    /// MiB to fetch.
-    #[arg(long, default_value_t = 4096)]
-    mib: u64,
-    /// The most bytes an answer may carry.
-    #[arg(long, default_value_t = 1 << 20)]
-    fetch_bytes: i32,
-}
-
-impl Fetch {
-    pub(crate) fn run(&self) -> io::Result<Value> {
-        let mut stream = self.target.connect()?;
-        let (mut frame, offset_at) = wire::fetch(&self.target.topic, 0, self.fetch_bytes);
-        let mut answer = Vec::new();
-        let (mut offset, mut bytes, mut records, mut requests) = (0i64, 0u64, 0u64, 0u64);
-        let meter = Meter::start(self.target.pid)?;
-        while bytes < self.mib << 20 {
-            frame.number(requests as i32);
-            frame.0[offset_at..offset_at + 8].copy_from_slice(&offset.to_be_bytes());
-            wire::call(&mut stream, &frame, &mut answer)?;
-            requests += 1;
-            if self.target.floor {
-                bytes += answer.len() as u64;
-                continue;
-            }
-            let set = wire::fetched(&answer, &self.target.topic)?;
-            bytes += set.len() as u64;
-            let next = last_offset(set).map_or(0, |last| last + 1);
-            records += (next - offset).max(0) as u64;
-            // An empty answer is the end: begin anew.
-            offset = next;
-        }
-        meter.stop(bytes, records, requests)
-    }
-}
-
-/// The last offset of the last whole batch of a set.
-fn last_offset(set: &[u8]) -> Option<i64> {
-    let mut rest = set;
-    let mut last = None;
-    while let Some((header, _)) = rest.split_first_chunk::<61>() {
-        let word = |at: usize| {
-            i32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-        };
-        let size = 12 + word(8) as usize;
-        if size > rest.len() {
-            break;
-        }
-        let base = (i64::from(word(0)) << 32) | i64::from(word(4).cast_unsigned());
-        last = Some(base + i64::from(word(23)));
-        rest = &rest[size..];
-    }
-    last
 }

@@ -11,17 +11,23 @@ mod compaction;
 mod connections;
 mod crowd;
 mod durable;
+mod fan_out;
+mod fetch;
 mod fill;
 mod floor;
 mod idle;
+mod latency;
 mod load;
 mod maintenance;
 mod members;
+mod open_loop;
 mod partitions;
+mod poller;
 mod process;
 mod scattered;
 mod spread;
 mod start;
+mod tail;
 mod wire;
 
 use std::net::SocketAddr;
@@ -58,13 +64,20 @@ enum Command {
         /// The file to send from; made when missing.
         #[arg(long)]
         file: PathBuf,
+        /// Begin what is sent on a page's border, as no log does.
+        #[arg(long)]
+        aligned: bool,
     },
     /// Produce as fast as answers come.
     Produce(load::Produce),
     /// Produce at a fixed rate, latency counted from the intended time of sending.
     Paced(load::Paced),
     /// Fetch a topic again and again.
-    Fetch(load::Fetch),
+    Fetch(fetch::Fetch),
+    /// Produce at a fixed rate and read along: latency from end to end.
+    Tail(tail::Tail),
+    /// Have many consumers read one partition along.
+    FanOut(fan_out::FanOut),
     /// Start a broker and time its first acknowledged record.
     ColdStart(start::ColdStart),
     /// Make topics and fill their partitions.
@@ -102,10 +115,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     match arguments.command {
         Command::FloorProduce { listen, file } => floor::serve_produce(listen, &file)?,
-        Command::FloorFetch { listen, file } => floor::serve_fetch(listen, &file)?,
+        Command::FloorFetch { listen, file, aligned } => {
+            floor::serve_fetch(listen, &file, aligned)?;
+        }
         Command::Produce(produce) => println!("{}", produce.run()?),
         Command::Paced(paced) => println!("{}", paced.run()?),
         Command::Fetch(fetch) => println!("{}", fetch.run()?),
+        Command::Tail(tail) => println!("{}", tail.run()?),
+        Command::FanOut(fan_out) => println!("{}", fan_out.run()?),
         Command::ColdStart(start) => println!("{}", start.run()?),
         Command::Fill(fill) => println!("{}", fill.run()?),
         Command::Durable(durable) => println!("{}", durable.run()?),

@@ -5,6 +5,7 @@
 
 mod batch;
 pub(crate) mod coordinator;
+pub(crate) mod fetch;
 mod many;
 pub(crate) mod topics;
 
@@ -24,9 +25,14 @@ pub(crate) struct Frame(pub(crate) Vec<u8>);
 
 impl Frame {
     fn new(api_key: i16, version: i16) -> Self {
-        let mut frame = Self(vec![0; 4]);
-        frame.i16(api_key).i16(version).i32(0).string(CLIENT_ID);
+        let mut frame = Self(Vec::new());
+        frame.begin(api_key, version);
         frame
+    }
+    /// Begins another request in the same memory.
+    fn begin(&mut self, api_key: i16, version: i16) {
+        self.0.clear();
+        self.i32(0).i16(api_key).i16(version).i32(0).string(CLIENT_ID);
     }
     fn i8(&mut self, value: i8) -> &mut Self {
         self.raw(&value.to_be_bytes())
@@ -51,9 +57,13 @@ impl Frame {
         self
     }
     fn done(mut self) -> Self {
+        self.end();
+        self
+    }
+    /// Sets the length.
+    fn end(&mut self) {
         let length = (self.0.len() - 4) as i32;
         self.0[..4].copy_from_slice(&length.to_be_bytes());
-        self
     }
     /// Sets the correlation id.
     pub(crate) fn number(&mut self, correlation_id: i32) {
@@ -83,6 +93,9 @@ impl<'a> Fields<'a> {
     }
     fn i32(&mut self) -> io::Result<i32> {
         self.array().map(i32::from_be_bytes)
+    }
+    fn i64(&mut self) -> io::Result<i64> {
+        self.array().map(i64::from_be_bytes)
     }
     /// Null is empty.
     fn string(&mut self) -> io::Result<String> {
@@ -123,7 +136,8 @@ pub(crate) fn produced(answer: &[u8], topic: &str) -> io::Result<i64> {
     }
 }
 
-/// Fetches one partition from `offset`; returns the frame and where its offset stands.
+/// Fetches one partition from `offset`, without a session; returns the frame and where its offset
+/// stands.
 pub(crate) fn fetch(topic: &str, offset: i64, bytes_max: i32) -> (Frame, usize) {
     let mut frame = Frame::new(1, 11);
     frame.i32(-1).i32(500).i32(1).i32(bytes_max).i8(0).i32(0).i32(-1);
