@@ -9,6 +9,8 @@
 //! With `--scale` it is not records that are measured but what a broker has many of ([`scale`]),
 //! with `--restart` it is starts, recoveries and appends that are synced ([`mod@restart`]).
 
+mod codecs;
+mod crowds;
 mod records;
 mod report;
 mod restart;
@@ -35,7 +37,7 @@ use scale::Scale;
 use workload::Workload;
 
 /// All that `cargo xtask bench` measures by default.
-const WORKLOADS: &[&[Workload]] = &[records::WORKLOADS];
+const WORKLOADS: &[&[Workload]] = &[records::WORKLOADS, codecs::WORKLOADS, crowds::WORKLOADS];
 
 /// Measures the broker beside Apache Kafka and the floor.
 #[derive(ClapArgs)]

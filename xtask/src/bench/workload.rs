@@ -26,7 +26,6 @@ pub(super) enum Place {
     /// On one that serves all of these in a round. Kafka has been warmed up.
     Shared,
     /// On a new one with these lines in its settings, and not warmed up.
-    #[expect(dead_code, reason = "the first workload with settings of its own takes this away")]
     Own(&'static str),
     /// On a fresh site on which no broker runs: the workload starts it.
     Stopped,
