@@ -7,10 +7,14 @@
 //! before it: a virtual machine's untouched pages cost an append more than twice as much.
 //!
 //! With `--scale` it is not records that are measured but what a broker has many of ([`scale`]),
-//! with `--restart` it is starts, recoveries and appends that are synced ([`mod@restart`]).
+//! with `--restart` it is starts, recoveries and appends that are synced ([`mod@restart`]), and
+//! with `--curves` it is what a record costs as there is more and more of something ([`curves`]).
 
 mod codecs;
 mod crowds;
+mod curves;
+mod maintenance;
+mod plot;
 mod records;
 mod report;
 mod restart;
@@ -31,13 +35,15 @@ use serde_json::Value;
 
 use crate::gate::{cargo_command, target_dir};
 use crate::interop::{Kind, Need, Toolbox};
+use curves::CurveArgs;
 use report::Figures;
 use restart::{Piece, Restart};
 use scale::Scale;
 use workload::Workload;
 
 /// All that `cargo xtask bench` measures by default.
-const WORKLOADS: &[&[Workload]] = &[records::WORKLOADS, codecs::WORKLOADS, crowds::WORKLOADS];
+const WORKLOADS: &[&[Workload]] =
+    &[records::WORKLOADS, codecs::WORKLOADS, crowds::WORKLOADS, maintenance::WORKLOADS];
 
 /// Measures the broker beside Apache Kafka and the floor.
 #[derive(ClapArgs)]
@@ -62,6 +68,8 @@ pub(crate) struct Args {
     shrink: NonZeroUsize,
     #[command(flatten)]
     restart: RestartArgs,
+    #[command(flatten)]
+    curves: CurveArgs,
 }
 
 /// What belongs to `--restart`.
@@ -102,12 +110,16 @@ pub(crate) enum Subject {
 const LOAD_MAX: f64 = 0.7;
 
 pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
+    if args.curves.plot_only {
+        return curves::draw(root, &args.curves);
+    }
     check_idle(args.force)?;
     let build = ["build", "--release", "--quiet", "-p", "ottla", "-p", "ottla-bench"];
     ensure!(cargo_command(root, &build).status()?.success(), "the release build failed");
-    let (toolbox, missing) =
-        Toolbox::prepare(root, &[], if args.no_kafka { &[] } else { &[Need::Java] })?;
-    let with_kafka = !args.no_kafka && missing.is_empty();
+    let wants_kafka = if args.curves.curves { args.curves.kafka } else { !args.no_kafka };
+    let needs: &[Need] = if wants_kafka { &[Need::Java] } else { &[] };
+    let (toolbox, missing) = Toolbox::prepare(root, &[], needs)?;
+    let with_kafka = wants_kafka && missing.is_empty();
     for lane in &missing {
         println!("NOT RUN: {lane}");
     }
@@ -115,6 +127,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     fs::create_dir_all(&folder)?;
     let shrink = args.shrink.get();
     let bench = Bench { root, folder: &folder, toolbox: &toolbox, shrink };
+    if args.curves.curves {
+        return curves::run(&bench, &args.curves, with_kafka);
+    }
     let mut figures = Figures::default();
     let mut brokers = vec![(Subject::Ottla, Kind::Ottla)];
     if with_kafka {
