@@ -19,6 +19,7 @@ mod records;
 mod report;
 mod restart;
 mod scale;
+mod tail;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -42,8 +43,13 @@ use scale::Scale;
 use workload::Workload;
 
 /// All that `cargo xtask bench` measures by default.
-const WORKLOADS: &[&[Workload]] =
-    &[records::WORKLOADS, codecs::WORKLOADS, crowds::WORKLOADS, maintenance::WORKLOADS];
+const WORKLOADS: &[&[Workload]] = &[
+    records::WORKLOADS,
+    codecs::WORKLOADS,
+    crowds::WORKLOADS,
+    maintenance::WORKLOADS,
+    tail::WORKLOADS,
+];
 
 /// Measures the broker beside Apache Kafka and the floor.
 #[derive(ClapArgs)]
