@@ -14,6 +14,10 @@ use crate::{partitions, process};
 /// What a server allocates and frees again when it makes partitions is not what they hold.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
+/// How often each partition gets a batch before the load: the first one may make a log's file, and
+/// the second one its index.
+const OPENING_ROUNDS: u64 = 2;
+
 /// Produce over one connection to many partitions in turn, a batch to each.
 #[derive(Args)]
 pub(crate) struct Spread {
@@ -37,7 +41,7 @@ pub(crate) struct Spread {
     /// Requests in flight.
     #[arg(long, default_value_t = 5)]
     in_flight: u64,
-    /// MiB of batches to send, after one to each partition.
+    /// MiB of batches to send, after two to each partition.
     #[arg(long, default_value_t = 1024)]
     mib: u64,
     /// The topics are there already.
@@ -68,7 +72,7 @@ impl Spread {
             stream: self.target.connect()?,
             next: 0,
         };
-        let first = load.send(count / self.batches as u64)?;
+        let first = load.send(OPENING_ROUNDS * count / self.batches as u64)?;
         let requests = (self.mib << 20) / (batch.bytes.len() * self.batches) as u64;
         let rest = load.send(requests.max(1))?;
         let rss = self.settled()?;
