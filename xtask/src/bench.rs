@@ -7,8 +7,9 @@
 //! before it: a virtual machine's untouched pages cost an append more than twice as much.
 //!
 //! With `--scale` it is not records that are measured but what a broker has many of ([`scale`]),
-//! with `--restart` it is starts, recoveries and appends that are synced ([`mod@restart`]), and
-//! with `--curves` it is what a record costs as there is more and more of something ([`curves`]).
+//! with `--restart` it is starts, recoveries and appends that are synced ([`mod@restart`]), with
+//! `--curves` it is what a record costs as there is more and more of something ([`curves`]), and
+//! with `--tools` it is Kafka's own performance tools that measure ([`tools`]).
 
 mod codecs;
 mod crowds;
@@ -20,6 +21,7 @@ mod report;
 mod restart;
 mod scale;
 mod tail;
+mod tools;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -40,6 +42,7 @@ use curves::CurveArgs;
 use report::Figures;
 use restart::{Piece, Restart};
 use scale::Scale;
+use tools::Tools;
 use workload::Workload;
 
 /// All that `cargo xtask bench` measures by default.
@@ -64,7 +67,7 @@ pub(crate) struct Args {
     #[arg(long)]
     force: bool,
     /// Only this workload; may be given several times.
-    #[arg(long, conflicts_with_all = ["scale", "restart"])]
+    #[arg(long, conflicts_with_all = ["scale", "restart", "tools"])]
     only: Vec<String>,
     /// Many members, groups, commits and partitions, and compaction, instead of records.
     #[arg(long)]
@@ -72,6 +75,9 @@ pub(crate) struct Args {
     /// Divides every size, to try the command itself.
     #[arg(long, default_value_t = NonZeroUsize::MIN, conflicts_with = "restart")]
     shrink: NonZeroUsize,
+    /// Kafka's own producer and consumer performance tools, on all processors.
+    #[arg(long, conflicts_with_all = ["scale", "restart", "curves"])]
+    tools: bool,
     #[command(flatten)]
     restart: RestartArgs,
     #[command(flatten)]
@@ -123,7 +129,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let build = ["build", "--release", "--quiet", "-p", "ottla", "-p", "ottla-bench"];
     ensure!(cargo_command(root, &build).status()?.success(), "the release build failed");
     let wants_kafka = if args.curves.curves { args.curves.kafka } else { !args.no_kafka };
-    let needs: &[Need] = if wants_kafka { &[Need::Java] } else { &[] };
+    let needs: &[Need] = if wants_kafka || args.tools { &[Need::Java] } else { &[] };
     let (toolbox, missing) = Toolbox::prepare(root, &[], needs)?;
     let with_kafka = wants_kafka && missing.is_empty();
     for lane in &missing {
@@ -145,15 +151,18 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         restart(&bench, &args.restart).run(&brokers, args.rounds, &mut figures)?;
     } else if args.scale {
         Scale { bench: &bench }.run(&brokers, args.rounds, &mut figures)?;
+    } else if args.tools {
+        Tools { bench: &bench }.run(&brokers, args.rounds, &mut figures)?;
     } else {
         let selected = select(&args.only)?;
         workload::rounds(&bench, &selected, &brokers, args.rounds, &mut figures)?;
     }
     let table = figures.table();
     println!("\n{table}");
-    let name = match (args.scale, args.restart.restart) {
-        (true, _) => "scale",
-        (_, true) => "restart",
+    let name = match (args.scale, args.restart.restart, args.tools) {
+        (true, _, _) => "scale",
+        (_, true, _) => "restart",
+        (_, _, true) => "tools",
         _ => "result",
     };
     fs::write(folder.join(name).with_extension("md"), &table)?;

@@ -17,7 +17,7 @@ mod hops;
 mod kill;
 mod matrix;
 mod old_formats;
-mod process;
+pub(crate) mod process;
 mod toolbox;
 
 use std::path::Path;
