@@ -7,11 +7,14 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
-use divan::Bencher;
 use divan::counter::BytesCount;
+use divan::{AllocProfiler, Bencher};
 use nix::libc::MSG_MORE;
 use nix::sys::sendfile::sendfile;
 use nix::sys::socket::{MsgFlags, recv, sendmsg};
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 const LENGTHS: [usize; 7] = [1 << 10, 4 << 10, 8 << 10, 16 << 10, 32 << 10, 64 << 10, 256 << 10];
 const HEAD: [u8; 100] = [0; 100];

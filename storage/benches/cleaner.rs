@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 
-use divan::Bencher;
 use divan::counter::BytesCount;
+use divan::{AllocProfiler, Bencher};
 use ottla_protocol::record::builder::{BatchBuilder, BatchOptions, NewRecord};
 use ottla_protocol::record::compression::{Codec, Compression};
 use ottla_protocol::uuid::Uuid;
@@ -22,6 +22,9 @@ use ottla_storage::partition_dir::TopicPartition;
 use ottla_storage::producer_state::{Origin, ProducerSettings, VerificationGuard};
 use ottla_storage::validate::Validated;
 use tempfile::TempDir;
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 const NOW_MS: i64 = 1_700_000_000_000;
 const LOG_BYTES: usize = 64 << 20;

@@ -15,9 +15,12 @@ use std::sync::Arc;
 use std::thread;
 
 use divan::counter::BytesCount;
-use divan::{Bencher, black_box};
+use divan::{AllocProfiler, Bencher, black_box};
 use ottla_storage::disk::{Disk, DiskFile, Open, RealDisk};
 use tempfile::TempDir;
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 /// Appended to one file before it is begun anew.
 const FILE_BYTES: usize = 64 << 20;

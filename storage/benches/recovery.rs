@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use divan::counter::BytesCount;
-use divan::{Bencher, black_box};
+use divan::{AllocProfiler, Bencher, black_box};
 use ottla_protocol::record::builder::{BatchBuilder, BatchOptions, NewRecord};
 use ottla_storage::config::LogConfig;
 use ottla_storage::disk::{Disk, DiskFile, Open, RealDisk};
@@ -21,6 +21,9 @@ use ottla_storage::partition_dir::TopicPartition;
 use ottla_storage::producer_state::ProducerSettings;
 use ottla_storage::producer_state::snapshots::Shutdown;
 use tempfile::TempDir;
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
 /// One segment.
 const SEGMENT_BYTES: usize = 256 << 20;
