@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::thread;
 
 use divan::counter::BytesCount;
-use divan::{AllocProfiler, Bencher, black_box};
+use divan::{AllocProfiler, Bencher};
 use ottla_storage::disk::{Disk, DiskFile, Open, RealDisk};
 use tempfile::TempDir;
 

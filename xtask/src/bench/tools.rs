@@ -37,6 +37,8 @@ const PRODUCERS: usize = 3;
 const PARTITIONS: &str = "6";
 /// How long a run of a tool may take.
 const LIMIT: Duration = Duration::from_secs(600);
+/// How long a consumer waits for records.
+const CONSUMER_PATIENCE_MS: &str = "60000";
 /// A JVM is compiled for so long.
 const WARM_UP: Duration = Duration::from_secs(20);
 
@@ -229,6 +231,8 @@ impl Run<'_> {
     fn consume(&self, topic: &str, records: u64) -> Result<output::Consumed> {
         let mut command = self.tool("ConsumerPerformance");
         command.args(["--topic", topic, "--num-records", &records.to_string()]);
+        // The first consumer waits for the topic of offsets to be made, on a slow disk for long.
+        command.args(["--timeout", CONSUMER_PATIENCE_MS]);
         let lines = process::output(command, &self.log("consumer"), LIMIT)?;
         output::consumed(&lines, records)
     }
