@@ -21,6 +21,7 @@ pub mod batch;
 pub mod builder;
 pub mod compression;
 pub mod control;
+pub mod facts;
 pub mod legacy;
 #[expect(clippy::module_inception, reason = "the record is what this module is named after")]
 pub mod record;

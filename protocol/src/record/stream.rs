@@ -4,9 +4,10 @@
 //! Two ways through: [`RecordStream::next_facts`] checks the whole structure of a record but passes
 //! over key, value and headers, and needs one fixed buffer; [`RecordStream::next_record`] gives the
 //! record itself, and needs a buffer of its size. A record that lies in the buffer as a whole, as
-//! nearly all do, is read by [`Record::parse`] either way.
+//! nearly all do, is read where it lies either way.
 
 use super::compression::{DecompressError, Decompressor};
+use super::facts::RecordFacts;
 use super::record::{MalformedRecord, Record, RecordBase};
 use crate::varint::{self, VARINT_BYTES_MAX, VARLONG_BYTES_MAX};
 
@@ -52,25 +53,6 @@ impl From<MalformedRecord> for StreamError {
 impl From<DecompressError> for StreamError {
     fn from(error: DecompressError) -> Self {
         Self::Decompress(error)
-    }
-}
-
-/// What a record says besides its contents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordFacts {
-    /// The offset less the batch's base offset.
-    pub offset_delta: i32,
-    /// Milliseconds since the epoch, -1 for none; the batch's max timestamp when it is of log
-    /// append time.
-    pub timestamp: i64,
-    /// Whether the key is not null.
-    pub has_key: bool,
-}
-
-impl From<&Record<'_>> for RecordFacts {
-    fn from(record: &Record<'_>) -> Self {
-        let has_key = record.key.is_some();
-        Self { offset_delta: record.offset_delta, timestamp: record.timestamp, has_key }
     }
 }
 
@@ -139,8 +121,7 @@ impl<'a> RecordStream<'a> {
         if self.end - self.start < size {
             return self.pass_over(size, prefix).map(Some);
         }
-        let (record, used) = Record::parse(&self.buffer[self.start..self.end], &self.base)?;
-        let facts = RecordFacts::from(&record);
+        let (facts, used) = RecordFacts::parse(&self.buffer[self.start..self.end], &self.base)?;
         self.start += used;
         Ok(Some(facts))
     }

@@ -9,9 +9,9 @@ use std::borrow::Cow;
 use ottla_protocol::record::batch::{BatchHeader, HeaderFields, TimestampType};
 use ottla_protocol::record::builder::{BatchBuilder, BatchOptions};
 use ottla_protocol::record::compression::{Codec, Compression};
+use ottla_protocol::record::facts::RecordFacts;
 use ottla_protocol::record::record::Record;
 use ottla_protocol::record::set::Batch;
-use ottla_protocol::record::stream::RecordFacts;
 
 use super::records::{RecordChecks, stream_of};
 use super::{InvalidBatch, ValidateRules, Validated};

@@ -2,8 +2,9 @@
 
 use ottla_protocol::record::batch::TimestampType;
 use ottla_protocol::record::compression::{Codec, Decompressor};
+use ottla_protocol::record::facts::RecordFacts;
 use ottla_protocol::record::set::Batch;
-use ottla_protocol::record::stream::{RecordFacts, RecordStream};
+use ottla_protocol::record::stream::RecordStream;
 
 use super::{InvalidBatch, RecordError, RecordErrorReason, ValidateRules};
 
@@ -45,8 +46,9 @@ impl<'r> RecordChecks<'r> {
     ) -> Result<Checked, InvalidBatch> {
         let mut checks = Self::new(batch, rules);
         if codec == Codec::None {
-            for record in batch.records_in(batch.payload())? {
-                checks.check(RecordFacts::from(&record?));
+            let mut records = batch.records_in(batch.payload())?;
+            while let Some(facts) = records.next_facts() {
+                checks.check(facts?);
             }
         } else {
             let mut stream = stream_of(batch, codec, rules)?;

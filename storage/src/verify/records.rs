@@ -2,9 +2,10 @@
 
 use ottla_protocol::record::batch::MAGIC_V2;
 use ottla_protocol::record::compression::{Codec, DecompressLimits, Decompressor};
+use ottla_protocol::record::facts::RecordFacts;
 use ottla_protocol::record::legacy::LegacyEntry;
 use ottla_protocol::record::set::Batch;
-use ottla_protocol::record::stream::{RecordFacts, RecordStream};
+use ottla_protocol::record::stream::RecordStream;
 
 /// Records of one batch may decompress to so much. They are read as a stream.
 const DECOMPRESSED_BYTES_MAX: u64 = 1 << 40;
