@@ -10,6 +10,9 @@ use ottla_storage::log::FileRegion;
 
 use super::{Call, Unanswerable};
 
+/// Room that an answer begins with, bytes: most need no more, and one that is lengthened is moved.
+const ANSWER_BYTES: usize = 256;
+
 /// What a handler makes of a request.
 pub enum Outcome {
     /// An answer.
@@ -64,7 +67,7 @@ impl Envelope {
         message: &impl Message<'m>,
         regions: &[FileRegion],
     ) -> Result<Response, WriteError> {
-        let mut writer = Writer::new();
+        let mut writer = Writer::on(Vec::with_capacity(ANSWER_BYTES));
         let header = ResponseHeader { correlation_id: self.correlation_id };
         header.write(&mut writer, self.api, self.version);
         message.encode(&mut writer, self.version)?;

@@ -84,24 +84,25 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
         refused: refusal(&request),
         may_write_internal: call.header.client_id == Some(ADMIN_CLIENT_ID),
     };
-    let mut produced: Vec<(&TopicProduceData<'_>, Vec<(i32, Produced)>)> = Vec::new();
+    let topics = once_each(request.topic_data);
+    // Of all partitions, one topic's behind the other's.
+    let mut results =
+        Vec::with_capacity(topics.iter().map(|topic| topic.partition_data.len()).sum());
     let mut unsynced = Vec::new();
-    for (topic, partitions) in merged(&request.topic_data) {
+    for (topic_place, topic) in topics.iter().enumerate() {
         let found = context.find(topic);
-        let mut results = Vec::with_capacity(partitions.len());
-        for data in partitions {
-            let place = (produced.len(), results.len());
-            results.push((data.index, context.produce(&found, data, place, &mut unsynced)));
+        for (place, data) in topic.partition_data.iter().enumerate() {
+            results.push(context.produce(&found, data, (topic_place, place), &mut unsynced));
         }
-        produced.push((topic, results));
     }
     if !unsynced.is_empty() {
-        let owned = |(topic, partitions): (&TopicProduceData<'_>, _)| TopicResults {
+        let mut rest = results.into_iter();
+        let owned = |topic: &TopicProduceData<'_>| TopicResults {
             name: topic.name.into(),
             topic_id: topic.topic_id,
-            partitions,
+            partitions: indexes(topic).zip(rest.by_ref()).collect(),
         };
-        let topics = produced.into_iter().map(owned).collect();
+        let topics = topics.iter().map(owned).collect();
         let (node, how) = (Arc::clone(node), (call.envelope(), request.acks));
         return Ok(Outcome::Later(Box::new(move |reply| {
             ParkedProduce::park(node, how, topics, unsynced, reply);
@@ -109,36 +110,42 @@ pub(super) fn handle(node: &Arc<Node>, call: &Call<'_>) -> Result<Outcome, Unans
     }
     if request.acks == ACKS_NONE {
         // The one way to tell such a producer of a failure.
-        let failed = produced.iter().any(|(_, results)| results.iter().any(|(_, r)| r.is_err()));
+        let failed = results.iter().any(Result::is_err);
         return Ok(if failed { Outcome::Close } else { Outcome::Nothing });
     }
-    let responses = produced.iter().map(|(topic, results)| TopicProduceResponse {
+    let mut rest = results.iter();
+    let responses = topics.iter().map(|topic| TopicProduceResponse {
         name: topic.name,
         topic_id: topic.topic_id,
-        partition_responses: results.iter().map(|(index, result)| told(*index, result)).collect(),
+        partition_responses: indexes(topic)
+            .zip(rest.by_ref())
+            .map(|(index, result)| told(index, result))
+            .collect(),
     });
     call.answer(&ProduceResponse { responses: responses.collect(), ..Default::default() })
 }
 
-type Merged<'r, 'a> = Vec<(&'r TopicProduceData<'a>, Vec<&'r PartitionProduceData<'a>>)>;
+fn indexes(topic: &TopicProduceData<'_>) -> impl Iterator<Item = i32> {
+    topic.partition_data.iter().map(|data| data.index)
+}
 
 /// The partitions of a request, each once. Of those listed twice the last one counts, as in the map
 /// that Kafka makes of a request.
-fn merged<'r, 'a>(topics: &'r [TopicProduceData<'a>]) -> Merged<'r, 'a> {
-    if let [topic] = topics
-        && let [data] = &*topic.partition_data
+fn once_each(topics: Vec<TopicProduceData<'_>>) -> Vec<TopicProduceData<'_>> {
+    if let [topic] = &*topics
+        && let [_] = &*topic.partition_data
     {
-        return vec![(topic, vec![data])];
+        return topics;
     }
-    let mut merged: Merged<'r, 'a> = Vec::new();
+    let mut merged: Vec<TopicProduceData<'_>> = Vec::new();
     let mut places = HashMap::new();
-    for topic in topics.iter().filter(|topic| !topic.partition_data.is_empty()) {
+    for topic in topics.into_iter().filter(|topic| !topic.partition_data.is_empty()) {
         let (at, seen) = places.entry((topic.name, topic.topic_id)).or_insert_with(|| {
-            merged.push((topic, Vec::new()));
+            merged.push(TopicProduceData { partition_data: Vec::new(), ..topic });
             (merged.len() - 1, HashMap::new())
         });
-        let partitions = &mut merged[*at].1;
-        for data in &topic.partition_data {
+        let partitions = &mut merged[*at].partition_data;
+        for data in topic.partition_data {
             match seen.entry(data.index) {
                 Entry::Occupied(place) => partitions[*place.get()] = data,
                 Entry::Vacant(place) => {
@@ -317,5 +324,39 @@ fn told(index: i32, result: &Produced) -> PartitionProduceResponse<'_> {
             error_message: failure.message.as_deref(),
             ..Default::default()
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_protocol::wire::Records;
+
+    use super::*;
+
+    fn topic<'a>(name: &'a str, partitions: &[(i32, &'a [u8])]) -> TopicProduceData<'a> {
+        let partition_data = partitions
+            .iter()
+            .map(|&(index, bytes)| PartitionProduceData {
+                index,
+                records: Some(Records::Bytes(bytes)),
+            })
+            .collect();
+        TopicProduceData { name, partition_data, ..TopicProduceData::default() }
+    }
+
+    #[test]
+    fn of_a_partition_that_is_listed_twice_the_last_counts() {
+        let listed = vec![
+            topic("a", &[(1, b"old"), (0, b"zero")]),
+            topic("none", &[]),
+            topic("b", &[(1, b"b's")]),
+            topic("a", &[(2, b"two"), (1, b"new")]),
+        ];
+        let expected =
+            vec![topic("a", &[(1, b"new"), (0, b"zero"), (2, b"two")]), topic("b", &[(1, b"b's")])];
+        assert_eq!(once_each(listed), expected);
+        let usual = vec![topic("a", &[(1, b"one")])];
+        assert_eq!(once_each(usual.clone()), usual);
+        assert_eq!(once_each(vec![topic("none", &[])]), vec![]);
     }
 }
