@@ -187,19 +187,24 @@ impl Inbox {
         }
     }
 
-    /// Takes what was left into `into`, which must be empty: its memory is used again.
-    pub(crate) fn take(&self, into: &mut Left) {
+    /// Takes what was left into `into`, which must be empty: its memory is used again. False, and
+    /// nothing is looked at, when nothing was left since the last look.
+    pub(crate) fn take(&self, into: &mut Left) -> bool {
         assert!(into.answers.is_empty() && into.accepted.is_empty(), "all was handled");
         assert!(into.commands.is_empty() && into.handed.is_empty(), "all was handled");
         assert!(into.calls.is_empty(), "all was handled");
-        // Before looking: what comes after the look sets it again and forbids the sleep.
-        self.state.store(AWAKE, Ordering::SeqCst);
+        // Before looking: what comes after the look sets it again and forbids the sleep. Who leaves
+        // something says so behind it, so that nothing lies here unsaid for long.
+        if self.state.swap(AWAKE, Ordering::SeqCst) != NOTIFIED {
+            return false;
+        }
         let mut left = self.lock();
         std::mem::swap(&mut left.answers, &mut into.answers);
         std::mem::swap(&mut left.accepted, &mut into.accepted);
         std::mem::swap(&mut left.commands, &mut into.commands);
         std::mem::swap(&mut left.handed, &mut into.handed);
         std::mem::swap(&mut left.calls, &mut into.calls);
+        true
     }
 
     /// Whether the Processor may wait; false when something was left meanwhile.

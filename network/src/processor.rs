@@ -199,7 +199,19 @@ impl Processor {
 
     fn empty_inbox(&mut self) {
         let mut left = std::mem::take(&mut self.left);
-        self.inbox.take(&mut left);
+        if self.inbox.take(&mut left) {
+            self.sort_out(&mut left);
+        }
+        self.left = left;
+        for address in self.starved.retry(&self.shared.pool) {
+            if let Some(peer) = self.tenant(address) {
+                peer.starved_listed = false;
+                self.list(address.slot);
+            }
+        }
+    }
+
+    fn sort_out(&mut self, left: &mut Left) {
         let accepted = left.accepted.drain(..);
         let (limit, now_ms) = (self.shared.frame_bytes_max(), self.now_ms);
         let accepted = accepted.map(|accepted| Peer::new(accepted, limit, now_ms));
@@ -211,13 +223,6 @@ impl Processor {
         for command in left.commands.drain(..) {
             let mut tools = tools!(self);
             self.outbounds.obey(command, self.poll.registry(), &mut tools);
-        }
-        self.left = left;
-        for address in self.starved.retry(&self.shared.pool) {
-            if let Some(peer) = self.tenant(address) {
-                peer.starved_listed = false;
-                self.list(address.slot);
-            }
         }
     }
 
