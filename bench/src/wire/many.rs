@@ -56,15 +56,40 @@ pub(crate) fn all_produced(answer: &[u8], topic: &str, first: i32, count: usize)
     if !is_known {
         return Err(io::Error::other("produce answered for other topics"));
     }
-    for partition in (first..).take(count) {
-        let index = fields.i32()?;
-        let code = fields.i16()?;
-        if index != partition || code != 0 {
-            let told = format!("produce to {topic}-{partition}: {index} answered error {code}");
-            return Err(io::Error::other(told));
+    // Kafka answers in an order of its own.
+    let mut is_told = vec![false; count];
+    for _ in 0..count {
+        let (partition, code) = (fields.i32()?, fields.i16()?);
+        let place = partition.checked_sub(first).and_then(|place| usize::try_from(place).ok());
+        let told = place.and_then(|place| is_told.get_mut(place));
+        if code != 0 || told.is_none_or(|told| std::mem::replace(told, true)) {
+            let text = format!("produce to {topic}, {partition}: error {code}, or unasked for");
+            return Err(io::Error::other(text));
         }
         // Base offset, log append time, log start offset; no errors of records, no message.
         fields.raw(8 + 8 + 8 + 4 + 2)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_taken_in_any_order_but_for_each_partition_once() {
+        let answer = |partitions: &[i32]| {
+            let mut frame = Frame(vec![0; 4]);
+            frame.i32(1).string("t").i32(partitions.len() as i32);
+            for &partition in partitions {
+                frame.i32(partition).i16(0).i64(0).i64(-1).i64(0).i32(0).i16(-1);
+            }
+            frame.i32(0);
+            frame.0
+        };
+        assert!(all_produced(&answer(&[7, 5, 6]), "t", 5, 3).is_ok());
+        for wrong in [&[5, 6, 6][..], &[5, 6, 8], &[4, 5, 6], &[5, 6]] {
+            assert!(all_produced(&answer(wrong), "t", 5, 3).is_err(), "{wrong:?}");
+        }
+    }
 }
