@@ -90,7 +90,36 @@ impl WaitList {
     }
 }
 
-type Deadlines = BTreeMap<(Instant, OperationId), Arc<dyn DelayedOperation>>;
+/// What the timer's thread does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Thread {
+    /// It looks at the deadlines, or was told to.
+    #[default]
+    Awake,
+    AsleepUntil(Instant),
+    AsleepUntilTold,
+}
+
+impl Thread {
+    /// Whether it would sleep past `deadline`.
+    ///
+    /// Mostly a deadline is taken back long before its time, because its operation is done, and the
+    /// next one set lies behind it. The thread sleeps on then until the time that was the first: to
+    /// be told of each new first would cost a thread switch for every operation that waits.
+    fn would_miss(self, deadline: Instant) -> bool {
+        match self {
+            Self::Awake => false,
+            Self::AsleepUntil(until) => deadline < until,
+            Self::AsleepUntilTold => true,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Deadlines {
+    by_time: BTreeMap<(Instant, OperationId), Arc<dyn DelayedOperation>>,
+    thread: Thread,
+}
 
 #[derive(Default)]
 struct Shared {
@@ -128,22 +157,22 @@ impl Timer {
     /// Sets an operation's deadline.
     pub fn add(&self, key: TimerKey, operation: Arc<dyn DelayedOperation>) {
         let mut deadlines = lock(&self.shared.deadlines);
-        let is_first = deadlines.first_key_value().is_none_or(|(first, _)| key.0 < first.0);
-        deadlines.insert((key.0, key.1), operation);
-        drop(deadlines);
-        if is_first {
+        deadlines.by_time.insert((key.0, key.1), operation);
+        if deadlines.thread.would_miss(key.0) {
+            deadlines.thread = Thread::Awake;
+            drop(deadlines);
             self.shared.earlier.notify_one();
         }
     }
 
     /// Takes a deadline back; no harm if it has passed.
     pub fn remove(&self, key: TimerKey) {
-        lock(&self.shared.deadlines).remove(&(key.0, key.1));
+        lock(&self.shared.deadlines).by_time.remove(&(key.0, key.1));
     }
 
     /// How many deadlines are set.
     pub fn len(&self) -> usize {
-        lock(&self.shared.deadlines).len()
+        lock(&self.shared.deadlines).by_time.len()
     }
 
     /// Whether none is set.
@@ -169,26 +198,32 @@ fn run(shared: &Shared) {
     loop {
         let now = Instant::now();
         let stopping = shared.stopping.load(Ordering::SeqCst);
-        let due = match deadlines.first_key_value() {
-            Some((first, _)) if stopping || first.0 <= now => deadlines.pop_first(),
-            Some(((first, _), _)) => {
-                let pause = first.duration_since(now);
-                let waited = shared.earlier.wait_timeout(deadlines, pause);
-                deadlines = waited.unwrap_or_else(PoisonError::into_inner).0;
-                continue;
+        let first = deadlines.by_time.first_key_value().map(|((first, _), _)| *first);
+        if first.is_none() && stopping {
+            return;
+        }
+        if let Some(first) = first
+            && (stopping || first <= now)
+        {
+            if let Some((_, operation)) = deadlines.by_time.pop_first() {
+                drop(deadlines);
+                operation.on_deadline();
+                deadlines = lock(&shared.deadlines);
             }
-            None if stopping => return,
+            continue;
+        }
+        deadlines.thread = first.map_or(Thread::AsleepUntilTold, Thread::AsleepUntil);
+        deadlines = match first {
+            Some(first) => {
+                let waited = shared.earlier.wait_timeout(deadlines, first.duration_since(now));
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
             None => {
                 let woken = shared.earlier.wait(deadlines);
-                deadlines = woken.unwrap_or_else(PoisonError::into_inner);
-                continue;
+                woken.unwrap_or_else(PoisonError::into_inner)
             }
         };
-        if let Some((_, operation)) = due {
-            drop(deadlines);
-            operation.on_deadline();
-            deadlines = lock(&shared.deadlines);
-        }
+        deadlines.thread = Thread::Awake;
     }
 }
 
@@ -227,6 +262,31 @@ mod tests {
         list.signal(Event::Gone);
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["appended"]);
         assert!(list.is_empty());
+    }
+
+    /// Waits until the timer's thread sleeps.
+    fn asleep(timer: &Timer) {
+        while lock(&timer.shared.deadlines).thread == Thread::Awake {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn only_a_deadline_that_would_be_missed_wakes_the_thread() {
+        let timer = Timer::start("test").unwrap();
+        let (operation, heard) = told();
+        let after = |s| TimerKey::after(Duration::from_secs(s), OperationId::next());
+        asleep(&timer);
+        let first = after(1000);
+        timer.add(first, operation.clone());
+        asleep(&timer);
+        timer.remove(first);
+        timer.add(after(2000), operation.clone());
+        assert_eq!(lock(&timer.shared.deadlines).thread, Thread::AsleepUntil(first.0));
+        timer.add(TimerKey::after(Duration::ZERO, OperationId::next()), operation);
+        assert_eq!(heard.recv_timeout(Duration::from_secs(10)), Ok("deadline"));
+        timer.stop();
+        assert_eq!(heard.try_iter().count(), 1, "a stop ends the one left");
     }
 
     #[test]
