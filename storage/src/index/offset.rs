@@ -88,12 +88,23 @@ impl OffsetIndex {
     /// The largest entry whose offset is at most `target`: the scan for `target` starts there. With
     /// none, the start of the segment.
     pub(crate) fn lookup(&self, target: i64) -> io::Result<OffsetPosition> {
+        self.neighbors(target).map(|(entry, _)| entry)
+    }
+
+    /// The entry that [`OffsetIndex::lookup`] finds, and the next one, if there is one.
+    pub(crate) fn neighbors(
+        &self,
+        target: i64,
+    ) -> io::Result<(OffsetPosition, Option<OffsetPosition>)> {
         let view = self.0.view()?;
         let relative = target.saturating_sub(self.0.base_offset());
-        Ok(match search(shape(&view), relative, Bound::Lower, |slot| key(&view, slot, 0)) {
-            Some(slot) => self.entry(&view, slot),
-            None => OffsetPosition { offset: self.0.base_offset(), position: 0 },
-        })
+        let slot = search(shape(&view), relative, Bound::Lower, |slot| key(&view, slot, 0));
+        let start = OffsetPosition { offset: self.0.base_offset(), position: 0 };
+        let next = slot.map_or(0, |slot| slot + 1);
+        Ok((
+            slot.map_or(start, |slot| self.entry(&view, slot)),
+            (next < view.entries).then(|| self.entry(&view, next)),
+        ))
     }
 
     /// The offset of the first entry at or behind byte `position`.

@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
+use super::scan::CHUNK_BYTES;
 use super::{BatchAt, BatchScanner, Segment};
 use crate::error::StorageError;
 use crate::index::OffsetPosition;
+
+/// Between index entries that are so far apart there is a large batch, bytes. Then the wanted one
+/// is probably that of the next entry, not one between them, and its header is looked at first: a
+/// scan from the entry before would have to read there after all.
+const FAR_BYTES: u32 = 2 * CHUNK_BYTES as u32;
 
 /// What to read from one segment.
 #[derive(Clone, Copy, Debug)]
@@ -65,8 +71,23 @@ impl Segment {
         end: u64,
     ) -> Result<Option<BatchAt>, StorageError> {
         let file = self.file()?;
-        let entry = self.offset_index.lookup(offset);
-        let entry = entry.map_err(StorageError::io_at("read", || self.offset_index.path()))?;
+        let neighbors = self.offset_index.neighbors(offset);
+        let (entry, next) =
+            neighbors.map_err(StorageError::io_at("read", || self.offset_index.path()))?;
+        if entry.offset != offset
+            && let Some(next) = next
+            && next.position.saturating_sub(entry.position) > FAR_BYTES
+        {
+            let found = BatchScanner::new(&*file, &self.place, next.position.into(), end).next();
+            match found {
+                Ok(Some(batch)) if batch.has(offset) && batch.has(next.offset) => {
+                    return Ok(Some(batch));
+                }
+                // A read that failed says nothing about the index.
+                Err(error @ StorageError::Io { .. }) => return Err(error),
+                _ => {}
+            }
+        }
         if entry.position > 0 {
             let mut scanner =
                 BatchScanner::new(&*file, &self.place, u64::from(entry.position), end);

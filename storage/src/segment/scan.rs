@@ -14,7 +14,7 @@ pub(super) const HEADER_UP_TO_MAGIC_BYTES: u64 = 17;
 /// The smallest batch length: that of a magic 0 message without key and value.
 const BATCH_LENGTH_MIN: i32 = 14;
 /// Read at a time. Small batches come many to a chunk, and one index interval takes one read.
-const CHUNK_BYTES: usize = 4096;
+pub(super) const CHUNK_BYTES: usize = 4096;
 
 /// A batch in a file, as its header tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,11 @@ impl BatchAt {
     /// Where the next batch starts.
     pub(crate) fn end(&self) -> u64 {
         self.position + u64::from(self.size)
+    }
+
+    /// Whether `offset` is within it, of a format that is known.
+    pub(super) fn has(&self, offset: i64) -> bool {
+        (0..=2).contains(&self.magic) && (self.base_offset..=self.last_offset).contains(&offset)
     }
 }
 

@@ -9,7 +9,7 @@ use ottla_protocol::record::builder::{BatchBuilder, BatchOptions, NewRecord};
 use super::{BatchFacts, BatchScanner, NewFiles, OpenBudget, Segment, SegmentWriter};
 use crate::disk::{Disk, DiskFile, Open};
 use crate::error::StorageError;
-use crate::sim::SimDisk;
+use crate::sim::{Fault, OpKind, SimDisk};
 
 fn batch(base_offset: i64) -> Vec<u8> {
     let options = BatchOptions { base_offset, ..BatchOptions::default() };
@@ -120,6 +120,57 @@ fn an_entry_before_the_last_batch_has_its_block() {
             segment.index_bytes().unwrap()
         };
         assert_eq!(offset_bytes, (entries + 1) * 8);
+    }
+}
+
+/// A segment of batches of these sizes, three offsets each from 0 on, one entry each but the first.
+fn segment_of(disk: &SimDisk, sizes: &[usize]) -> Arc<Segment> {
+    disk.create_dir_all(Path::new("p")).unwrap();
+    let dir: Arc<Path> = Arc::from(Path::new("p"));
+    let files = NewFiles { index_bytes: 4096, preallocated_bytes: 0 };
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let segment = Segment::create(shared, &dir, 0, OpenBudget::new(1), files).unwrap();
+    let mut writer = SegmentWriter::default();
+    for (n, size) in sizes.iter().enumerate() {
+        let base_offset = n as i64 * 3;
+        let options = BatchOptions { base_offset, ..BatchOptions::default() };
+        let mut builder = BatchBuilder::new(options).unwrap();
+        for timestamp in 0..3 {
+            let value = vec![0; size / 3];
+            let record = NewRecord { timestamp, value: Some(&value), ..Default::default() };
+            builder.append(&record).unwrap();
+        }
+        let bytes = builder.build().unwrap();
+        let last_offset = base_offset + 2;
+        let facts = [BatchFacts { size: bytes.len() as u32, last_offset, max_timestamp_ms: 2 }];
+        segment.append(&mut writer, 0, &[IoSlice::new(&bytes)], &facts).unwrap();
+    }
+    segment
+}
+
+#[test]
+fn any_batch_is_found_whatever_lies_around_it() {
+    let disk = SimDisk::new();
+    let sizes = [60, 9000, 9000, 300, 20_000, 60, 60, 9000, 60];
+    let segment = segment_of(&disk, &sizes);
+    for offset in 0..3 * sizes.len() as i64 {
+        let found = segment.find_batch(offset, segment.size()).unwrap().unwrap();
+        assert_eq!(found.base_offset, offset / 3 * 3, "offset {offset}");
+        let before = segment.find_batch(offset, found.position).unwrap();
+        assert_eq!(before, None, "offset {offset} is not before byte {}", found.position);
+    }
+    assert_eq!(segment.find_batch(27, segment.size()).unwrap(), None);
+}
+
+#[test]
+fn a_large_batch_is_found_with_one_read() {
+    let disk = SimDisk::new();
+    let segment = segment_of(&disk, &[9000; 6]);
+    for offset in 3..18 {
+        disk.inject(Fault::on(OpKind::Read, 5).skip(1));
+        let found = segment.find_batch(offset, segment.size()).unwrap().unwrap();
+        assert_eq!(found.base_offset, offset / 3 * 3);
+        disk.clear_faults();
     }
 }
 
