@@ -20,7 +20,7 @@ use crate::inbox::Inbox;
 use crate::peer::Tools;
 use crate::pool::{Frame, FramePool};
 use crate::response::{Chunk, Outgoing, Response};
-use crate::sendfile::{Sent, send_some};
+use crate::sendfile::{Scratch, Sent, send_some};
 
 /// Tokens from here on are outbound connections; the waker's is the very last.
 pub(crate) const OUTBOUND_TOKENS: usize = 1 << 62;
@@ -283,11 +283,13 @@ impl Peer {
             }
             self.connected = true;
         }
-        self.write(tools.scratch, tools.counters)?;
+        let written = self.write(tools.scratch, tools.counters);
+        tools.scratch.forget();
+        written?;
         self.read(pool, tools.counters)
     }
 
-    fn write(&mut self, scratch: &mut [u8], counters: &Counters) -> io::Result<()> {
+    fn write(&mut self, scratch: &mut Scratch, counters: &Counters) -> io::Result<()> {
         while let Some(out) = self.exchange.queue.front_mut() {
             if out.is_done() {
                 self.exchange.queue.pop_front();

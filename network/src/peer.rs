@@ -11,7 +11,7 @@ use crate::frame::FrameError;
 use crate::log_limit::LogLimit;
 use crate::pool::{Frame, FramePool};
 use crate::quota::QuotaSlot;
-use crate::sendfile::{Sent, send_some};
+use crate::sendfile::{Scratch, Sent, send_some};
 use crate::service::{Answer, Connection};
 
 /// What one connection may read, and may write, in one turn, bytes; then others have theirs.
@@ -47,7 +47,7 @@ const _: () = assert!(size_of::<Peer>() <= 512);
 pub(crate) struct Tools<'a> {
     pub(crate) pool: &'a FramePool,
     pub(crate) counters: &'a Counters,
-    pub(crate) scratch: &'a mut [u8],
+    pub(crate) scratch: &'a mut Scratch,
     pub(crate) log_limit: &'a LogLimit,
     pub(crate) now_ms: u64,
     pub(crate) frame_bytes_max: u32,

@@ -17,7 +17,7 @@ use crate::inline::{Inline, Turn};
 use crate::log_limit::LogLimit;
 use crate::outbound::{OUTBOUND_TOKENS, Outbounds};
 use crate::peer::{Peer, Tools};
-use crate::sendfile::SCRATCH_BYTES;
+use crate::sendfile::Scratch;
 use crate::service::{Address, Answer, Reply, Request};
 use crate::shared::Shared;
 use crate::starved::Starved;
@@ -60,7 +60,7 @@ pub(crate) struct Processor {
     pool_reused: u64,
     left: Left,
     outbounds: Outbounds,
-    scratch: Vec<u8>,
+    scratch: Scratch,
     log_limit: LogLimit,
     /// Under which the pool wakes this thread.
     subscription: u64,
@@ -115,7 +115,7 @@ impl Processor {
             pool_reused: 0,
             left: Left::default(),
             outbounds: Outbounds::new(shared.frame_bytes_max()),
-            scratch: vec![0; SCRATCH_BYTES],
+            scratch: Scratch::new(),
             log_limit: LogLimit::default(),
             now_ms: shared.now_ms(),
             stopping: false,
@@ -285,6 +285,7 @@ impl Processor {
         turn.iter().for_each(|slot| self.drive(*slot));
         let driven = turn.len();
         turn.clear();
+        self.scratch.forget();
         self.spare_turn = turn;
         driven
     }
@@ -367,7 +368,7 @@ impl Processor {
     fn close(&mut self, slot: usize, reason: CloseReason) {
         let Some(mut peer) = self.peers[slot].take() else { return };
         if reason == CloseReason::Stop {
-            peer.discard_input(&mut self.scratch);
+            peer.discard_input(self.scratch.bytes());
         }
         // Closing the descriptor alone would do, but mio wants to be told.
         if let Err(error) = self.poll.registry().deregister(peer.stream()) {

@@ -65,7 +65,7 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 pub(crate) enum Piece<'a> {
     Bytes(&'a [u8]),
-    File { file: &'a File, position: u64, length: u64 },
+    File { file: &'a Arc<File>, position: u64, length: u64 },
 }
 
 impl Outgoing {
