@@ -76,18 +76,18 @@ impl Envelope {
 }
 
 /// Cuts a message's bytes where file regions belong.
-fn chunks(encoded: Encoded, regions: &[FileRegion]) -> Vec<Chunk> {
-    if encoded.splices.is_empty() {
-        return vec![Chunk::Bytes(encoded.bytes)];
-    }
-    let mut chunks = Vec::with_capacity(2 * encoded.splices.len() + 1);
-    let mut from = 0;
-    for splice in &encoded.splices {
-        chunks.push(Chunk::Bytes(encoded.bytes[from..splice.at].to_vec()));
+fn chunks(Encoded { mut bytes, splices }: Encoded, regions: &[FileRegion]) -> Vec<Chunk> {
+    // From the last to the first: so the head, mostly all there is, stays where it was written.
+    let mut chunks = Vec::with_capacity(2 * splices.len() + 1);
+    for splice in splices.iter().rev() {
+        let behind = bytes.split_off(splice.at);
+        if !behind.is_empty() {
+            chunks.push(Chunk::Bytes(behind));
+        }
         chunks.push(chunk_of(&regions[splice.token as usize]));
-        from = splice.at;
     }
-    chunks.push(Chunk::Bytes(encoded.bytes[from..].to_vec()));
+    chunks.push(Chunk::Bytes(bytes));
+    chunks.reverse();
     chunks
 }
 
