@@ -4,7 +4,7 @@
 //! An operation is told of events and of its deadline from whichever thread they come on, and takes
 //! care itself to answer only once. No thread ever blocks for it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -44,12 +44,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Room that an empty list keeps for those that wait next, operations.
+const IDLE_CAPACITY_MAX: usize = 16;
+
 /// Who waits for one thing.
 #[derive(Default)]
 pub struct WaitList {
     /// Read without the lock by those who signal, since mostly nobody waits.
     count: AtomicUsize,
-    waiting: Mutex<HashMap<OperationId, Arc<dyn DelayedOperation>>>,
+    /// In the order of their ids, in which they mostly come and, since they are told in it, go.
+    waiting: Mutex<VecDeque<(OperationId, Arc<dyn DelayedOperation>)>>,
 }
 
 impl WaitList {
@@ -57,14 +61,22 @@ impl WaitList {
     /// happened before this call is not told.
     pub fn add(&self, id: OperationId, operation: Arc<dyn DelayedOperation>) {
         let mut waiting = lock(&self.waiting);
-        waiting.insert(id, operation);
+        match waiting.binary_search_by_key(&id, |(id, _)| *id) {
+            Ok(place) => waiting[place].1 = operation,
+            Err(place) => waiting.insert(place, (id, operation)),
+        }
         self.count.store(waiting.len(), Ordering::SeqCst);
     }
 
     /// Takes an operation out; no harm if it is not there.
     pub fn remove(&self, id: OperationId) {
         let mut waiting = lock(&self.waiting);
-        waiting.remove(&id);
+        if let Ok(place) = waiting.binary_search_by_key(&id, |(id, _)| *id) {
+            waiting.remove(place);
+        }
+        if waiting.is_empty() && waiting.capacity() > IDLE_CAPACITY_MAX {
+            *waiting = VecDeque::new();
+        }
         self.count.store(waiting.len(), Ordering::SeqCst);
     }
 
@@ -73,7 +85,8 @@ impl WaitList {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
         }
-        let told: Vec<_> = lock(&self.waiting).values().cloned().collect();
+        let told: Vec<_> =
+            lock(&self.waiting).iter().map(|(_, operation)| Arc::clone(operation)).collect();
         for operation in told {
             operation.on_event(event);
         }
@@ -262,6 +275,25 @@ mod tests {
         list.signal(Event::Gone);
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["appended"]);
         assert!(list.is_empty());
+    }
+
+    #[test]
+    fn operations_come_and_go_in_any_order() {
+        let list = WaitList::default();
+        let (operation, heard) = told();
+        let ids: Vec<_> = (0..100).map(|_| OperationId::next()).collect();
+        for place in 0..100 {
+            list.add(ids[place * 37 % 100], operation.clone());
+        }
+        list.add(ids[50], operation);
+        list.signal(Event::Gone);
+        assert_eq!(heard.try_iter().count(), 100);
+        for place in 0..100 {
+            assert_eq!(list.len(), 100 - place);
+            list.remove(ids[place * 61 % 100]);
+            list.remove(ids[place * 61 % 100]);
+        }
+        assert!(lock(&list.waiting).capacity() <= IDLE_CAPACITY_MAX);
     }
 
     /// Waits until the timer's thread sleeps.

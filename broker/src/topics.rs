@@ -139,6 +139,16 @@ pub enum TopicRef {
     Id(Uuid),
 }
 
+impl TopicRef {
+    /// The error for a client that names a topic so, and there is none.
+    pub fn unknown(&self) -> ErrorCode {
+        match self {
+            Self::Name(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            Self::Id(_) => ErrorCode::UNKNOWN_TOPIC_ID,
+        }
+    }
+}
+
 #[derive(Clone, Default)]
 struct Tables {
     by_name: HashMap<Arc<str>, Arc<Topic>>,
@@ -170,16 +180,6 @@ impl Topics {
             TopicRef::Name(name) => self.by_name(name),
             TopicRef::Id(id) => self.by_id(*id),
         }
-    }
-
-    /// A partition, or the error for a client that names it wrongly.
-    pub fn partition(&self, topic: &TopicRef, index: i32) -> Result<Arc<Partition>, ErrorCode> {
-        let unknown = match topic {
-            TopicRef::Name(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-            TopicRef::Id(_) => ErrorCode::UNKNOWN_TOPIC_ID,
-        };
-        let topic = self.find(topic).ok_or(unknown)?;
-        topic.partition(index).cloned()
     }
 
     /// All topics, in no order.

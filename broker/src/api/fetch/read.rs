@@ -1,5 +1,6 @@
 //! Reading what a fetch asks for, and writing the answer.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ottla_network::Response;
@@ -17,10 +18,12 @@ use crate::api::answer::Envelope;
 use crate::errors;
 use crate::fetch_session::{FetchContext, PartitionFetch, PartitionOutcome};
 use crate::node::Node;
-use crate::topics::{Partition, TopicRef};
+use crate::topics::{Partition, Topic, TopicRef};
 
 /// From this version on an answer says where the new leader is (KIP-951).
 const ENDPOINTS_FROM: i16 = 16;
+/// Room for so many partitions of a topic is made at once: a session's answer has few of many.
+const LIKELY_ANSWERED: usize = 16;
 
 /// What holds for all partitions of a fetch.
 #[derive(Clone, Copy, Debug)]
@@ -53,28 +56,36 @@ impl Reading {
     pub(super) fn of(node: &Node, context: &FetchContext<FetchKey>, wanted: &Wanted) -> Self {
         let mut reading =
             Self { found: Vec::with_capacity(context.partitions.len()), bytes: 0, is_final: false };
-        for ((topic, index), fetch) in &context.partitions {
-            let found = match node.topics.partition(topic, *index) {
-                Ok(partition) => reading.read(node, &partition, *fetch, wanted),
-                // Kafka looks an id up when the request comes, and knows the name from then on.
-                Err(ErrorCode::UNKNOWN_TOPIC_ID) if wanted.has_waited => Found::Failed {
-                    code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-                    leader_epoch: None,
-                },
-                Err(code) => Found::Failed { code, leader_epoch: None },
-            };
-            match &found {
-                Found::Read(result) => {
-                    let length = result.region.as_ref().map_or(0, |region| region.length);
-                    reading.bytes += u64::from(length);
-                    // The rest of a sealed segment is all that this read can ever give.
-                    reading.is_final |= length > 0 && result.ends_segment;
-                }
-                _ => reading.is_final = true,
+        for group in grouped(context) {
+            let topic = topic_of(node, context, &group);
+            for ((_, index), fetch) in &context.partitions[group] {
+                let partition = topic.as_ref().map_err(|code| *code);
+                let found = match partition.and_then(|topic| topic.partition(*index)) {
+                    Ok(partition) => reading.read(node, partition, *fetch, wanted),
+                    // Kafka looks an id up when the request comes, and knows the name from then on.
+                    Err(ErrorCode::UNKNOWN_TOPIC_ID) if wanted.has_waited => Found::Failed {
+                        code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                        leader_epoch: None,
+                    },
+                    Err(code) => Found::Failed { code, leader_epoch: None },
+                };
+                reading.add(found);
             }
-            reading.found.push(found);
         }
         reading
+    }
+
+    fn add(&mut self, found: Found) {
+        match &found {
+            Found::Read(result) => {
+                let length = result.region.as_ref().map_or(0, |region| region.length);
+                self.bytes += u64::from(length);
+                // The rest of a sealed segment is all that this read can ever give.
+                self.is_final |= length > 0 && result.ends_segment;
+            }
+            _ => self.is_final = true,
+        }
+        self.found.push(found);
     }
 
     fn read(
@@ -165,7 +176,7 @@ impl Reading {
         let mut responses = Vec::new();
         for group in grouped(context) {
             let (topic, _) = &context.partitions[group.start].0;
-            let mut partitions = Vec::new();
+            let mut partitions = Vec::with_capacity(group.len().min(LIKELY_ANSWERED));
             for at in group.filter(|at| sent[*at]) {
                 let index = context.partitions[at].0.1;
                 partitions.push(self.found[at].data(index, node, envelope.version(), &mut regions));
@@ -309,6 +320,22 @@ fn endpoint(node: &Node) -> NodeEndpoint<'_> {
 
 /// The partitions that a fetch can wait on.
 pub(super) fn partitions(node: &Node, context: &FetchContext<FetchKey>) -> Vec<Arc<Partition>> {
-    let found = context.partitions.iter();
-    found.filter_map(|((topic, index), _)| node.topics.partition(topic, *index).ok()).collect()
+    let mut found = Vec::with_capacity(context.partitions.len());
+    for group in grouped(context) {
+        if let Ok(topic) = topic_of(node, context, &group) {
+            let indexes = context.partitions[group].iter().map(|((_, index), _)| *index);
+            found.extend(indexes.filter_map(|index| topic.partition(index).ok().cloned()));
+        }
+    }
+    found
+}
+
+/// The topic of neighbors: looked up once for all of them.
+fn topic_of(
+    node: &Node,
+    context: &FetchContext<FetchKey>,
+    group: &Range<usize>,
+) -> Result<Arc<Topic>, ErrorCode> {
+    let (topic, _) = &context.partitions[group.start].0;
+    node.topics.find(topic).ok_or(topic.unknown())
 }
