@@ -10,6 +10,7 @@
 //! | s | 0 or -1 | close s; otherwise as with session id 0 |
 //! | s | n > 0 | changes against the partitions that s holds |
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
@@ -66,10 +67,16 @@ pub struct FetchContext<K> {
     pub session_id: i32,
     /// The partitions to read, in order.
     pub partitions: Vec<(K, PartitionFetch)>,
+    /// Where the session had them when the request came; empty without a session.
+    places: Vec<u64>,
     incremental: bool,
 }
 
 impl<K> FetchContext<K> {
+    fn without_session(partitions: Vec<(K, PartitionFetch)>) -> Self {
+        Self { session_id: 0, partitions, places: Vec::new(), incremental: false }
+    }
+
     /// Whether the answer leaves out the partitions that have nothing new.
     pub fn is_incremental(&self) -> bool {
         self.incremental
@@ -146,13 +153,24 @@ impl<K: Clone + Eq + Hash> Session<K> {
         }
     }
 
-    fn listed(&self) -> Vec<(K, PartitionFetch)> {
-        self.partitions.values().map(|cached| (cached.key.clone(), cached.fetch)).collect()
+    fn context(&self, session_id: i32, incremental: bool) -> FetchContext<K> {
+        let cached = self.partitions.values();
+        FetchContext {
+            session_id,
+            partitions: cached.map(|cached| (cached.key.clone(), cached.fetch)).collect(),
+            places: self.partitions.keys().copied().collect(),
+            incremental,
+        }
     }
 
-    /// Records what is about to be answered; whether an incremental answer has to carry it.
-    fn record(&mut self, key: &K, outcome: PartitionOutcome) -> bool {
-        let Some(&place) = self.places.get(key) else { return true };
+    /// Records what is about to be answered; whether an incremental answer has to carry it. `place`
+    /// is where `key` was when the request came.
+    fn record(&mut self, key: &K, mut place: u64, outcome: PartitionOutcome) -> bool {
+        // Nothing else moves it, as long as a client has one request of a session in flight.
+        if self.partitions.get(&place).is_none_or(|cached| cached.key != *key) {
+            let Some(moved) = self.places.get(key) else { return true };
+            place = *moved;
+        }
         let Some(cached) = self.partitions.get_mut(&place) else { return true };
         let changed = cached.high_watermark != outcome.high_watermark
             || cached.log_start_offset != outcome.log_start_offset;
@@ -203,21 +221,19 @@ impl<K: Clone + Eq + Hash> FetchSessions<K> {
     ) -> Result<FetchContext<K>, SessionError> {
         if matches!(request.session_epoch, FINAL_EPOCH | INITIAL_EPOCH) {
             self.sessions.remove(&request.session_id);
+            let partitions = once(request.partitions);
+            let wants_session = request.session_epoch == INITIAL_EPOCH;
+            if !wants_session || !self.make_room(partitions.len(), now_ms) {
+                return Ok(FetchContext::without_session(partitions));
+            }
             let mut session = Session::new(request.uses_topic_ids, now_ms);
-            // A partition listed twice: the last one counts.
-            for (key, fetch) in &request.partitions {
+            for (key, fetch) in &partitions {
                 session.upsert(key, *fetch);
             }
-            let partitions = session.listed();
-            let wants_session = request.session_epoch == INITIAL_EPOCH;
-            let session_id = if wants_session && self.make_room(partitions.len(), now_ms) {
-                let id = self.free_id(&mut entropy);
-                self.sessions.insert(id, session);
-                id
-            } else {
-                0
-            };
-            return Ok(FetchContext { session_id, partitions, incremental: false });
+            let id = self.free_id(&mut entropy);
+            let context = session.context(id, false);
+            self.sessions.insert(id, session);
+            return Ok(context);
         }
         self.continue_session(request, now_ms)
     }
@@ -244,10 +260,9 @@ impl<K: Clone + Eq + Hash> FetchSessions<K> {
         session.next_epoch = session.next_epoch.checked_add(1).unwrap_or(1);
         if session.partitions.is_empty() {
             self.sessions.remove(&request.session_id);
-            return Ok(FetchContext { session_id: 0, partitions: Vec::new(), incremental: false });
+            return Ok(FetchContext::without_session(Vec::new()));
         }
-        let partitions = session.listed();
-        Ok(FetchContext { session_id: request.session_id, partitions, incremental: true })
+        Ok(session.context(request.session_id, true))
     }
 
     /// Remembers what is answered, in the context's order, and says for each partition whether the
@@ -258,14 +273,17 @@ impl<K: Clone + Eq + Hash> FetchSessions<K> {
         outcomes: &[PartitionOutcome],
     ) -> Vec<bool> {
         debug_assert_eq!(context.partitions.len(), outcomes.len());
+        if context.session_id == 0 {
+            return vec![true; outcomes.len()];
+        }
         let Some(session) = self.sessions.get_mut(&context.session_id) else {
             return vec![true; outcomes.len()];
         };
-        context
-            .partitions
-            .iter()
-            .zip(outcomes)
-            .map(|((key, _), outcome)| session.record(key, *outcome) || !context.incremental)
+        let recorded = context.partitions.iter().zip(&context.places).zip(outcomes);
+        recorded
+            .map(|(((key, _), place), outcome)| {
+                session.record(key, *place, *outcome) || !context.incremental
+            })
             .collect()
     }
 
@@ -298,6 +316,28 @@ impl<K: Clone + Eq + Hash> FetchSessions<K> {
         };
         victim.is_some_and(|id| self.sessions.remove(&id).is_some())
     }
+}
+
+/// Each partition once. Of those listed again the last one counts, in the place of the first.
+fn once<K: Clone + Eq + Hash>(partitions: Vec<(K, PartitionFetch)>) -> Vec<(K, PartitionFetch)> {
+    if partitions.len() <= 1 {
+        return partitions;
+    }
+    let mut places = HashMap::with_capacity(partitions.len());
+    let mut listed: Vec<(K, PartitionFetch)> = Vec::with_capacity(partitions.len());
+    for (key, fetch) in partitions {
+        match places.entry(key.clone()) {
+            Entry::Occupied(place) => {
+                let place: &usize = place.get();
+                listed[*place].1 = fetch;
+            }
+            Entry::Vacant(place) => {
+                place.insert(listed.len());
+                listed.push((key, fetch));
+            }
+        }
+    }
+    listed
 }
 
 #[cfg(test)]
