@@ -70,7 +70,7 @@ const CURVES: [Curve; 6] = [
     Curve {
         name: Name::Batch,
         title: "Cost of a batch by its size",
-        note: "One record a batch. CPU: as fast as answers come. Latency: 100 MiB/s, at most 2,000/s.",
+        note: "One record each. CPU: as fast as answers come. Latency: 100 MiB/s, at most 2,000/s.",
         x_label: "batch",
         points: &[100, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, 512 * KIB, MIB],
         kafka_points: &[100, 4 * KIB, 64 * KIB, MIB],
@@ -120,7 +120,7 @@ const CURVES: [Curve; 6] = [
     Curve {
         name: Name::Processors,
         title: "Cost by the number of processors",
-        note: "The load generator is on the second one too. Produce: 4 connections, 16 KiB batches.",
+        note: "The generator is on the second one too. Produce: 4 connections, 16 KiB a batch.",
         x_label: "processors",
         points: &[1, 2],
         kafka_points: &[1, 2],
@@ -129,8 +129,8 @@ const CURVES: [Curve; 6] = [
     },
 ];
 
-/// 10,000 connections come faster than they are accepted, and one that is refused comes again after
-/// a second.
+/// Connections may come faster than they are accepted, and one that finds no room in the backlog
+/// tries again after a second.
 const SETTINGS: &str = "\nsocket.listen.backlog.size=1024\n";
 /// What Apache Kafka is given to compile before each curve.
 const WARM_UP_MIB: &str = "2048";
