@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use log::LevelFilter;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ottla_storage::disk::RealDisk;
 
 use crate::adopt;
@@ -155,9 +156,21 @@ fn begin(arguments: &Settings) -> Result<Start, Box<dyn Error>> {
     for accepted in statics.accepted().iter() {
         log::warn!("accepted: {}: {}", accepted.name(), accepted.meaning());
     }
+    raise_open_files();
     let stop = Stop::new();
     stop.on_signals().map_err(|error| format!("cannot handle signals: {error}"))?;
     Ok(Start { config, statics, stop })
+}
+
+/// Lets this process open as many files as it may: every connection takes one, and the limit that a
+/// shell gives, often 1,024, is meant for programs that use `select`. A JVM does the same by default
+/// (HotSpot, `MaxFDLimit`).
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        log::warn!("the limit of open files (ulimit -n) stays as it is: {error}");
+    }
 }
 
 fn settings(

@@ -1,4 +1,4 @@
-//! What signals do to a running `ottla`, told by exit codes.
+//! What signals do to a running `ottla`, told by exit codes, and how many files it may open.
 //!
 //! The process that gets them is this test program itself, started again as a child whose broker
 //! only waits to be stopped.
@@ -43,7 +43,10 @@ struct Broker {
 
 impl Broker {
     fn start(role: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        // With fewer open files than it may have.
+        let mut child = Command::new("sh")
+            .args(["-c", "ulimit -S -n 200 && exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
             .args(["--exact", "child", "--nocapture"])
             .env(ROLE, role)
             .stdout(Stdio::piped())
@@ -106,6 +109,18 @@ fn a_failing_broker_is_told_by_the_exit_code() {
     let broker = Broker::start("fails");
     broker.signal(Signal::SIGTERM);
     assert_eq!(broker.exit_code(), Some(1));
+}
+
+#[test]
+fn it_may_open_as_many_files_as_the_hard_limit_says() {
+    let broker = Broker::start("stops");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", broker.child.id())).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let limits: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
+    assert_ne!(limits[0], "200");
+    assert_eq!(limits[0], limits[1]);
+    broker.signal(Signal::SIGTERM);
+    assert_eq!(broker.exit_code(), Some(0));
 }
 
 /// The real program, whose output nobody reads, serves and stops in order.

@@ -1,9 +1,6 @@
 //! Ten thousand connections that say nothing, and ten thousand partitions that are written to.
 
-use std::fs;
-use std::process::Command;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
 use super::report::Figures;
 use super::workload::{Place, Run, Workload};
@@ -20,12 +17,9 @@ pub(super) const WORKLOADS: &[Workload] = &[
 ];
 
 const CONNECTIONS: usize = 10_000;
-/// What a broker opens beside its connections.
-const OTHER_FILES: usize = 500;
 
 fn idle_connections(run: &Run<'_>, figures: &mut Figures) -> Result<()> {
     let connections = run.size(CONNECTIONS);
-    allow_files(&run.target.pid, (CONNECTIONS + OTHER_FILES) as u64)?;
     if run.wants_warm_up() {
         let seconds = run.size(10);
         run.take(("idle", &["--connections", "100", "--seconds", &seconds]), &[], figures)?;
@@ -42,25 +36,6 @@ fn idle_connections(run: &Run<'_>, figures: &mut Figures) -> Result<()> {
         ("1,000 pings/s beside 10,000 idle connections, CPU us/ping", "among_cpu_us"),
     ];
     run.take(("idle", &["--connections", &connections]), &rows, figures)
-}
-
-/// Lets a process open as many files as it may; the JVM does so itself.
-fn allow_files(pid: &str, wanted: u64) -> Result<()> {
-    let limits = fs::read_to_string(format!("/proc/{pid}/limits"))?;
-    let line = limits.lines().find(|line| line.starts_with("Max open files"));
-    let mut words = line.context("no limit of open files")?.split_whitespace().skip(3);
-    let (soft, hard) = (words.next(), words.next());
-    let hard = hard.context("no hard limit of open files")?;
-    if let Ok(files) = hard.parse::<u64>() {
-        ensure!(files >= wanted, "{wanted} open files are wanted, and {files} are allowed");
-    }
-    if soft == Some(hard) {
-        return Ok(());
-    }
-    let limit = format!("--nofile={hard}:{hard}");
-    let status = Command::new("prlimit").args(["--pid", pid, &limit]).status()?;
-    ensure!(status.success(), "prlimit {limit}: {status}");
-    Ok(())
 }
 
 const SPREAD_MIB: usize = 512;
