@@ -162,9 +162,9 @@ fn begin(arguments: &Settings) -> Result<Start, Box<dyn Error>> {
     Ok(Start { config, statics, stop })
 }
 
-/// Lets this process open as many files as it may: every connection takes one, and the limit that a
-/// shell gives, often 1,024, is meant for programs that use `select`. A JVM does the same by default
-/// (HotSpot, `MaxFDLimit`).
+/// Lets this process open as many files as it may: every connection takes one, and the limit that
+/// a shell gives, often 1,024, is meant for programs that use `select`. A JVM does the same by
+/// default (HotSpot, `MaxFDLimit`).
 fn raise_open_files() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));

@@ -105,8 +105,10 @@
 //!
 //! A region under [`COPY_BYTES_BELOW`] is read into a buffer of the Processor and goes out in one
 //! call with the bytes around it. Connections that are answered with the same region in one turn,
-//! as those that wait for one append are, share one reading of it. `cargo bench -p ottla-network`, microseconds for a head of 100
-//! bytes and a region, both ends included:
+//! as those that wait for one append are, share one reading of it.
+//!
+//! `cargo bench -p ottla-network`, microseconds for a head of 100 bytes and a region, both ends
+//! included:
 //!
 //! | region, KiB | 1 | 4 | 8 | 16 | 32 | 64 | 256 |
 //! |---|---|---|---|---|---|---|---|

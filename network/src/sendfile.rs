@@ -49,8 +49,8 @@ impl Scratch {
         Scratch { bytes: vec![0; SCRATCH_BYTES], held: None }
     }
 
-    /// Forgets what was read. To be called before another response is taken: the bytes of a file may
-    /// be others by then, when its end was cut off and written anew.
+    /// Forgets what was read. To be called before another response is taken: the bytes of a file
+    /// may be others by then, when its end was cut off and written anew.
     pub(crate) fn forget(&mut self) {
         self.held = None;
     }
