@@ -5,13 +5,16 @@
 //! over key, value and headers, and needs one fixed buffer; [`RecordStream::next_record`] gives the
 //! record itself, and needs a buffer of its size. A record that lies in the buffer as a whole, as
 //! nearly all do, is read where it lies either way.
+//!
+//! A codec of blocks decodes each into the buffer, right behind what is left of the one before. The
+//! buffer is the thread's: it goes from one batch to the next.
 
-use super::compression::{DecompressError, Decompressor};
+use super::compression::{DecompressError, Decompressor, Scratch};
 use super::facts::RecordFacts;
 use super::record::{MalformedRecord, Record, RecordBase};
 use crate::varint::{self, VARINT_BYTES_MAX, VARLONG_BYTES_MAX};
 
-/// The buffer between the decompressor and the records.
+/// What is held of a record that is passed over, at most, when the next block or piece is read.
 const BUFFER_BYTES: usize = 16 * 1024;
 
 /// Why a stream does not give the records that its batch announces.
@@ -63,7 +66,8 @@ pub struct RecordStream<'a> {
     base: RecordBase,
     left: u32,
     finished: bool,
-    buffer: Vec<u8>,
+    /// The bytes from `start` to `end` are read and not yet parsed; no others mean anything.
+    buffer: Scratch,
     start: usize,
     end: usize,
 }
@@ -79,7 +83,7 @@ impl<'a> RecordStream<'a> {
         count: i32,
     ) -> Result<Self, MalformedRecord> {
         let left = u32::try_from(count).map_err(|_| MalformedRecord::NegativeCount { count })?;
-        let buffer = vec![0; BUFFER_BYTES];
+        let buffer = Scratch::take();
         Ok(Self { reader, base, left, finished: false, buffer, start: 0, end: 0 })
     }
 
@@ -117,7 +121,7 @@ impl<'a> RecordStream<'a> {
 
     fn facts(&mut self) -> Result<Option<RecordFacts>, StreamError> {
         let Some((size, prefix)) = self.next_size()? else { return Ok(None) };
-        self.fill(size)?;
+        self.fill(size.min(BUFFER_BYTES))?;
         if self.end - self.start < size {
             return self.pass_over(size, prefix).map(Some);
         }
@@ -132,17 +136,18 @@ impl<'a> RecordStream<'a> {
         if size > bytes_max {
             return Err(StreamError::RecordTooLarge { size_bytes: size, bytes_max });
         }
-        self.fill(size)?;
-        while self.end - self.start < size {
-            // Doubles as bytes come, never by what the record announces.
-            let room = self.buffer.len().saturating_mul(2).min(size);
-            self.buffer.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-            self.buffer.resize(room, 0);
-            if !self.read_more()? {
+        let mut wanted = size.min(BUFFER_BYTES);
+        loop {
+            self.fill(wanted)?;
+            let held = self.end - self.start;
+            if held >= size {
+                break;
+            }
+            if held < wanted {
                 return Err(MalformedRecord::Truncated.into());
             }
-            self.fill(room)?;
+            // Doubles as bytes come, never by what the record announces.
+            wanted = held.saturating_mul(2).min(size);
         }
         Ok(Some(size))
     }
@@ -167,29 +172,27 @@ impl<'a> RecordStream<'a> {
         Ok(Some((prefix + body, prefix)))
     }
 
-    /// Reads until `count` bytes are in the buffer, or it is full, or the stream ends.
+    /// Reads until `count` bytes are held, or the stream ends.
+    #[inline]
     fn fill(&mut self, count: usize) -> Result<(), StreamError> {
-        let count = count.min(self.buffer.len());
-        if self.end - self.start >= count {
-            return Ok(());
-        }
-        if self.start + count > self.buffer.len() {
-            self.buffer.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-        }
         while self.end - self.start < count {
-            if !self.read_more()? {
-                return Ok(());
+            if !self.read_more(count)? {
+                break;
             }
         }
         Ok(())
     }
 
-    /// Reads once into the room behind what is in the buffer; false at the end of the stream.
-    fn read_more(&mut self) -> Result<bool, StreamError> {
-        let count = self.reader.read_some(&mut self.buffer[self.end..])?;
-        self.end += count;
-        Ok(count > 0)
+    /// Reads once behind what is held, which is less than `count`; false at the end of the stream.
+    fn read_more(&mut self, count: usize) -> Result<bool, StreamError> {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let room = count.max(BUFFER_BYTES) - self.end;
+        let read = self.reader.read_onto(&mut self.buffer, self.end, room)?;
+        self.end += read;
+        Ok(read > 0)
     }
 
     /// Walks a record that is larger than the buffer, field by field.
@@ -234,7 +237,7 @@ struct Body<'s, 'a> {
 impl Body<'_, '_> {
     fn peek(&mut self, bytes_max: usize) -> Result<&[u8], StreamError> {
         let bytes_max = bytes_max.min(self.left);
-        self.stream.fill(bytes_max)?;
+        self.stream.fill(bytes_max.min(BUFFER_BYTES))?;
         let bytes = &self.stream.buffer[self.stream.start..self.stream.end];
         Ok(&bytes[..bytes.len().min(bytes_max)])
     }

@@ -7,6 +7,7 @@ use std::{fmt, mem};
 use super::Codec;
 use super::gzip::GzipReader;
 use super::lz4::{HeaderChecksum, Lz4Reader};
+use super::scratch::room;
 use super::snappy::SnappyReader;
 use super::zstd::ZstdReader;
 
@@ -88,8 +89,34 @@ enum Reader<'a> {
 pub struct Decompressor<'a> {
     codec: Codec,
     reader: Reader<'a>,
+    /// A block that is read in pieces, from `block_read` to `block_end`.
+    block: Vec<u8>,
+    block_read: usize,
+    block_end: usize,
     bytes_left: u64,
     bytes_max: u64,
+}
+
+impl Reader<'_> {
+    /// The next block of a codec that has them, decoded into `buffer` from `at` on: its length, or
+    /// 0 at the end.
+    fn next_block(&mut self, buffer: &mut Vec<u8>, at: usize) -> Option<io::Result<usize>> {
+        match self {
+            Self::Snappy(reader) => Some(reader.next_block(buffer, at)),
+            Self::Lz4(reader) => Some(reader.next_block(buffer, at)),
+            Self::None(_) | Self::Gzip(_) | Self::Zstd(_) => None,
+        }
+    }
+
+    /// Reads from a codec whose blocks lie apart from what it gives.
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::None(rest) => rest.read(to),
+            Self::Gzip(reader) => reader.read(to),
+            Self::Zstd(reader) => reader.read(to),
+            Self::Snappy(_) | Self::Lz4(_) => unreachable!("these are read by blocks"),
+        }
+    }
 }
 
 impl fmt::Debug for Decompressor<'_> {
@@ -142,7 +169,8 @@ impl<'a> Decompressor<'a> {
                 .map_err(|error| DecompressError::from_read(codec, error))?,
         };
         let bytes_max = limits.bytes_max;
-        Ok(Self { codec, reader, bytes_left: bytes_max, bytes_max })
+        let (block, block_read, block_end) = (Vec::new(), 0, 0);
+        Ok(Self { codec, reader, block, block_read, block_end, bytes_left: bytes_max, bytes_max })
     }
 
     /// Reads up to `to.len()` bytes; 0 at the end.
@@ -150,13 +178,48 @@ impl<'a> Decompressor<'a> {
     /// # Errors
     /// When the blob is corrupt, or more comes out than allowed.
     pub fn read_some(&mut self, to: &mut [u8]) -> Result<usize, DecompressError> {
-        let read = match &mut self.reader {
-            Reader::None(rest) => rest.read(to),
-            Reader::Gzip(reader) => reader.read(to),
-            Reader::Snappy(reader) => reader.read(to),
-            Reader::Lz4(reader) => reader.read(to),
-            Reader::Zstd(reader) => reader.read(to),
+        let read = self.read_uncounted(to);
+        self.count(read)
+    }
+
+    /// Reads onto `buffer`, whose first `end` bytes are held: a whole block of a codec that has
+    /// them, else up to `bytes_max` bytes. The buffer is made longer as is needed, and may be
+    /// longer than what is read. 0 at the end.
+    ///
+    /// # Errors
+    /// When the blob is corrupt, or more comes out than allowed.
+    pub(in crate::record) fn read_onto(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        end: usize,
+        bytes_max: usize,
+    ) -> Result<usize, DecompressError> {
+        let block = match self.block_read == self.block_end {
+            true => self.reader.next_block(buffer, end),
+            false => None,
         };
+        let read = match block {
+            Some(read) => read,
+            None => self.read_uncounted(room(buffer, end, bytes_max)),
+        };
+        self.count(read)
+    }
+
+    fn read_uncounted(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        if self.block_read == self.block_end {
+            match self.reader.next_block(&mut self.block, 0) {
+                None => return self.reader.read(to),
+                Some(length) => (self.block_read, self.block_end) = (0, length?),
+            }
+        }
+        let count = to.len().min(self.block_end - self.block_read);
+        to[..count].copy_from_slice(&self.block[self.block_read..self.block_read + count]);
+        self.block_read += count;
+        Ok(count)
+    }
+
+    /// Counts what was read against the cap. Behind an error there is only the end.
+    fn count(&mut self, read: io::Result<usize>) -> Result<usize, DecompressError> {
         let result = match read {
             Err(error) => Err(DecompressError::from_read(self.codec, error)),
             Ok(count) if count as u64 > self.bytes_left => {
@@ -169,6 +232,7 @@ impl<'a> Decompressor<'a> {
         };
         if result.is_err() {
             drop(mem::replace(&mut self.reader, Reader::None(&[])));
+            (self.block_read, self.block_end) = (0, 0);
         }
         result
     }

@@ -15,11 +15,13 @@
 //! of seven bytes, and takes a frame without its end mark.
 
 use std::hash::Hasher;
-use std::io::{self, Read};
+use std::io;
 
 use lz4_flex::block::decompress_into;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 use twox_hash::XxHash32;
+
+use super::scratch::room;
 
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 const FLG_VERSION: u8 = 0b1100_0000;
@@ -72,13 +74,11 @@ pub(super) struct Lz4Reader<'a> {
     rest: &'a [u8],
     header_checksum: HeaderChecksum,
     state: State,
-    block: Vec<u8>,
-    block_read: usize,
 }
 
 impl<'a> Lz4Reader<'a> {
     pub(super) fn new(blob: &'a [u8], header_checksum: HeaderChecksum) -> Self {
-        Self { rest: blob, header_checksum, state: State::Start, block: Vec::new(), block_read: 0 }
+        Self { rest: blob, header_checksum, state: State::Start }
     }
 
     fn take(&mut self, length: usize) -> io::Result<&'a [u8]> {
@@ -129,14 +129,35 @@ impl<'a> Lz4Reader<'a> {
         })
     }
 
-    /// Reads the next block; false at the end mark.
-    fn read_block(&mut self, frame: Frame) -> io::Result<bool> {
+    /// Decodes the next block that is not empty into `buffer` from `at` on, and answers its length;
+    /// 0 at the end.
+    pub(super) fn next_block(&mut self, buffer: &mut Vec<u8>, at: usize) -> io::Result<usize> {
+        loop {
+            match self.state {
+                State::Start => self.state = State::Blocks(self.read_header()?),
+                State::Blocks(frame) => match self.read_block(frame, buffer, at)? {
+                    None => self.state = State::End,
+                    Some(0) => {}
+                    Some(length) => return Ok(length),
+                },
+                State::End => return Ok(0),
+            }
+        }
+    }
+
+    /// Decodes the next block; `None` at the end mark.
+    fn read_block(
+        &mut self,
+        frame: Frame,
+        buffer: &mut Vec<u8>,
+        at: usize,
+    ) -> io::Result<Option<usize>> {
         let length = self.take_u32()?;
         if length == 0 {
             if frame.content_checksum {
                 self.take(4)?;
             }
-            return Ok(false);
+            return Ok(None);
         }
         let stored = length & STORED != 0;
         let length = (length & !STORED) as usize;
@@ -147,43 +168,16 @@ impl<'a> Lz4Reader<'a> {
         if frame.block_checksum && self.take_u32()? != xxh32(bytes) {
             return Err(corrupt("a block's checksum is wrong"));
         }
-        self.block_read = 0;
         if stored {
-            self.block.clear();
-            self.block.extend_from_slice(bytes);
-            return Ok(true);
+            room(buffer, at, length).copy_from_slice(bytes);
+            return Ok(Some(length));
         }
-        let room = match frame.block_bytes_max {
+        let most = match frame.block_bytes_max {
             USUAL_BLOCK_BYTES => USUAL_BLOCK_BYTES,
             _ => produced_bytes(bytes).ok_or_else(|| corrupt("a block is malformed"))?,
         };
-        self.block.resize(room.min(frame.block_bytes_max), 0);
-        let decoded = decompress_into(bytes, &mut self.block).map_err(io::Error::other)?;
-        self.block.truncate(decoded);
-        Ok(true)
-    }
-}
-
-impl Read for Lz4Reader<'_> {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        while self.block_read == self.block.len() {
-            match self.state {
-                State::Start => self.state = State::Blocks(self.read_header()?),
-                State::Blocks(frame) => {
-                    if !self.read_block(frame)? {
-                        self.state = State::End;
-                    }
-                }
-                State::End => return Ok(0),
-            }
-            if matches!(self.state, State::End) {
-                return Ok(0);
-            }
-        }
-        let count = to.len().min(self.block.len() - self.block_read);
-        to[..count].copy_from_slice(&self.block[self.block_read..self.block_read + count]);
-        self.block_read += count;
-        Ok(count)
+        let to = room(buffer, at, most.min(frame.block_bytes_max));
+        decompress_into(bytes, to).map(Some).map_err(io::Error::other)
     }
 }
 

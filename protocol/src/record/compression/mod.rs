@@ -17,12 +17,14 @@ mod compress;
 mod decompress;
 mod gzip;
 pub mod lz4;
+mod scratch;
 pub mod snappy;
 mod zstd;
 
 pub use codec::{Codec, Compression, InvalidLevel};
 pub use compress::Compressor;
 pub use decompress::{DecompressError, DecompressLimits, Decompressor, decompress};
+pub(in crate::record) use scratch::Scratch;
 
 #[cfg(test)]
 mod tests;

@@ -5,14 +5,15 @@
 //! format. The head's versions are ignored: some producers write them in the wrong byte order.
 //!
 //! A raw block begins with its uncompressed length, and copies in it may reach back to its start,
-//! so all of a block is decompressed at once. `produced_bytes` therefore adds up first what a
-//! block's elements really make.
+//! so all of a block is decompressed at once. Where the announced length is more than the block
+//! easily makes, `produced_bytes` therefore adds up first what its elements really make.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use snap::raw::{Decoder, Encoder, max_compress_len};
 
 use super::DecompressError;
+use super::scratch::room;
 
 /// What the JVM library's streams begin with.
 pub const XERIAL_MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
@@ -21,6 +22,10 @@ const XERIAL_HEAD_BYTES: usize = 16;
 const XERIAL_HEAD: [u8; XERIAL_HEAD_BYTES] = *b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 /// The uncompressed bytes of a block that the JVM's library writes.
 const XERIAL_BLOCK_BYTES: usize = 32 * 1024;
+/// A block may announce so much without a look at whether it makes that, or else
+/// `TRUSTED_RATIO` times its own length: what it takes is then bounded by what is there.
+const TRUSTED_BYTES: usize = 64 * 1024;
+const TRUSTED_RATIO: usize = 4;
 
 /// One raw block, as librdkafka and others write it.
 ///
@@ -86,8 +91,6 @@ pub(super) struct SnappyReader<'a> {
     rest: &'a [u8],
     framed: bool,
     bytes_max: u64,
-    block: Vec<u8>,
-    block_read: usize,
 }
 
 impl<'a> SnappyReader<'a> {
@@ -95,11 +98,11 @@ impl<'a> SnappyReader<'a> {
     pub(super) fn new(blob: &'a [u8], bytes_max: u64) -> Self {
         let framed = blob.len() >= XERIAL_HEAD_BYTES && blob.starts_with(&XERIAL_MAGIC);
         let rest = if framed { &blob[XERIAL_HEAD_BYTES..] } else { blob };
-        Self { rest, framed, bytes_max, block: Vec::new(), block_read: 0 }
+        Self { rest, framed, bytes_max }
     }
 
     /// The next raw block; `None` at the end.
-    fn next_block(&mut self) -> io::Result<Option<&'a [u8]>> {
+    fn take_block(&mut self) -> io::Result<Option<&'a [u8]>> {
         if !self.framed {
             let block = std::mem::take(&mut self.rest);
             // Nothing is not a block, but an empty one has its length.
@@ -122,34 +125,31 @@ impl<'a> SnappyReader<'a> {
         }
     }
 
-    fn decode(&mut self, block: &[u8]) -> io::Result<()> {
-        let produced = produced_bytes(block).ok_or_else(|| corrupt("a block is malformed"))?;
-        if produced as u64 > self.bytes_max {
-            return Err(DecompressError::TooLarge { bytes_max: self.bytes_max }.into());
-        }
-        if self.block.len() < produced {
-            self.block.resize(produced, 0);
-        }
-        self.block.truncate(produced);
-        self.block_read = 0;
-        let decoded = Decoder::new().decompress(block, &mut self.block)?;
-        self.block.truncate(decoded);
-        Ok(())
-    }
-}
-
-impl Read for SnappyReader<'_> {
-    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        while self.block_read == self.block.len() {
-            match self.next_block()? {
-                None => return Ok(0),
-                Some(block) => self.decode(block)?,
+    /// Decodes the next block that is not empty into `buffer` from `at` on, and answers its length;
+    /// 0 at the end.
+    pub(super) fn next_block(&mut self, buffer: &mut Vec<u8>, at: usize) -> io::Result<usize> {
+        while let Some(block) = self.take_block()? {
+            let length = self.decode(block, buffer, at)?;
+            if length > 0 {
+                return Ok(length);
             }
         }
-        let count = to.len().min(self.block.len() - self.block_read);
-        to[..count].copy_from_slice(&self.block[self.block_read..self.block_read + count]);
-        self.block_read += count;
-        Ok(count)
+        Ok(0)
+    }
+
+    fn decode(&self, block: &[u8], buffer: &mut Vec<u8>, at: usize) -> io::Result<usize> {
+        let malformed = || corrupt("a block is malformed");
+        let (announced, _) = crate::varint::decode_u32(block).map_err(|_| malformed())?;
+        let announced = announced as usize;
+        let trusted = TRUSTED_BYTES.max(block.len().saturating_mul(TRUSTED_RATIO));
+        let allowed = announced as u64 <= self.bytes_max;
+        if (announced > trusted || !allowed) && produced_bytes(block) != Some(announced) {
+            return Err(malformed());
+        }
+        if !allowed {
+            return Err(DecompressError::TooLarge { bytes_max: self.bytes_max }.into());
+        }
+        Ok(Decoder::new().decompress(block, room(buffer, at, announced))?)
     }
 }
 

@@ -177,7 +177,10 @@ fn a_snappy_block_that_lies_about_its_length_is_corrupt() {
     let less = [0, 0, b'x'];
     let negative = [&b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01"[..], &[0xff; 4], b"x"].concat();
     let before_start = [8, 0b0000_1101, 5, 0, 0];
-    for blob in [&lie[..], &less, &negative, &before_start] {
+    // Announces as much as is decoded without a look, makes less; and too much for its length.
+    let trusted = [0x80, 0x80, 0x04, 0, b'x'];
+    let beyond = [0x81, 0x80, 0x04, 0, b'x'];
+    for blob in [&lie[..], &less, &negative, &before_start, &trusted, &beyond] {
         let read = decompress(Codec::Snappy, blob, limits());
         assert!(matches!(read, Err(DecompressError::Corrupt { .. })), "{read:?}");
     }
@@ -280,6 +283,47 @@ fn zstd_frames_follow_each_other_and_windows_are_capped() {
     // Level 3 writes a window of 2 MiB.
     let small = DecompressLimits { zstd_window_log_max: 20, ..limits() };
     assert!(decompress(Codec::Zstd, &frame, small).is_err());
+}
+
+/// zstd's and gzip's contexts outlive a blob.
+#[test]
+fn a_blob_is_read_the_same_whatever_was_read_before_it() {
+    let bytes = text(100_000);
+    for codec in COMPRESSING {
+        let good = compress(Compression::new(codec), &bytes);
+        for at in (0..good.len()).step_by(good.len() / 17) {
+            let mut damaged = good.clone();
+            damaged[at] ^= 0xff;
+            for before in [&damaged, &good[..at]] {
+                let fresh = std::thread::scope(|scope| {
+                    let read = || format!("{:?}", decompress(codec, before, limits()));
+                    scope.spawn(read).join().unwrap()
+                });
+                assert!(format!("{:?}", decompress(codec, before, limits())) == fresh, "{at}");
+                assert!(decompress(codec, &good, limits()).unwrap() == bytes, "{codec:?} {at}");
+            }
+            // A smaller window's limit is not the next blob's.
+            let small = DecompressLimits { zstd_window_log_max: 20, ..limits() };
+            assert_eq!(decompress(codec, &good, small).is_err(), codec == Codec::Zstd);
+        }
+    }
+}
+
+#[test]
+fn blobs_of_a_thread_are_read_at_the_same_time() {
+    let texts = [text(150_000), text(90_000)];
+    for codec in COMPRESSING {
+        let blobs = texts.each_ref().map(|text| compress(Compression::new(codec), text));
+        let mut readers =
+            blobs.each_ref().map(|blob| Decompressor::new(codec, blob, limits()).unwrap());
+        let mut read = [Vec::new(), Vec::new()];
+        for _ in 0..200 {
+            for (reader, read) in readers.iter_mut().zip(&mut read) {
+                reader.take(1009).read_to_end(read).unwrap();
+            }
+        }
+        assert!(read == texts, "{codec:?}");
+    }
 }
 
 proptest! {
