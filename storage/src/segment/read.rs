@@ -79,13 +79,13 @@ impl Segment {
             && next.position.saturating_sub(entry.position) > FAR_BYTES
         {
             let found = BatchScanner::new(&*file, &self.place, next.position.into(), end).next();
-            match found {
-                Ok(Some(batch)) if batch.has(offset) && batch.has(next.offset) => {
-                    return Ok(Some(batch));
-                }
-                // A read that failed says nothing about the index.
-                Err(error @ StorageError::Io { .. }) => return Err(error),
-                _ => {}
+            // It was a guess: whatever else was found there, and be it a bad sector, the scan below
+            // decides.
+            if let Ok(Some(batch)) = found
+                && batch.has(offset)
+                && batch.has(next.offset)
+            {
+                return Ok(Some(batch));
             }
         }
         if entry.position > 0 {

@@ -65,6 +65,10 @@ impl ParkedFetch {
             partition.fetches.add(this.id, Arc::clone(this) as Arc<dyn DelayedOperation>);
         }
         this.node.timer.add(deadline, Arc::clone(this) as Arc<dyn DelayedOperation>);
+        if this.waiting().is_none() {
+            // It was answered and taken out of all lists while it was still being entered in them.
+            return this.leave(deadline);
+        }
         // What came between the read and the registration was told to nobody.
         let is_moved = this.partitions.len() != this.seen.len()
             || this
@@ -87,17 +91,22 @@ impl ParkedFetch {
         if waiting.is_none() {
             return;
         }
-        let reading = Reading::of(&self.node, &self.context, &self.wanted);
-        if !at_any_rate && !reading.is_enough(&self.wanted) {
-            self.missing.store(lacking(&self.wanted, &reading), Ordering::SeqCst);
-            return;
-        }
+        let reading = loop {
+            let before = self.missing.load(Ordering::SeqCst);
+            let reading = Reading::of(&self.node, &self.context, &self.wanted);
+            if at_any_rate || reading.is_enough(&self.wanted) {
+                break reading;
+            }
+            // Appends that were counted meanwhile stay so, be they in this reading or not: at worst
+            // the next one is made too early.
+            let change = lacking(&self.wanted, &reading) - before;
+            if self.missing.fetch_add(change, Ordering::SeqCst) + change > 0 {
+                return;
+            }
+        };
         let Some(Waiting { reply, deadline }) = waiting.take() else { return };
         drop(waiting);
-        for partition in &self.partitions {
-            partition.fetches.remove(self.id);
-        }
-        self.node.timer.remove(deadline);
+        self.leave(deadline);
         match reading.response(&self.node, self.envelope, &self.context) {
             Ok(response) => reply.send(response),
             Err(error) => {
@@ -105,6 +114,14 @@ impl ParkedFetch {
                 reply.close();
             }
         }
+    }
+
+    /// Takes it out of everything that would tell it something.
+    fn leave(&self, deadline: TimerKey) {
+        for partition in &self.partitions {
+            partition.fetches.remove(self.id);
+        }
+        self.node.timer.remove(deadline);
     }
 }
 
@@ -127,5 +144,82 @@ impl DelayedOperation for ParkedFetch {
 
     fn on_deadline(&self) {
         self.complete(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc;
+
+    use ottla_network::{Connection, Frame, Request, Service};
+
+    use super::*;
+    use crate::api::Apis;
+    use crate::broker::Broker;
+    use crate::cli::Start;
+    use crate::config::StaticConfig;
+
+    const PARTITIONS: i32 = 50;
+
+    /// Fetches from the start of all partitions of "t", waiting for a byte for an hour (Fetch 11).
+    fn request() -> Request {
+        let mut bytes = vec![0, 1, 0, 11, 0, 0, 0, 7, 0xff, 0xff];
+        let int = |bytes: &mut Vec<u8>, value: i32| bytes.extend(value.to_be_bytes());
+        for value in [-1, 3_600_000, 1, i32::MAX] {
+            int(&mut bytes, value);
+        }
+        bytes.push(0);
+        for value in [0, -1, 1] {
+            int(&mut bytes, value);
+        }
+        bytes.extend(*b"\0\x01t");
+        int(&mut bytes, PARTITIONS);
+        for partition in 0..PARTITIONS {
+            int(&mut bytes, partition);
+            int(&mut bytes, -1);
+            bytes.extend(0_i64.to_be_bytes());
+            bytes.extend((-1_i64).to_be_bytes());
+            int(&mut bytes, 1000);
+        }
+        int(&mut bytes, 0);
+        bytes.extend([0, 0]);
+        let connection = Connection { id: 1, peer: ([127, 0, 0, 1], 1).into(), listener: 0 };
+        Request { frame: Frame::from_vec(bytes), connection }
+    }
+
+    #[test]
+    fn what_is_answered_while_it_is_parked_waits_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let partitions = format!("num.partitions={PARTITIONS}");
+        let start = || {
+            let mut statics = StaticConfig::standalone(dir.path().to_str().unwrap());
+            for setting in ["listeners=PLAINTEXT://127.0.0.1:0", &partitions] {
+                statics.set_override(setting).unwrap();
+            }
+            Start::new(statics).unwrap()
+        };
+        // The free port that a start has found may be gone again when it listens.
+        let broker = (0..5).find_map(|_| Broker::start(start()).ok()).expect("a broker starts");
+        let node = broker.node();
+        node.auto_create(&["t"]);
+        let topic = node.topics.by_name("t").unwrap();
+        let (apis, done) = (Apis::new(Arc::clone(node)), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    topic.partition(0).unwrap().fetches.signal(Event::Gone);
+                }
+            });
+            for _ in 0..300 {
+                let (answered, answer) = mpsc::channel();
+                apis.call(request(), Reply::detached(move |it| answered.send(it).unwrap()));
+                answer.recv_timeout(Duration::from_secs(30)).expect("it is answered");
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        assert!(topic.partitions().all(|partition| partition.fetches.is_empty()));
+        assert!(node.timer.is_empty());
+        broker.stop().unwrap();
     }
 }
