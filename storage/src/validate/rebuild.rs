@@ -51,11 +51,11 @@ pub(super) fn rebuild<'a>(
     rules: &ValidateRules,
 ) -> Result<Validated<'a>, InvalidBatch> {
     let options = options(batch.header(), target, rules);
-    let mut rebuilt = Rebuilt {
-        builder: Some(BatchBuilder::new(options).map_err(InvalidBatch::Rebuild)?),
-        size_bytes: 0,
-        bytes_max: rules.max_message_bytes,
-    };
+    // Taken once, by what came and not by what it claims; few batches outgrow it.
+    let buffer = Vec::with_capacity(batch.bytes().len());
+    let builder = BatchBuilder::with_buffer(options, buffer).map_err(InvalidBatch::Rebuild)?;
+    let mut rebuilt =
+        Rebuilt { builder: Some(builder), size_bytes: 0, bytes_max: rules.max_message_bytes };
     let mut checks = RecordChecks::new(batch, rules);
     if codec == Codec::None {
         for record in batch.records_in(batch.payload())? {

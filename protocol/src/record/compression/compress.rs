@@ -35,7 +35,7 @@ impl Compressor {
             Codec::Gzip => Writer::Gzip(gzip::writer(buffer, level)),
             Codec::Snappy => Writer::Snappy(Box::new(XerialWriter::new(buffer))),
             Codec::Lz4 => Writer::Lz4(Box::new(lz4::writer(buffer))),
-            Codec::Zstd => Writer::Zstd(zstd::writer(buffer, level)?),
+            Codec::Zstd => Writer::Zstd(zstd::ZstdWriter::new(buffer, level)?),
         }))
     }
 

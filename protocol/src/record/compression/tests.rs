@@ -309,6 +309,44 @@ fn a_blob_is_read_the_same_whatever_was_read_before_it() {
     }
 }
 
+/// An encoder that was broken off, or had another level, writes the same bytes as a new one; so do
+/// two at once.
+#[test]
+fn a_blob_is_written_the_same_whatever_was_written_before_it() {
+    let texts = [text(300), text(300_000), text(70_000)];
+    for codec in COMPRESSING {
+        let compression = Compression::new(codec);
+        for bytes in &texts {
+            let fresh =
+                std::thread::scope(|scope| scope.spawn(|| compress(compression, bytes)).join());
+            let mut broken_off = Compressor::new(compression, Vec::new()).unwrap();
+            broken_off.write_all(&texts[2]).unwrap();
+            let beside = compress(compression, bytes);
+            drop(broken_off);
+            if codec == Codec::Zstd {
+                compress(Compression::with_level(codec, 12).unwrap(), &texts[0]);
+            }
+            let again = compress(compression, bytes);
+            assert!(beside == again && again == fresh.unwrap(), "{codec:?}");
+        }
+    }
+}
+
+/// What zstd's own encoder writes, piece by piece.
+#[test]
+fn zstd_frames_are_those_of_the_library() {
+    for length in [0, 1, 5000, 200_000, 700_000] {
+        for level in [-5, 1, 3, 9] {
+            let bytes = text(length);
+            let mut encoder = ::zstd::stream::write::Encoder::new(Vec::new(), level).unwrap();
+            encoder.write_all(&bytes).unwrap();
+            let expected = encoder.finish().unwrap();
+            let compression = Compression::with_level(Codec::Zstd, level).unwrap();
+            assert!(compress(compression, &bytes) == expected, "{length} {level}");
+        }
+    }
+}
+
 #[test]
 fn blobs_of_a_thread_are_read_at_the_same_time() {
     let texts = [text(150_000), text(90_000)];
