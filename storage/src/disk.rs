@@ -113,6 +113,16 @@ pub trait DiskFile: Debug + Send + Sync {
     /// Really allocates blocks for `[position, position + len)`, lengthening the file if need be,
     /// so that writing there cannot fail for lack of space.
     fn allocate(&self, position: u64, len: u64) -> io::Result<()>;
+    /// A hint that what is appended next goes to `[position, position + len)`, behind the end.
+    /// Where it makes appends cheaper, blocks are allocated there; the length stays as it is. That
+    /// it cannot be done, as on a full disk, is no error, and then nothing is taken.
+    fn allocate_ahead(&self, position: u64, len: u64) {
+        _ = (position, len);
+    }
+    /// Frees what [`DiskFile::allocate_ahead`] has left behind the end, whoever called it and in
+    /// whichever process. Length and time of modification stay as they are. [`DiskFile::set_len`]
+    /// frees it too.
+    fn free_ahead(&self) {}
     /// Makes the bytes and the length durable (`fdatasync`).
     fn sync_data(&self) -> io::Result<()>;
     /// Makes bytes, length and times durable (`fsync`).

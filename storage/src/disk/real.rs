@@ -15,6 +15,7 @@ use nix::fcntl::{
     FallocateFlags, FcntlArg, PosixFadviseAdvice, fallocate, fcntl, posix_fadvise, posix_fallocate,
 };
 use nix::libc;
+use nix::sys::statfs::{EXT4_SUPER_MAGIC, fstatfs};
 use nix::sys::statvfs::statvfs;
 use nix::sys::uio::pwritev;
 
@@ -24,6 +25,11 @@ use crate::mmap::FileMap;
 
 /// Most slices that one `pwritev` takes (Linux's `IOV_MAX`).
 const SLICES_MAX: usize = 1024;
+/// What a file's count of blocks counts.
+const STAT_BLOCK_BYTES: u64 = 512;
+/// Of what is free, one part in so many may be allocated ahead: the rest of a disk that is nearly
+/// full is for what is written.
+const AHEAD_SHARE_OF_FREE: u64 = 256;
 /// How often a lock file that vanishes between opening and locking is opened anew. Each turn means
 /// that another process stopped in between, so a second one is already rare.
 const LOCK_ATTEMPTS_MAX: u32 = 16;
@@ -242,6 +248,38 @@ impl DiskFile for RealFile {
                 retrying(|| posix_fallocate(&*self.file, position, len))
             }
             outcome => outcome,
+        }
+    }
+
+    fn allocate_ahead(&self, position: u64, len: u64) {
+        let Ok(found) = fstatfs(&*self.file) else { return };
+        let free_bytes = found.blocks_available().saturating_mul(found.block_size() as u64);
+        // Ext4 reserves space page by page for what has no blocks yet. Others have nothing to gain
+        // from this, or to lose: XFS allocates ahead by itself, btrfs does not compress what goes
+        // into blocks that were allocated before.
+        if found.filesystem_type() != EXT4_SUPER_MAGIC || free_bytes / AHEAD_SHARE_OF_FREE < len {
+            return;
+        }
+        let (Ok(position), Ok(len)) = (file_offset(position), file_offset(len)) else { return };
+        let flags = FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        if fallocate(&*self.file, flags, position, len).is_err() {
+            // Of a full disk the write itself is to tell, and it may need what this has got.
+            self.free_ahead();
+        }
+    }
+
+    fn free_ahead(&self) {
+        let Ok(found) = self.file.metadata() else { return };
+        let len = found.len();
+        // Blocks that list a file's blocks are counted too: there may be nothing to free.
+        if found.blocks() * STAT_BLOCK_BYTES <= len.next_multiple_of(found.blksize().max(1)) {
+            return;
+        }
+        // Cutting a file to the length that it has frees what is behind, and marks it modified.
+        if self.file.set_len(len).is_ok()
+            && let Ok(modified) = found.modified()
+        {
+            _ = self.file.set_modified(modified);
         }
     }
 

@@ -258,6 +258,7 @@ impl PartitionLog {
         self.note_epoch(EpochEntry { epoch, start_offset })?;
         let segment = self.roll_if_due(appender, &config, write.roll_facts(bytes))?;
         self.log_dir.watch(self.flush_start(&segment))?;
+        self.log_dir.watch(segment.allocate_ahead(&mut appender.writer, &config, bytes))?;
         let appended = segment.append(
             &mut appender.writer,
             config.index_interval_bytes,

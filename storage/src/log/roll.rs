@@ -78,6 +78,8 @@ impl PartitionLog {
     ) -> Result<(), StorageError> {
         let old = self.segments.active();
         assert!(old.base_offset() < new_base, "a roll goes forward");
+        // Sealing frees them.
+        appender.writer.allocated_to = 0;
         let vouched_to = self.commit.begin_roll(old.base_offset());
         let sealed = self.flush_start(&old).and_then(|()| old.seal());
         let sealed = sealed.and_then(|()| self.flush_if_compacted(&old));

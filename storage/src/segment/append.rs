@@ -20,6 +20,8 @@ pub(crate) struct SegmentWriter {
     pub(crate) created_ms: i64,
     /// How much sooner than `segment.ms` it rolls.
     pub(crate) jitter_ms: i64,
+    /// Up to this byte of the file blocks were asked for; 0 for none.
+    pub(crate) allocated_to: u64,
 }
 
 impl SegmentWriter {
@@ -60,6 +62,8 @@ impl Segment {
         if let Err(error) = file.write_all_at(slices, start) {
             let path = self.path();
             file.set_len(start).map_err(StorageError::io("undo an append to", &path))?;
+            // Blocks ahead were cut off as well. To ask for them again with each append would be
+            // too much for a full disk.
             return Err(StorageError::io("append to", &path)(error));
         }
         self.note_appended(writer, index_interval_bytes, batches)?;

@@ -5,6 +5,7 @@
 //! others are *sealed*: their files are opened by the first read and closed again when too many are
 //! open, see [`OpenBudget`].
 
+mod ahead;
 mod append;
 mod aside;
 mod budget;
@@ -278,7 +279,8 @@ impl Segment {
     }
 
     /// Makes it a sealed one: final time index entry, both indexes cut to their entries, a
-    /// preallocated `.log` to its batches. Its file stays open until the budget wants it.
+    /// preallocated `.log` to its batches, blocks ahead of its end freed. Its file stays open until
+    /// the budget wants it.
     pub(crate) fn seal(self: &Arc<Self>) -> Result<(), StorageError> {
         self.finish()?;
         self.sealed.store(true, Ordering::Release);
@@ -304,6 +306,8 @@ impl Segment {
         let size = self.size();
         if file.len().map_err(StorageError::io("stat", &path))? != size {
             file.set_len(size).map_err(StorageError::io("truncate", &path))?;
+        } else {
+            file.free_ahead();
         }
         let max = self.max_timestamp()?;
         self.finish_time_index(max).map_err(StorageError::io("write", &self.time_index.path()))?;

@@ -149,6 +149,8 @@ impl Segment {
         self.size.store(size, Ordering::Release);
         if size < length {
             file.set_len(size).map_err(StorageError::io("truncate", &path))?;
+        } else {
+            file.free_ahead();
         }
         indexes.finish()?;
         self.sealed.store(true, Ordering::Release);

@@ -126,3 +126,36 @@ fn flock_is_a_different_lock() {
     };
     assert!(status.success());
 }
+
+#[test]
+fn blocks_ahead_do_not_lengthen_a_file() {
+    let dir = temp();
+    let path = dir.path().join("f");
+    let file = RealDisk.open(&path, Open::Create).unwrap();
+    file.write_all_at(&[IoSlice::new(b"some bytes")], 0).unwrap();
+    let blocks = || fs::metadata(&path).unwrap().blocks();
+    let before = blocks();
+    file.allocate_ahead(10, 256 << 10);
+    assert_eq!(file.len().unwrap(), 10);
+    let is_ext4 =
+        fstatfs(File::open(&path).unwrap()).unwrap().filesystem_type() == EXT4_SUPER_MAGIC;
+    if is_ext4 {
+        assert!(blocks() >= before + 500, "{} blocks", blocks());
+    } else {
+        println!("{} is not on ext4: nothing is allocated", path.display());
+        assert_eq!(blocks(), before);
+    }
+    file.set_modified_ms(1_000).unwrap();
+    // Any handle frees them.
+    RealDisk.open(&path, Open::ReadWrite).unwrap().free_ahead();
+    assert_eq!(blocks(), before);
+    assert_eq!(file.len().unwrap(), 10);
+    // What cannot be done is no error: no bytes, a place beyond all files, a handle for reading.
+    file.allocate_ahead(10, 0);
+    file.allocate_ahead(u64::MAX, 1);
+    let reader = RealDisk.open(&path, Open::Read).unwrap();
+    reader.allocate_ahead(10, 256 << 10);
+    reader.free_ahead();
+    assert_eq!(blocks(), before);
+    assert_eq!(file.modified_ms().unwrap(), 1_000);
+}
