@@ -12,6 +12,7 @@ use ottla_storage::cleaner::{CleanOutcome, CleanReport, Cleaner, CleanerSettings
 use ottla_storage::manager::RetentionReport;
 use ottla_storage::retention::TrustedNow;
 
+use crate::background;
 use crate::node::Node;
 use crate::stop::Stop;
 
@@ -141,6 +142,7 @@ impl Worker {
 
 /// What a thread does until it is stopped.
 fn work(pace: &Throttle, number: usize) {
+    background::step_back();
     let node = &*pace.node;
     let mut settings = settings_of(node);
     let mut cleaner = Cleaner::new(settings);
@@ -233,6 +235,7 @@ impl Pace for Throttle {
                 debt.add(new_bytes, Instant::now(), rate)
             };
             new_bytes = 0;
+            background::give_way();
             if wait.is_zero() || is_unwanted() {
                 return !self.stop.is_requested();
             }

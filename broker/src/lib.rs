@@ -48,6 +48,7 @@ pub mod metadata_log;
 // The settings, the start and the stop:
 pub mod adopt;
 mod apart;
+mod background;
 pub mod broker;
 mod cleaning;
 pub mod cli;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 
 use super::offsets::{Mark, Place};
 use super::producers::RebuildTo;
@@ -173,6 +174,8 @@ impl PartitionLog {
             if let Err(error) = super::leftovers::unlink(&*self.disk, &path) {
                 log::warn!("{error}");
             }
+            // Many may be due at once; nobody waits for them.
+            thread::yield_now();
         }
     }
 

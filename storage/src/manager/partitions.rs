@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
+use std::thread;
 
 use ottla_protocol::uuid::Uuid;
 
@@ -416,6 +417,7 @@ fn remove_tree(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
         if !entry.is_dir {
             let file = path.join(entry.name);
             disk.unlink(&file).map_err(StorageError::io("remove", &file))?;
+            thread::yield_now();
         }
     }
     disk.remove_dir(path).map_err(StorageError::io("remove", path))
