@@ -1,9 +1,10 @@
 //! What a record says besides its contents: all that a leader checks of most records.
 //!
 //! Nearly all records are alike: sound, and with no number in them that takes more than three
-//! bytes. [`Plain`] passes over such a record in a third of the instructions of [`Record::parse`],
-//! since it makes no slices and names no faults. Whatever it does not take goes to
-//! [`Record::parse`], which decides; so there is one place that tells what is wrong with a record.
+//! bytes. A walk here passes over such a record in a third of the instructions of
+//! [`Record::parse`], since it makes no slices and names no faults. Whatever it does not take goes
+//! to [`Record::parse`], which decides; so there is one place that tells what is wrong with a
+//! record.
 
 use super::record::{MalformedRecord, Record, RecordBase};
 
