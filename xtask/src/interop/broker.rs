@@ -190,10 +190,14 @@ impl<'a> Site<'a> {
         Ok(running)
     }
 
+    /// With the JVM's settings that Kafka's scripts give a broker (`kafka-server-start.sh`,
+    /// `kafka-run-class.sh`): on one processor it would choose another collector by itself.
     fn kafka(&self) -> Command {
         let mut command = Command::new("java");
         let config = self.toolbox.sources.join("log4j2.xml");
-        command.args(["-Xmx1G", "-Dlog.level=INFO"]);
+        command.args(["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]);
+        command.args(["-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent"]);
+        command.args(["-Djava.awt.headless=true", "-Dlog.level=INFO"]);
         command.arg(format!("-Dlog4j2.configurationFile={}", config.display()));
         command.arg("-cp").arg(&self.kafka_path).arg("kafka.Kafka");
         command
