@@ -55,6 +55,7 @@ impl FanOut {
         let mut producer = Producer::begin((&self.target, &self.pace), &starts, rate, to)?;
         let mut ready = Vec::new();
         while consumers.arrived < producer.total() || !producer.is_acked() {
+            producer.note_read(consumers.arrived);
             if let Some((_, due)) = producer.send(&mut poller)? {
                 consumers.flying.push_back(Flying { due, missing: self.consumers });
             }

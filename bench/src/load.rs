@@ -80,7 +80,7 @@ impl Target {
                 match wire::produced(&answer, &self.topic) {
                     Ok(_) => break,
                     Err(error) if Instant::now() > end => return Err(error),
-                    Err(_) => std::thread::sleep(Duration::from_millis(5)),
+                    Err(_) => std::thread::sleep(Duration::from_micros(200)),
                 }
             }
         }

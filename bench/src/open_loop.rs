@@ -64,6 +64,8 @@ pub(crate) struct Producer<'a> {
     interval: Duration,
     sent: u64,
     acked: u64,
+    /// How many all consumers have read.
+    read: u64,
     /// How many are sent before it is measured.
     unmeasured: u64,
     total: u64,
@@ -94,6 +96,7 @@ impl<'a> Producer<'a> {
             starts: starts.to_vec(),
             sent: 0,
             acked: 0,
+            read: 0,
             unmeasured: count(pace.warm_up),
             total: count(pace.warm_up) + count(pace.seconds),
             due: VecDeque::new(),
@@ -130,9 +133,21 @@ impl<'a> Producer<'a> {
         due >= self.due(self.unmeasured)
     }
 
+    /// Learns how many batches all consumers have read.
+    pub(crate) fn note_read(&mut self, read: u64) {
+        self.read = read;
+    }
+
+    /// Whether the warm-up is not over: what it left undone would be measured as work and as
+    /// lateness of the load behind it.
+    fn is_draining(&self) -> bool {
+        self.sent == self.unmeasured && self.acked.min(self.read) < self.sent
+    }
+
     /// Whether a batch is to be sent now: not while the socket has not taken the last one.
     pub(crate) fn is_due(&self, poller: &Poller) -> bool {
         self.sent < self.total
+            && !self.is_draining()
             && poller.is_clear(self.connection)
             && Instant::now() >= self.due(self.sent)
     }
@@ -143,6 +158,7 @@ impl<'a> Producer<'a> {
             return Ok(None);
         }
         if self.sent == self.unmeasured {
+            self.begun = Instant::now() - self.due(self.sent).duration_since(self.begun);
             self.meter = Some(Meter::start(self.target.pid)?);
         }
         let partition = (self.sent % self.frames.len() as u64) as usize;

@@ -73,7 +73,7 @@ impl ColdStart {
             if let Some(status) = child.try_wait()? {
                 return Err(io::Error::other(format!("the broker has ended: {status}")));
             }
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(Duration::from_micros(200));
         };
         let cpu = process::cpu_seconds(pid)?;
         std::thread::sleep(Duration::from_secs(1));

@@ -55,6 +55,7 @@ impl Tail {
         let mut producer = Producer::begin((&self.target, &self.pace), &starts, batches_per_s, to)?;
         let mut ready = Vec::new();
         while consumer.read < producer.total() || !producer.is_acked() {
+            producer.note_read(consumer.read);
             if let Some((partition, due)) = producer.send(&mut poller)? {
                 consumer.due[partition].push_back(due);
             }

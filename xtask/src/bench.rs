@@ -138,7 +138,15 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let folder = root.join("target/bench");
     fs::create_dir_all(&folder)?;
     let shrink = args.shrink.get();
-    let bench = Bench { root, folder: &folder, toolbox: &toolbox, shrink };
+    let name = match (args.scale, args.restart.restart, args.tools) {
+        (true, _, _) => "scale",
+        (_, true, _) => "restart",
+        (_, _, true) => "tools",
+        // What is not the whole must not take its place.
+        _ if !args.only.is_empty() || shrink > 1 => "part",
+        _ => "result",
+    };
+    let bench = Bench { root, folder: &folder, toolbox: &toolbox, shrink, name };
     if args.curves.curves {
         return curves::run(&bench, &args.curves, with_kafka);
     }
@@ -157,18 +165,11 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         let selected = select(&args.only)?;
         workload::rounds(&bench, &selected, &brokers, args.rounds, &mut figures)?;
     }
-    let table = figures.table();
-    println!("\n{table}");
-    let name = match (args.scale, args.restart.restart, args.tools) {
-        (true, _, _) => "scale",
-        (_, true, _) => "restart",
-        (_, _, true) => "tools",
-        _ => "result",
-    };
-    fs::write(folder.join(name).with_extension("md"), &table)?;
-    let json = serde_json::to_vec_pretty(&figures.json())?;
-    fs::write(folder.join(name).with_extension("json"), json)?;
+    println!("\n{}", figures.table());
+    bench.save(&figures)?;
     println!("also in {}", folder.display());
+    figures.check()?;
+    ensure!(missing.is_empty(), "not run: {}", missing.join(", "));
     Ok(())
 }
 
@@ -216,6 +217,8 @@ struct Bench<'a> {
     toolbox: &'a Toolbox,
     /// Every size is divided by this.
     shrink: usize,
+    /// Of the files with the result.
+    name: &'a str,
 }
 
 impl Bench<'_> {
@@ -223,15 +226,26 @@ impl Bench<'_> {
         full.div_ceil(self.shrink)
     }
 
+    /// Writes what has been measured so far.
+    fn save(&self, figures: &Figures) -> Result<()> {
+        let path = self.folder.join(self.name);
+        fs::write(path.with_extension("md"), figures.table())?;
+        let json = serde_json::to_vec_pretty(&figures.json())?;
+        Ok(fs::write(path.with_extension("json"), json)?)
+    }
+
     fn generator(&self) -> PathBuf {
         target_dir(self.root).join("release/ottla-bench")
     }
 
-    /// Runs the load generator and reads its line of JSON.
+    /// Runs the load generator on its processor and reads its line of JSON.
     fn load(&self, args: &[&str]) -> Result<BTreeMap<String, Value>> {
-        let mut command = Command::new(self.generator());
-        command.args(["--cpu", "1"]).args(args).stderr(Stdio::inherit());
-        let output = command.output()?;
+        self.generate(&[&["--cpu", "1"], args].concat())
+    }
+
+    /// Runs the load generator, and what it starts, on all processors.
+    fn generate(&self, args: &[&str]) -> Result<BTreeMap<String, Value>> {
+        let output = Command::new(self.generator()).args(args).stderr(Stdio::inherit()).output()?;
         ensure!(output.status.success(), "{args:?}: {}", output.status);
         Ok(serde_json::from_slice(&output.stdout)?)
     }
@@ -294,8 +308,18 @@ fn wait_for(address: &str) -> Result<()> {
 }
 
 fn resident_mib(pid: u32) -> Result<f64> {
+    memory_mib(pid, "VmRSS:")
+}
+
+/// The most that was ever resident.
+fn peak_mib(pid: u32) -> Result<f64> {
+    memory_mib(pid, "VmHWM:")
+}
+
+fn memory_mib(pid: u32, of: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS line")?;
-    let kib: f64 = line.split_whitespace().nth(1).context("no VmRSS figure")?.parse()?;
+    let line = status.lines().find(|line| line.starts_with(of));
+    let line = line.with_context(|| format!("no {of} line"))?;
+    let kib: f64 = line.split_whitespace().nth(1).context("no figure of memory")?.parse()?;
     Ok(kib / 1024.0)
 }

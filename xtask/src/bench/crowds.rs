@@ -9,7 +9,8 @@ use super::workload::{Place, Run, Workload};
 pub(super) const WORKLOADS: &[Workload] = &[
     Workload {
         name: "idle-connections",
-        place: Place::Own(""),
+        // Of more that connect at once, some would ask again a second later.
+        place: Place::Own("\nsocket.listen.backlog.size=1024\n"),
         floor: None,
         run: idle_connections,
     },

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::Subject;
@@ -14,6 +14,7 @@ pub(crate) struct Figures {
     /// In the order in which they were first measured.
     names: Vec<String>,
     values: BTreeMap<(String, Subject), Vec<f64>>,
+    failures: Vec<String>,
 }
 
 impl Figures {
@@ -37,11 +38,28 @@ impl Figures {
         Ok(())
     }
 
+    /// Notes what could not be measured, and lets the rest go on.
+    pub(crate) fn note(&mut self, of: &str, result: Result<()>) {
+        if let Err(error) = result {
+            let told = format!("{of}: {error:#}");
+            println!("FAILED: {told}");
+            self.failures.push(told);
+        }
+    }
+
+    /// Fails when something could not be measured.
+    pub(crate) fn check(&self) -> Result<()> {
+        let failures = &self.failures;
+        ensure!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+        Ok(())
+    }
+
     fn of(&self, name: &str, subject: Subject) -> Option<&[f64]> {
         self.values.get(&(name.to_owned(), subject)).map(Vec::as_slice)
     }
 
-    /// Medians, with the least and the greatest value, and ratios of medians.
+    /// Medians, with the least and the greatest value. A ratio is the median of the rounds' ratios:
+    /// what both met in one round tells the most.
     pub(crate) fn table(&self) -> String {
         let mut table = String::from(
             "| | floor | Ottla | Apache Kafka | Ottla / floor | Ottla / Kafka |\n\
@@ -51,9 +69,7 @@ impl Figures {
             let [floor, ottla, kafka] = [Subject::Floor, Subject::Ottla, Subject::Kafka]
                 .map(|subject| self.of(name, subject));
             let ratio = |other: Option<&[f64]>| match (ottla, other) {
-                (Some(ottla), Some(other)) if median(other).is_finite() => {
-                    format!("{:.2}", median(ottla) / median(other))
-                }
+                (Some(ottla), Some(other)) => told_ratio(ottla, other),
                 _ => String::new(),
             };
             // Writing to a string cannot fail.
@@ -66,6 +82,9 @@ impl Figures {
                 ratio(floor),
                 ratio(kafka)
             );
+        }
+        for failure in &self.failures {
+            let _ = writeln!(table, "\nFailed: {failure}");
         }
         table
     }
@@ -99,12 +118,26 @@ fn told(values: Option<&[f64]>) -> String {
     format!("{} ({}..{})", short(median(values)), short(least), short(greatest))
 }
 
+/// Round by round; of the medians when one was measured in fewer rounds.
+fn told_ratio(ottla: &[f64], other: &[f64]) -> String {
+    if ottla.len() != other.len() || ottla.len() == 1 {
+        let ratio = median(ottla) / median(other);
+        return if median(other).is_finite() { short(ratio) } else { String::new() };
+    }
+    let pairs = ottla.iter().zip(other);
+    let ratios: Vec<f64> =
+        pairs.filter(|(_, other)| other.is_finite()).map(|(ottla, other)| ottla / other).collect();
+    if ratios.is_empty() { String::new() } else { told(Some(&ratios)) }
+}
+
 /// What did not happen in time took for ever.
 fn short(value: f64) -> String {
-    if value.is_infinite() {
-        return "not in time".to_owned();
+    match value {
+        f64::INFINITY => "not in time".to_owned(),
+        100.0.. => format!("{value:.0}"),
+        ..0.1 => format!("{value:.4}"),
+        _ => format!("{value:.2}"),
     }
-    if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
 #[cfg(test)]
@@ -122,5 +155,11 @@ mod tests {
         let table = figures.table();
         let row = table.lines().last().unwrap();
         assert_eq!(row, "| x | 2.00 (1.00..3.00) | 2.00 (1.00..3.00) |  | 1.00 |  |");
+        for value in [30.0, 100.0, 40.0] {
+            figures.add("x", Subject::Kafka, value);
+        }
+        let table = figures.table();
+        let ratio = " | 0.0500 (0.0100..0.10) |";
+        assert!(table.lines().last().unwrap().ends_with(ratio), "{table}");
     }
 }

@@ -4,10 +4,10 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::report::Figures;
-use super::{Bench, Server, Subject, Target, free_address, resident_mib, wait_for};
+use super::{Bench, Server, Subject, Target, free_address, peak_mib, resident_mib, wait_for};
 use crate::interop::{Kind, Running, Site};
 
 /// Something that is measured of each subject in each round.
@@ -63,13 +63,15 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Runs the generator and takes `rows`: what a figure is called, and its field.
+    /// Runs the generator and takes `rows`: what a figure is called, and its field. What was
+    /// written before is on the disk by then, so that nobody pays for the workload before.
     pub(super) fn take(
         &self,
         (command, args): (&str, &[&str]),
         rows: &[(&str, &str)],
         figures: &mut Figures,
     ) -> Result<()> {
+        nix::unistd::sync();
         let answer = self.bench.load(&self.target.args(command, args))?;
         rows.iter().try_for_each(|(name, key)| figures.take(name, self.subject, &answer, key))
     }
@@ -104,20 +106,28 @@ pub(super) fn rounds(
             let of = |workload: &&&Workload| workload.floor == Some(floor);
             let workloads: Vec<&Workload> = workloads.iter().filter(of).copied().collect();
             if !workloads.is_empty() {
-                on_floor(bench, floor, &workloads, figures)?;
+                let result = on_floor(bench, floor, &workloads, figures);
+                figures.note(floor.command(), result);
             }
         }
         let (shared, own): (Vec<&Workload>, Vec<&Workload>) =
             workloads.iter().partition(|workload| matches!(workload.place, Place::Shared));
-        for broker in brokers {
-            if !shared.is_empty() {
-                on_shared(bench, *broker, &shared, figures)?;
-            }
+        // Who comes second finds another machine: each does in its turn.
+        let mut brokers = brokers.to_vec();
+        if round % 2 == 0 {
+            brokers.reverse();
+        }
+        for broker in brokers.iter().filter(|_| !shared.is_empty()) {
+            let result = on_shared(bench, *broker, &shared, figures);
+            figures.note(&format!("{:?}", broker.0), result);
+            bench.save(figures)?;
         }
         for workload in own {
-            for broker in brokers {
-                on_own(bench, *broker, workload, figures)?;
+            for broker in &brokers {
+                let result = on_own(bench, *broker, workload, figures);
+                figures.note(&format!("{:?}, {}", broker.0, workload.name), result);
             }
+            bench.save(figures)?;
         }
     }
     Ok(())
@@ -139,7 +149,8 @@ fn on_floor(
     let target = Target { address: &address, pid: server.0.id().to_string(), floor: true };
     let run = Run { bench, subject: Subject::Floor, target, broker: None };
     for workload in workloads {
-        (workload.run)(&run, figures).with_context(|| format!("{command}, {}", workload.name))?;
+        let result = (workload.run)(&run, figures);
+        figures.note(&format!("{command}, {}", workload.name), result);
     }
     drop(server);
     Ok(fs::remove_file(file)?)
@@ -163,9 +174,11 @@ fn on_shared(
         super::records::warm_up(&run)?;
     }
     for workload in workloads {
-        (workload.run)(&run, figures).with_context(|| format!("{kind:?}, {}", workload.name))?;
+        let result = (workload.run)(&run, figures);
+        figures.note(&format!("{kind:?}, {}", workload.name), result);
     }
     figures.add("memory after load, MiB", subject, resident_mib(running.id())?);
+    figures.add("memory under load, at its peak, MiB", subject, peak_mib(running.id())?);
     running.stop()?;
     site.remove()
 }
@@ -187,7 +200,7 @@ fn on_own(
     let address = site.bootstrap().to_owned();
     let target = Target { address: &address, pid: pid.to_string(), floor: false };
     let run = Run { bench, subject, target, broker: Some((&site, kind)) };
-    (workload.run)(&run, figures).with_context(|| format!("{kind:?}, {}", workload.name))?;
+    (workload.run)(&run, figures)?;
     if let Some(running) = running {
         running.stop()?;
     }
