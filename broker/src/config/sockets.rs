@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use ottla_network::{Control, ServerConfig};
@@ -35,6 +36,7 @@ pub fn server_config(
 /// is said so, and has no limit of its own then.
 pub fn set_dynamic(server: &mut ServerConfig, dynamic: &DynamicConfig) {
     set_limits(server, dynamic);
+    server.processors = processors(dynamic, cores());
     server.connections_per_ip_overrides = per_ip_overrides(dynamic);
 }
 
@@ -69,8 +71,24 @@ pub fn change_limits(
         server.set_connections_per_ip_overrides(&literals(dynamic));
     }
     let handlers = server.set_handlers(dynamic.threads.num_io_threads);
-    let processors = server.set_processors(dynamic.network_threads());
+    let processors = server.set_processors(processors(dynamic, cores()));
     handlers.and(processors)
+}
+
+/// How many threads own connections: no more than there are processors to run on. One hardly ever
+/// waits for anything but its connections, so that further ones would only take turns with it, and
+/// each would find fewer requests whenever it is woken.
+fn processors(dynamic: &DynamicConfig, cores: usize) -> usize {
+    let wanted = dynamic.network_threads();
+    if wanted > cores {
+        log::info!("num.network.threads: {cores} of {wanted} run, one for each processor");
+    }
+    wanted.min(cores)
+}
+
+/// The processors that this process may use; no bound when the system does not tell.
+fn cores() -> usize {
+    thread::available_parallelism().map_or(usize::MAX, usize::from)
 }
 
 /// What stands for no limit on connections, and on those made in a second.
@@ -255,6 +273,21 @@ mod tests {
         assert_eq!(server.idle_max, Duration::from_secs(5));
         assert_eq!((server.send_buffer_bytes, server.receive_buffer_bytes), (None, Some(102_400)));
         assert_eq!(server.request_bytes_max, 200_000_000);
+    }
+
+    #[test]
+    fn there_are_no_more_processors_than_cores() {
+        let text = "listeners=A://:9092,B://:9093\n\
+             listener.security.protocol.map=A:PLAINTEXT,B:PLAINTEXT\n";
+        let statics = StaticConfig::parse("f", text.as_bytes()).unwrap();
+        let config = BrokerConfig::new(&statics, "h").unwrap();
+        let none = Overrides::new();
+        let layers = Layers { broker: &none, broker_default: &none, statics: &statics };
+        let dynamic = DynamicConfig::effective(layers, config.listeners.names());
+        assert_eq!([1, 6, 7].map(|cores| processors(&dynamic, cores)), [1, 6, 6]);
+        let mut server = server(text).unwrap();
+        set_dynamic(&mut server, &dynamic);
+        assert_eq!(server.processors, cores().min(6));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(super) const KEYS: &[ConfigDef] = keys! {
     List "early.start.listeners" = null, Any, ReadOnly, NoEffect,
         "Listeners that answer before the authorizer is ready.";
     Int "num.network.threads" = "3", AtLeast(1), ClusterWide, Acts,
-        "Threads that read requests and write answers, for each listener.";
+        "Threads that read requests and write answers, for each listener; at most one a core.";
     Int "num.io.threads" = "8", AtLeast(1), ClusterWide, Acts,
         "Threads that handle requests.";
     Int "queued.max.requests" = "500", AtLeast(1), ReadOnly, Acts,
