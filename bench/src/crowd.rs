@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use crate::process;
 use crate::wire::Frame;
 
 /// Whoever has said nothing for so long will not do so any more.
@@ -36,8 +36,7 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// Opens so many connections.
     pub(crate) fn connect(address: SocketAddr, count: usize) -> io::Result<Self> {
-        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        process::allow_open_files()?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let mut peers = Vec::with_capacity(count);
         for index in 0..count {

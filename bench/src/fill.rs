@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::load::Target;
-use crate::partitions;
+use crate::places::Places;
 use crate::wire;
 
 /// Requests on the way. Those of one connection are answered in their order.
@@ -18,42 +18,31 @@ const IN_FLIGHT: usize = 20;
 pub(crate) struct Fill {
     #[command(flatten)]
     target: Target,
-    /// Topics, called as the topic with a number behind it.
-    #[arg(long, default_value_t = 1)]
-    topics: usize,
-    /// Partitions of each.
-    #[arg(long, default_value_t = 1)]
-    partitions: i32,
+    #[command(flatten)]
+    places: Places,
     /// MiB of batches to send, of all partitions together; each gets one batch at least.
     #[arg(long, default_value_t = 0)]
     mib: u64,
     /// Records of 1 KiB in a batch.
     #[arg(long, default_value_t = 63)]
     batch_records: i32,
-    /// The topics are there already.
-    #[arg(long)]
-    existing: bool,
 }
 
 impl Fill {
     pub(crate) fn run(&self) -> io::Result<Value> {
-        let topics = partitions::names(&self.target.topic, self.topics);
+        let topics = self.places.names(&self.target.topic);
+        self.places.make(&self.target, &topics)?;
         let mut stream = self.target.connect()?;
-        if !self.existing {
-            partitions::create(&mut stream, &topics, self.partitions)?;
-        }
         let batch = wire::batch(self.batch_records, 1024);
-        let count = topics.len() as u64 * u64::from(self.partitions.unsigned_abs());
-        let total = ((self.mib << 20) / batch.len() as u64).max(count);
+        let total = ((self.mib << 20) / batch.len() as u64).max(self.places.count());
         let mut flying = VecDeque::with_capacity(IN_FLIGHT);
         let mut answer = Vec::new();
         for sent in 0..total {
             if flying.len() == IN_FLIGHT {
                 take(&mut stream, &mut flying, &mut answer)?;
             }
-            let place = sent % count;
-            let topic = &topics[(place / u64::from(self.partitions.unsigned_abs())) as usize];
-            let partition = (place % u64::from(self.partitions.unsigned_abs())) as i32;
+            let (topic, partition) = self.places.turn(sent);
+            let topic = &topics[topic];
             stream.write_all(&wire::produce(topic, partition, &batch).0)?;
             flying.push_back(topic);
         }

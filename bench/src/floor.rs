@@ -6,11 +6,11 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::wire;
+use crate::{process, wire};
 
 const LISTENER: u64 = 0;
 /// What one fetch sends.
@@ -24,19 +24,57 @@ const FETCH_FROM: i64 = 1500;
 /// Records of 1 KiB in a batch of the file: what the produce measurements send.
 const BATCH_RECORDS: i32 = 63;
 
-/// Appends every frame's bytes to `file`; answers with four bytes behind a length.
-pub(crate) fn serve_produce(listen: SocketAddr, file: &Path) -> io::Result<()> {
-    let file = OpenOptions::new().create(true).truncate(true).write(true).open(file)?;
-    let mut position = 0;
+/// Appends every frame's bytes to `file`; answers with four bytes behind a length. With `files`:
+/// to so many in turn, which are called as `file` with a number behind it, from 0 on.
+pub(crate) fn serve_produce(
+    listen: SocketAddr,
+    file: &Path,
+    files: Option<usize>,
+) -> io::Result<()> {
+    let mut logs = match files {
+        None => vec![Log::make(file)?],
+        Some(count) => {
+            process::allow_open_files()?;
+            let name = |number| {
+                let mut name = file.as_os_str().to_owned();
+                name.push(format!(".{number}"));
+                PathBuf::from(name)
+            };
+            (0..count).map(|number| Log::make(&name(number))).collect::<io::Result<_>>()?
+        }
+    };
+    if logs.is_empty() {
+        return Err(io::Error::other("there is no file to append to"));
+    }
+    let mut turn = 0;
     serve(listen, move |stream, frame| {
         // The batch is all but some 60 bytes of the frame.
         std::hint::black_box(crc32c::crc32c(frame));
-        file.write_all_at(frame, position)?;
-        position += frame.len() as u64;
+        logs[turn].append(frame)?;
+        turn = (turn + 1) % logs.len();
         let mut answer = [0, 0, 0, 4, 0, 0, 0, 0];
         answer[4..].copy_from_slice(&frame[4..8]);
         stream.write_all(&answer)
     })
+}
+
+/// A file that is appended to.
+struct Log {
+    file: File,
+    position: u64,
+}
+
+impl Log {
+    fn make(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).truncate(true).write(true).open(path)?;
+        Ok(Self { file, position: 0 })
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, self.position)?;
+        self.position += bytes.len() as u64;
+        Ok(())
+    }
 }
 
 /// Answers every frame with [`FETCH_BYTES`] of `file`, by `sendfile`. `aligned`: beginning on the

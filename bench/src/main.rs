@@ -22,6 +22,7 @@ mod maintenance;
 mod members;
 mod open_loop;
 mod partitions;
+mod places;
 mod poller;
 mod process;
 mod scattered;
@@ -55,6 +56,9 @@ enum Command {
         /// The file to append to.
         #[arg(long)]
         file: PathBuf,
+        /// Append to so many files in turn, called as the file with .0, .1 and so on behind it.
+        #[arg(long)]
+        files: Option<usize>,
     },
     /// Serve fetch requests with nothing but epoll, read and sendfile.
     FloorFetch {
@@ -114,7 +118,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         process::stay_on(cpu)?;
     }
     match arguments.command {
-        Command::FloorProduce { listen, file } => floor::serve_produce(listen, &file)?,
+        Command::FloorProduce { listen, file, files } => {
+            floor::serve_produce(listen, &file, files)?;
+        }
         Command::FloorFetch { listen, file, aligned } => {
             floor::serve_fetch(listen, &file, aligned)?;
         }

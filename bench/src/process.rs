@@ -6,6 +6,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
 
@@ -14,6 +15,12 @@ pub(crate) fn stay_on(cpu: usize) -> nix::Result<()> {
     let mut set = CpuSet::new();
     set.set(cpu)?;
     sched_setaffinity(Pid::from_raw(0), &set)
+}
+
+/// Lets this process open as many files as it is ever allowed to.
+pub(crate) fn allow_open_files() -> nix::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
 }
 
 /// Processor seconds, user and system, that a process has used with all its threads, those that

@@ -2,14 +2,15 @@
 
 use std::io::{self, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::load::{Meter, Target};
+use crate::places::Places;
+use crate::process;
 use crate::wire::{self, Codec, ProduceMany};
-use crate::{partitions, process};
 
 /// What a server allocates and frees again when it makes partitions is not what they hold.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
@@ -23,12 +24,8 @@ const OPENING_ROUNDS: u64 = 2;
 pub(crate) struct Spread {
     #[command(flatten)]
     target: Target,
-    /// Topics, called as the topic with a number of four digits behind it.
-    #[arg(long, default_value_t = 1)]
-    topics: usize,
-    /// Partitions of each.
-    #[arg(long, default_value_t = 1)]
-    partitions: i32,
+    #[command(flatten)]
+    places: Places,
     /// Batches of a request, each for another partition of the same topic.
     #[arg(long, default_value_t = 1)]
     batches: usize,
@@ -44,24 +41,23 @@ pub(crate) struct Spread {
     /// MiB of batches to send, after two to each partition.
     #[arg(long, default_value_t = 1024)]
     mib: u64,
-    /// The topics are there already.
-    #[arg(long)]
-    existing: bool,
+    /// Seconds to send at most, after those two.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
 }
 
 impl Spread {
     pub(crate) fn run(&self) -> io::Result<Value> {
-        let of_topic = self.partitions.unsigned_abs() as usize;
-        if of_topic == 0 || !of_topic.is_multiple_of(self.batches) {
+        if !self.places.of_topic().is_multiple_of(self.batches.max(1) as u64) {
             return Err(io::Error::other("the partitions of a topic do not fill its requests"));
         }
-        let name = |number| format!("{}-{number:04}", self.target.topic);
-        let topics: Vec<_> = (0..self.topics).map(name).collect();
-        let count = (self.topics * of_topic) as u64;
-        let (rss_before, _) = process::resident_mib(self.target.pid)?;
-        if !self.existing {
-            partitions::create(&mut self.target.connect()?, &topics, self.partitions)?;
+        if self.target.is_floor() && self.batches != 1 {
+            return Err(io::Error::other("the floor appends a request to one file"));
         }
+        let topics = self.places.names(&self.target.topic);
+        let count = self.places.count();
+        let (rss_before, _) = process::resident_mib(self.target.pid)?;
+        self.places.make(&self.target, &topics)?;
         let rss_made = self.settled()?;
 
         let batch = wire::packed(Codec::None, self.record_bytes, self.batch_bytes)?;
@@ -72,9 +68,9 @@ impl Spread {
             stream: self.target.connect()?,
             next: 0,
         };
-        let first = load.send(OPENING_ROUNDS * count / self.batches as u64)?;
+        let first = load.send(OPENING_ROUNDS * count / self.batches as u64, None)?;
         let requests = (self.mib << 20) / (batch.bytes.len() * self.batches) as u64;
-        let rest = load.send(requests.max(1))?;
+        let rest = load.send(requests.max(1), Some(Duration::from_secs(self.seconds)))?;
         let rss = self.settled()?;
 
         let kib = |now: f64| (now - rss_before) * 1024.0 / count as f64;
@@ -82,6 +78,7 @@ impl Spread {
         Ok(json!({
             "first_requests_per_s": first.requests_per_s,
             "first_cpu_us_per_request": first.cpu_us_per_request,
+            "requests": rest.requests,
             "requests_per_s": rest.requests_per_s,
             "cpu_us_per_request": rest.cpu_us_per_request,
             "batches_per_s": rest.requests_per_s * batches,
@@ -111,17 +108,21 @@ struct Load<'a> {
 }
 
 struct Spent {
+    requests: u64,
     requests_per_s: f64,
     cpu_us_per_request: f64,
 }
 
 impl<'a> Load<'a> {
-    fn send(&mut self, requests: u64) -> io::Result<Spent> {
+    /// Sends so many requests, or as many as time allows, and takes their answers.
+    fn send(&mut self, requests: u64, time: Option<Duration>) -> io::Result<Spent> {
         let mut answer = Vec::new();
-        let (mut sent, mut answered) = (0, 0);
+        let (mut sent, mut answered, mut wanted) = (0, 0, requests);
+        let in_flight = self.spread.in_flight.max(1);
         let meter = Meter::start(self.spread.target.pid)?;
-        while answered < requests {
-            while sent < requests && sent - answered < self.spread.in_flight.max(1) {
+        let begun = Instant::now();
+        while answered < wanted {
+            while sent < wanted && sent - answered < in_flight {
                 let (topic, partition) = self.place(self.next + sent);
                 self.frame.aim(topic, partition);
                 self.frame.number((self.next + sent) as i32);
@@ -129,25 +130,35 @@ impl<'a> Load<'a> {
                 sent += 1;
             }
             wire::read_frame(&mut self.stream, &mut answer)?;
-            if !answer.starts_with(&((self.next + answered) as i32).to_be_bytes()) {
-                return Err(io::Error::other("an answer to another request"));
-            }
-            let (topic, partition) = self.place(self.next + answered);
-            wire::all_produced(&answer, topic, partition, self.spread.batches)?;
+            self.check(&answer, self.next + answered)?;
             answered += 1;
+            if time.is_some_and(|time| begun.elapsed() >= time) {
+                wanted = sent;
+            }
         }
-        self.next += requests;
+        self.next += answered;
         let (wall, cpu) = meter.spent()?;
         Ok(Spent {
-            requests_per_s: requests as f64 / wall,
-            cpu_us_per_request: cpu * 1e6 / requests as f64,
+            requests: answered,
+            requests_per_s: answered as f64 / wall,
+            cpu_us_per_request: cpu * 1e6 / answered as f64,
         })
+    }
+
+    fn check(&self, answer: &[u8], request: u64) -> io::Result<()> {
+        if !answer.starts_with(&(request as i32).to_be_bytes()) {
+            return Err(io::Error::other("an answer to another request"));
+        }
+        if self.spread.target.is_floor() {
+            return Ok(());
+        }
+        let (topic, partition) = self.place(request);
+        wire::all_produced(answer, topic, partition, self.spread.batches)
     }
 
     /// The topic of a request, and the first of its partitions.
     fn place(&self, request: u64) -> (&'a str, i32) {
-        let of_topic = u64::from(self.spread.partitions.unsigned_abs());
-        let first = request * self.spread.batches as u64 % (of_topic * self.topics.len() as u64);
-        (&self.topics[(first / of_topic) as usize], (first % of_topic) as i32)
+        let (topic, first) = self.spread.places.turn(request * self.spread.batches as u64);
+        (&self.topics[topic], first)
     }
 }
