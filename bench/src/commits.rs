@@ -1,16 +1,14 @@
 //! Offsets committed by many groups, one offset a request.
 
-use std::collections::VecDeque;
 use std::io;
-use std::time::{Duration, Instant};
 
 use clap::Args;
-use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use crate::crowd::Crowd;
 use crate::load::{Meter, Target};
 use crate::members;
+use crate::poller::Poller;
+use crate::turns::{Pace, Turns};
 use crate::wire::coordinator;
 
 /// Commit offsets, at a rate or as fast as answers come.
@@ -23,7 +21,7 @@ pub(crate) struct Commits {
     connections: usize,
     /// Commits.
     #[arg(long, default_value_t = 200_000)]
-    commits: usize,
+    commits: u64,
     /// Commits a second; 0 for as many as are answered.
     #[arg(long, default_value_t = 0)]
     rate: u32,
@@ -39,53 +37,28 @@ impl Commits {
         let groups: Vec<_> =
             (0..self.connections).map(|group| format!("commits-{group}")).collect();
         members::ready(&self.target, &groups)?;
-        let mut crowd = Crowd::connect(self.target.address, self.connections)?;
-        let mut due = vec![VecDeque::new(); self.connections];
-        let mut latency = Histogram::<u64>::new(3).map_err(io::Error::other)?;
-        let interval = (self.rate > 0).then(|| Duration::from_secs(1) / self.rate);
-        let (mut sent, mut answered) = (0, 0);
-        let (mut ready, mut answer) = (Vec::new(), Vec::new());
+        let mut poller = Poller::connect(&self.target, self.connections)?;
+        let pace = match self.rate {
+            0 => Pace::Flying { each: self.in_flight, all: usize::MAX },
+            rate => Pace::Rate(f64::from(rate)),
+        };
+        let topic = &self.target.topic;
         let meter = Meter::start(self.target.pid)?;
-        let begun = Instant::now();
-        while answered < self.commits {
-            let pause = loop {
-                let turn = sent % self.connections;
-                let intended = interval.map_or_else(Instant::now, |gap| begun + gap * sent as u32);
-                let pause = intended.saturating_duration_since(Instant::now());
-                let is_full = interval.is_none() && crowd.flying(turn) >= self.in_flight;
-                if sent == self.commits || is_full {
-                    break Duration::from_secs(1);
-                }
-                if !pause.is_zero() {
-                    break pause;
-                }
-                let topic = &self.target.topic;
-                let offset = (sent / self.connections) as i64;
-                let partition = turn as i32;
-                let commit = coordinator::offset_commit(&groups[turn], topic, partition, offset);
-                crowd.send(turn, commit)?;
-                due[turn].push_back(intended);
-                sent += 1;
-            };
-            crowd.wait(pause, &mut ready)?;
-            for &index in &ready {
-                while crowd.answer(index, &mut answer)? {
-                    coordinator::committed(&answer, &self.target.topic)?;
-                    answered += 1;
-                    let intended = due[index].pop_front();
-                    let waited = intended.map_or(0, |at| at.elapsed().as_nanos() as u64);
-                    latency.record(waited.max(1)).map_err(io::Error::other)?;
-                }
-            }
-        }
+        let latency = Turns { total: self.commits, pace }.run(
+            &mut poller,
+            |poller, turn, number| {
+                let offset = (number / groups.len() as u64).cast_signed();
+                let group = &groups[turn];
+                poller.ask(turn, &mut coordinator::offset_commit(group, topic, turn as i32, offset))
+            },
+            |answer| coordinator::committed(answer, topic),
+        )?;
         let (wall, cpu) = meter.spent()?;
-        let ms = |percentile| latency.value_at_percentile(percentile) as f64 / 1e6;
-        Ok(json!({
+        let mut figures = json!({
             "commits_per_s": self.commits as f64 / wall,
             "cpu_us_per_commit": cpu * 1e6 / self.commits as f64,
-            "p50_ms": ms(50.0),
-            "p99_ms": ms(99.0),
-            "max_ms": ms(100.0),
-        }))
+        });
+        latency.tell("", &mut figures);
+        Ok(figures)
     }
 }

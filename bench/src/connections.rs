@@ -1,17 +1,16 @@
 //! Many connections, of which each produces now and then, and many partitions, of which each gets
 //! a record now and then.
 
-use std::collections::VecDeque;
 use std::io;
-use std::time::{Duration, Instant};
 
 use clap::Args;
-use hdrhistogram::Histogram;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::crowd::Crowd;
+use crate::latency::Latency;
 use crate::load::{Meter, Target};
 use crate::partitions;
+use crate::poller::Poller;
+use crate::turns::{Pace, Turns};
 use crate::wire::{self, Frame};
 
 /// Requests that are in flight, at most, while every connection says its first word.
@@ -51,90 +50,56 @@ impl Connections {
         }
         let batch = wire::batch(1, self.record_bytes);
         let frames = topics.iter().map(|topic| wire::produce(topic, 0, &batch)).collect();
-        let turns = Turns { frames, batch_bytes: batch.len(), partitions: self.partitions };
+        let aims = Aims { frames, batch_bytes: batch.len(), partitions: self.partitions };
         let target = self.target.with_topic(&topics[0]);
-        let mut crowd = Crowd::connect(self.target.address, self.connections)?;
-        self.first_words(&target, &mut crowd, &turns)?;
-        let total = self.rate as usize * self.seconds as usize;
-        let interval = Duration::from_secs(1) / self.rate;
-        let mut due = vec![VecDeque::new(); self.connections];
-        let mut latency = Histogram::<u64>::new(3).map_err(io::Error::other)?;
-        let (mut sent, mut answered) = (0, 0);
-        let (mut ready, mut answer) = (Vec::new(), Vec::new());
+        let mut load =
+            Load { target, poller: Poller::connect(&self.target, self.connections)?, aims };
+        // A request on each connection and to each partition: what a broker sets up with the first
+        // is not measured.
+        let each_once = self.connections.max(load.aims.count()) as u64;
+        load.run(each_once, Pace::Flying { each: usize::MAX, all: FIRST_FLYING_MAX })?;
+        let total = u64::from(self.rate) * u64::from(self.seconds);
         let meter = Meter::start(self.target.pid)?;
-        let begun = Instant::now();
-        while answered < total {
-            let mut pause = Duration::from_secs(1);
-            while sent < total {
-                let intended = begun + interval * sent as u32;
-                pause = intended.saturating_duration_since(Instant::now());
-                if !pause.is_zero() {
-                    break;
-                }
-                let turn = sent % self.connections;
-                crowd.send(turn, turns.frame(sent))?;
-                due[turn].push_back(intended);
-                sent += 1;
-            }
-            crowd.wait(pause, &mut ready)?;
-            for &index in &ready {
-                while crowd.answer(index, &mut answer)? {
-                    target.check(&answer)?;
-                    answered += 1;
-                    let intended = due[index].pop_front();
-                    let waited = intended.map_or(0, |at| at.elapsed().as_nanos() as u64);
-                    latency.record(waited.max(1)).map_err(io::Error::other)?;
-                }
-            }
-        }
-        let mut figures = meter.stop((total * batch.len()) as u64, total as u64, total as u64)?;
-        for (name, percentile) in [("p50", 50.0), ("p99", 99.0), ("p999", 99.9), ("max", 100.0)] {
-            figures[format!("{name}_ms")] =
-                json!(latency.value_at_percentile(percentile) as f64 / 1e6);
-        }
+        let latency = load.run(total, Pace::Rate(f64::from(self.rate)))?;
+        let mut figures = meter.stop(total * batch.len() as u64, total, total)?;
+        latency.tell("", &mut figures);
         Ok(figures)
     }
+}
 
-    /// A request on each connection and to each partition: what a broker sets up with the first is
-    /// not measured.
-    fn first_words(&self, target: &Target, crowd: &mut Crowd, turns: &Turns) -> io::Result<()> {
-        let total = self.connections.max(turns.count());
-        let (mut sent, mut answered) = (0, 0);
-        let (mut ready, mut answer) = (Vec::new(), Vec::new());
-        while answered < total {
-            while sent < total && sent - answered < FIRST_FLYING_MAX {
-                crowd.send(sent % self.connections, turns.frame(sent))?;
-                sent += 1;
-            }
-            crowd.wait(Duration::from_secs(1), &mut ready)?;
-            for &index in &ready {
-                while crowd.answer(index, &mut answer)? {
-                    target.check(&answer)?;
-                    answered += 1;
-                }
-            }
-        }
-        Ok(())
+struct Load {
+    target: Target,
+    poller: Poller,
+    aims: Aims,
+}
+
+impl Load {
+    fn run(&mut self, total: u64, pace: Pace) -> io::Result<Latency> {
+        Turns { total, pace }.run(
+            &mut self.poller,
+            |poller, index, number| poller.ask(index, self.aims.aim(number as usize)),
+            |answer| self.target.check(answer),
+        )
     }
 }
 
 /// The partitions of all topics, one after the other.
-struct Turns {
+struct Aims {
     /// One a topic.
     frames: Vec<Frame>,
     batch_bytes: usize,
     partitions: i32,
 }
 
-impl Turns {
+impl Aims {
     fn count(&self) -> usize {
         self.frames.len() * self.partitions.unsigned_abs() as usize
     }
 
-    /// The request of a turn.
-    fn frame(&self, turn: usize) -> Frame {
+    /// The request to the partition whose turn it is.
+    fn aim(&mut self, turn: usize) -> &mut Frame {
         let topics = self.frames.len();
-        let mut frame = self.frames[turn % topics].clone();
+        let frame = &mut self.frames[turn % topics];
         let partition = (turn / topics) as i32 % self.partitions;
         // Behind the partition are the batch's length and the batch.
         let at = frame.0.len() - self.batch_bytes - 8;

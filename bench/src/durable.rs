@@ -7,13 +7,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use crate::crowd::Crowd;
+use crate::latency::Latency;
 use crate::load::{Meter, Target};
-use crate::process;
-use crate::wire;
+use crate::poller::Poller;
+use crate::{process, wire};
 
 /// Every message is flushed before it is acknowledged.
 const FLUSH_EACH: [(&str, &str); 1] = [("flush.messages", "1")];
@@ -46,33 +45,33 @@ impl Durable {
         let batch = wire::batch(1, self.record_bytes);
         let frame =
             |index: usize| wire::produce_all(&self.target.topic, self.partition(index), &batch);
-        let frames: Vec<_> = (0..self.connections).map(frame).collect();
-        let mut crowd = Crowd::connect(self.target.address, self.connections)?;
+        let mut frames: Vec<_> = (0..self.connections).map(frame).collect();
+        let mut poller = Poller::connect(&self.target, self.connections)?;
         let mut sent = vec![Instant::now(); self.connections];
-        let mut latency = Histogram::<u64>::new(3).map_err(io::Error::other)?;
-        let (mut ready, mut answer) = (Vec::new(), Vec::new());
+        let mut latency = Latency::new()?;
+        let mut ready = Vec::new();
         let syncs = process::disk_flushes(&self.data)?;
         let meter = Meter::start(self.target.pid)?;
-        for (index, frame) in frames.iter().enumerate() {
+        for (index, frame) in frames.iter_mut().enumerate() {
             sent[index] = Instant::now();
-            crowd.send(index, frame.clone())?;
+            poller.ask(index, frame)?;
         }
         let end = Instant::now() + Duration::from_secs(self.seconds);
         let (mut records, mut flying) = (0u64, self.connections);
         while flying > 0 {
-            crowd.wait(Duration::from_secs(1), &mut ready)?;
+            poller.wait(false, &mut ready)?;
             for &index in &ready {
-                while crowd.answer(index, &mut answer)? {
-                    wire::produced(&answer, &self.target.topic)?;
-                    let waited = sent[index].elapsed().as_nanos() as u64;
-                    latency.record(waited.max(1)).map_err(io::Error::other)?;
+                poller.hear(index, |answer| {
+                    let now = Instant::now();
+                    wire::produced(answer, &self.target.topic)?;
                     records += 1;
                     flying -= 1;
-                    if Instant::now() < end {
-                        sent[index] = Instant::now();
-                        crowd.send(index, frames[index].clone())?;
-                        flying += 1;
-                    }
+                    latency.record(sent[index], now, 1)
+                })?;
+                if poller.flying(index) == 0 && Instant::now() < end {
+                    sent[index] = Instant::now();
+                    poller.ask(index, &mut frames[index])?;
+                    flying += 1;
                 }
             }
         }
@@ -107,7 +106,7 @@ impl FloorSync {
     pub(crate) fn run(&self) -> io::Result<Value> {
         let file = OpenOptions::new().create(true).truncate(true).write(true).open(&self.file)?;
         let append = vec![1; self.bytes];
-        let mut latency = Histogram::<u64>::new(3).map_err(io::Error::other)?;
+        let mut latency = Latency::new()?;
         let syncs = process::disk_flushes(&self.file)?;
         let begun = Instant::now();
         let mut records = 0;
@@ -116,7 +115,7 @@ impl FloorSync {
             file.write_all_at(&append, records * self.bytes as u64)?;
             file.sync_data()?;
             records += 1;
-            latency.record(at.elapsed().as_nanos() as u64).map_err(io::Error::other)?;
+            latency.record(at, Instant::now(), 1)?;
         }
         let wall = begun.elapsed().as_secs_f64();
         let synced = process::disk_flushes(&self.file)?.zip(syncs).map(|(now, then)| now - then);
@@ -127,12 +126,8 @@ impl FloorSync {
     }
 }
 
-fn told(records: u64, wall: f64, latency: &Histogram<u64>) -> Value {
-    let ms = |percentile| latency.value_at_percentile(percentile) as f64 / 1e6;
-    json!({
-        "records_per_s": records as f64 / wall,
-        "p50_ms": ms(50.0),
-        "p99_ms": ms(99.0),
-        "max_ms": ms(100.0),
-    })
+fn told(records: u64, wall: f64, latency: &Latency) -> Value {
+    let mut figures = json!({ "records_per_s": records as f64 / wall });
+    latency.tell("", &mut figures);
+    figures
 }

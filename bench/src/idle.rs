@@ -1,15 +1,15 @@
 //! Connections that say nothing: what each of them holds, and whether another one feels them.
 
-use std::io::{self, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::io;
+use std::time::Duration;
 
 use clap::Args;
-use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-use crate::crowd::Crowd;
-use crate::load::{Meter, Target, wait_readable};
+use crate::latency::Latency;
+use crate::load::{Meter, Target};
+use crate::poller::Poller;
+use crate::turns::{Pace, Turns};
 use crate::{process, wire};
 
 /// What a server allocates and frees again when connections come is not what they hold.
@@ -36,16 +36,16 @@ pub(crate) struct Idle {
 impl Idle {
     /// Fails when a connection is not there any more at the end.
     pub(crate) fn run(&self) -> io::Result<Value> {
-        let mut stream = [self.target.connect()?];
-        let alone = self.ping(&mut stream)?;
+        let mut pinger = Poller::connect(&self.target, 1)?;
+        let alone = self.ping(&mut pinger)?;
         let (rss_before, _) = process::resident_mib(self.target.pid)?;
         let meter = Meter::start(self.target.pid)?;
-        let mut crowd = Crowd::connect(self.target.address, self.connections)?;
+        let mut crowd = Poller::connect(&self.target, self.connections)?;
         self.greet(&mut crowd)?;
         let (open_s, open_cpu_s) = meter.spent()?;
         std::thread::sleep(SETTLED_AFTER);
         let (rss, _) = process::resident_mib(self.target.pid)?;
-        let among = self.ping(&mut stream)?;
+        let among = self.ping(&mut pinger)?;
         self.greet(&mut crowd)?;
         Ok(json!({
             "open_s": open_s,
@@ -63,62 +63,34 @@ impl Idle {
     }
 
     /// Each connection asks for the versions of the requests, and is answered.
-    fn greet(&self, crowd: &mut Crowd) -> io::Result<()> {
-        let (mut sent, mut answered) = (0, 0);
-        let (mut ready, mut answer) = (Vec::new(), Vec::new());
-        while answered < self.connections {
-            while sent < self.connections && sent - answered < GREETINGS_IN_FLIGHT {
-                crowd.send(sent, wire::api_versions())?;
-                sent += 1;
-            }
-            crowd.wait(Duration::from_secs(1), &mut ready)?;
-            for &index in &ready {
-                while crowd.answer(index, &mut answer)? {
-                    wire::versions_told(&answer)?;
-                    answered += 1;
-                }
-            }
-        }
-        Ok(())
+    fn greet(&self, poller: &mut Poller) -> io::Result<()> {
+        let pace = Pace::Flying { each: 1, all: GREETINGS_IN_FLIGHT };
+        versions(Turns { total: self.connections as u64, pace }, poller).map(drop)
     }
 
     /// Latency counts from the moment at which a ping was due.
-    fn ping(&self, stream: &mut [TcpStream; 1]) -> io::Result<Pings> {
-        let mut frame = wire::api_versions();
-        let interval = Duration::from_secs(1) / self.rate;
-        let total = self.rate * self.seconds;
-        let mut latency = Histogram::new(3).map_err(io::Error::other)?;
-        let mut answer = Vec::new();
-        let (mut sent, mut answered) = (0, 0);
+    fn ping(&self, poller: &mut Poller) -> io::Result<Pings> {
+        let total = u64::from(self.rate) * u64::from(self.seconds);
         let meter = Meter::start(self.target.pid)?;
-        let begun = Instant::now();
-        while answered < total {
-            let pause = (begun + interval * sent).saturating_duration_since(Instant::now());
-            if sent < total && pause.is_zero() {
-                frame.number(sent.cast_signed());
-                stream[0].write_all(&frame.0)?;
-                sent += 1;
-            } else if wait_readable(stream, (sent < total).then_some(pause))?[0] {
-                wire::read_frame(&mut stream[0], &mut answer)?;
-                wire::versions_told(&answer)?;
-                let waited = (begun + interval * answered).elapsed().as_nanos() as u64;
-                latency.record(waited.max(1)).map_err(io::Error::other)?;
-                answered += 1;
-            }
-        }
+        let latency = versions(Turns { total, pace: Pace::Rate(f64::from(self.rate)) }, poller)?;
         let (_, cpu) = meter.spent()?;
-        Ok(Pings { latency, cpu_us: cpu * 1e6 / f64::from(total) })
+        Ok(Pings { latency, cpu_us: cpu * 1e6 / total as f64 })
     }
 }
 
-/// How long pings took, ns, and what one cost the server, us.
+fn versions(turns: Turns, poller: &mut Poller) -> io::Result<Latency> {
+    let mut frame = wire::api_versions();
+    turns.run(poller, |poller, index, _| poller.ask(index, &mut frame), wire::versions_told)
+}
+
+/// How long pings took, and what one cost the server, us.
 struct Pings {
-    latency: Histogram<u64>,
+    latency: Latency,
     cpu_us: f64,
 }
 
 impl Pings {
     fn us(&self, percentile: f64) -> f64 {
-        self.latency.value_at_percentile(percentile) as f64 / 1e3
+        self.latency.ms(percentile) * 1e3
     }
 }

@@ -23,8 +23,12 @@ impl Latency {
     /// Adds percentiles to the figures, in milliseconds, as `{prefix}p99_ms`.
     pub(crate) fn tell(&self, prefix: &str, figures: &mut Value) {
         for (name, percentile) in [("p50", 50.0), ("p99", 99.0), ("p999", 99.9), ("max", 100.0)] {
-            let waited = self.0.value_at_percentile(percentile) as f64 / 1e6;
-            figures[format!("{prefix}{name}_ms")] = json!(waited);
+            figures[format!("{prefix}{name}_ms")] = json!(self.ms(percentile));
         }
+    }
+
+    /// What so many of a hundred did not wait longer than, milliseconds.
+    pub(crate) fn ms(&self, percentile: f64) -> f64 {
+        self.0.value_at_percentile(percentile) as f64 / 1e6
     }
 }

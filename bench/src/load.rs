@@ -1,15 +1,12 @@
 //! Driving a broker, or the floor, with prebuilt requests.
 
-use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use hdrhistogram::Histogram;
-use nix::poll::{PollFd, PollFlags};
-use nix::sys::time::TimeSpec;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 use serde_json::{Value, json};
 
 use crate::process;
@@ -56,12 +53,7 @@ impl Target {
         Ok(stream)
     }
 
-    /// Makes the topic and waits until it takes records.
-    fn prepare(&self, partitions: i32) -> io::Result<()> {
-        self.prepare_with(partitions, &[])
-    }
-
-    /// [`Target::prepare`] of a topic with settings.
+    /// Makes the topic, with these settings, and waits until it takes records.
     pub(crate) fn prepare_with(&self, partitions: i32, configs: &[(&str, &str)]) -> io::Result<()> {
         if self.floor {
             return Ok(());
@@ -131,14 +123,11 @@ impl Meter {
     }
 }
 
-/// Waits until an answer begins on one of them, at most `timeout`, and tells on which.
-pub(crate) fn wait_readable(
-    streams: &[TcpStream],
-    timeout: Option<Duration>,
-) -> io::Result<Vec<bool>> {
+/// Waits until an answer begins on one of them, and tells on which.
+fn wait_readable(streams: &[TcpStream]) -> io::Result<Vec<bool>> {
     let mut fds: Vec<_> =
         streams.iter().map(|stream| PollFd::new(stream.as_fd(), PollFlags::POLLIN)).collect();
-    nix::poll::ppoll(&mut fds, timeout.map(TimeSpec::from), None)?;
+    nix::poll::poll(&mut fds, PollTimeout::NONE)?;
     Ok(fds.iter().map(|fd| fd.any().unwrap_or(false)).collect())
 }
 
@@ -216,7 +205,7 @@ impl Produce {
                     sent += 1;
                 }
             }
-            for (index, readable) in wait_readable(&streams, None)?.into_iter().enumerate() {
+            for (index, readable) in wait_readable(&streams)?.into_iter().enumerate() {
                 if readable {
                     wire::read_frame(&mut streams[index], &mut answer)?;
                     self.target.check(&answer)?;
@@ -226,75 +215,5 @@ impl Produce {
             }
         }
         meter.stop(total * batch.len() as u64, total * records as u64, total)
-    }
-}
-
-/// Produce at a fixed rate.
-#[derive(Args)]
-pub(crate) struct Paced {
-    #[command(flatten)]
-    target: Target,
-    /// Bytes of a record's value.
-    #[arg(long, default_value_t = 1024)]
-    record_bytes: usize,
-    /// Records in a batch.
-    #[arg(long, default_value_t = 10)]
-    batch_records: i32,
-    /// Records a second.
-    #[arg(long, default_value_t = 20_000)]
-    rate: u32,
-    /// How long, seconds.
-    #[arg(long, default_value_t = 10)]
-    seconds: u32,
-}
-
-impl Paced {
-    /// 20,000 records of 1 KiB a second in batches of 10.
-    pub(crate) fn usual(target: Target, seconds: u32) -> Self {
-        Self { target, record_bytes: 1024, batch_records: 10, rate: 20_000, seconds }
-    }
-
-    pub(crate) fn run(&self) -> io::Result<Value> {
-        self.target.prepare(1)?;
-        let batch = wire::batch(self.batch_records, self.record_bytes);
-        let mut frame = wire::produce(&self.target.topic, 0, &batch);
-        let interval =
-            Duration::from_secs_f64(f64::from(self.batch_records) / f64::from(self.rate));
-        let total = (f64::from(self.seconds) / interval.as_secs_f64()) as u64;
-        let mut stream = [self.target.connect()?];
-        let mut due = VecDeque::new();
-        let mut answer = Vec::new();
-        let mut latency = Histogram::<u64>::new(3).map_err(io::Error::other)?;
-        let (mut sent, mut answered) = (0u64, 0u64);
-        let meter = Meter::start(self.target.pid)?;
-        let mut next = Instant::now();
-        while answered < total {
-            let now = Instant::now();
-            if sent < total && now >= next {
-                frame.number(sent as i32);
-                stream[0].write_all(&frame.0)?;
-                due.push_back(next);
-                next += interval;
-                sent += 1;
-                continue;
-            }
-            let pause = (sent < total).then(|| next - now);
-            if wait_readable(&stream, pause)?[0] {
-                wire::read_frame(&mut stream[0], &mut answer)?;
-                self.target.check(&answer)?;
-                answered += 1;
-                if let Some(intended) = due.pop_front() {
-                    let waited = intended.elapsed().as_nanos() as u64;
-                    latency.record(waited.max(1)).map_err(io::Error::other)?;
-                }
-            }
-        }
-        let mut figures =
-            meter.stop(total * batch.len() as u64, total * self.batch_records as u64, total)?;
-        for (name, percentile) in [("p50", 50.0), ("p99", 99.0), ("p999", 99.9), ("max", 100.0)] {
-            figures[format!("{name}_ms")] =
-                json!(latency.value_at_percentile(percentile) as f64 / 1e6);
-        }
-        Ok(figures)
     }
 }

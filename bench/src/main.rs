@@ -9,7 +9,6 @@
 mod commits;
 mod compaction;
 mod connections;
-mod crowd;
 mod durable;
 mod fan_out;
 mod fetch;
@@ -21,6 +20,7 @@ mod load;
 mod maintenance;
 mod members;
 mod open_loop;
+mod paced;
 mod partitions;
 mod places;
 mod poller;
@@ -29,6 +29,7 @@ mod scattered;
 mod spread;
 mod start;
 mod tail;
+mod turns;
 mod wire;
 
 use std::net::SocketAddr;
@@ -75,7 +76,7 @@ enum Command {
     /// Produce as fast as answers come.
     Produce(load::Produce),
     /// Produce at a fixed rate, latency counted from the intended time of sending.
-    Paced(load::Paced),
+    Paced(paced::Paced),
     /// Fetch a topic again and again.
     Fetch(fetch::Fetch),
     /// Produce at a fixed rate and read along: latency from end to end.

@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::load::{Paced, Target};
+use crate::load::Target;
+use crate::paced::Paced;
 use crate::wire::{self, topics};
 use crate::{compaction, partitions};
 

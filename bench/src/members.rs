@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::crowd::Crowd;
 use crate::load::{Meter, Target};
+use crate::poller::Poller;
 use crate::process;
 use crate::wire;
 use crate::wire::coordinator as ask;
@@ -55,7 +55,8 @@ struct Member {
 
 struct Party<'a> {
     setting: &'a Members,
-    crowd: Crowd,
+    /// What is to be sent, and on which connection.
+    outbox: Vec<(usize, wire::Frame)>,
     names: Vec<String>,
     members: Vec<Member>,
     settled: usize,
@@ -67,14 +68,14 @@ impl Members {
             (0..self.groups).map(|group| format!("{}-{group}", self.target.topic)).collect();
         ready(&self.target, &names)?;
         let count = self.groups * self.members;
-        let crowd = Crowd::connect(self.target.address, count)?;
+        let mut poller = Poller::connect(&self.target, count)?;
         let members = (0..count).map(|_| Member::default()).collect();
-        let mut party = Party { setting: self, crowd, names, members, settled: 0 };
+        let mut party = Party { setting: self, outbox: Vec::new(), names, members, settled: 0 };
         let (idle, _) = process::resident_mib(self.target.pid)?;
 
         let meter = Meter::start(self.target.pid)?;
-        (0..count).try_for_each(|index| party.join(index))?;
-        party.settle(count)?;
+        (0..count).for_each(|index| party.join(index));
+        party.settle(&mut poller, count)?;
         let (join_s, join_cpu_s) = meter.spent()?;
 
         std::thread::sleep(Duration::from_secs(1));
@@ -82,9 +83,9 @@ impl Members {
         // All that stay have to get their assignments anew.
         (0..count).for_each(|index| party.unsettle(index));
         for group in 0..self.groups {
-            party.leave(group * self.members + self.members - 1)?;
+            party.leave(group * self.members + self.members - 1);
         }
-        party.settle(count - self.groups)?;
+        party.settle(&mut poller, count - self.groups)?;
         let (rebalance_s, rebalance_cpu_s) = meter.spent()?;
         let (resident, peak) = process::resident_mib(self.target.pid)?;
         Ok(json!({
@@ -125,28 +126,28 @@ impl Party<'_> {
         &self.names[index / self.setting.members]
     }
 
-    fn join(&mut self, index: usize) -> io::Result<()> {
+    fn join(&mut self, index: usize) {
         let id = &self.members[index].id;
         let frame = ask::join_group(self.group(index), id, &self.setting.target.topic);
         self.unsettle(index);
-        self.send(index, Asked::Join, frame)
+        self.send(index, Asked::Join, frame);
     }
 
-    fn heartbeat(&mut self, index: usize) -> io::Result<()> {
+    fn heartbeat(&mut self, index: usize) {
         let member = &self.members[index];
         let frame = ask::heartbeat(self.group(index), member.generation, &member.id);
-        self.send(index, Asked::Heartbeat, frame)
+        self.send(index, Asked::Heartbeat, frame);
     }
 
-    fn leave(&mut self, index: usize) -> io::Result<()> {
+    fn leave(&mut self, index: usize) {
         let frame = ask::leave_group(self.group(index), &self.members[index].id);
         self.members[index].left = true;
-        self.send(index, Asked::Leave, frame)
+        self.send(index, Asked::Leave, frame);
     }
 
-    fn send(&mut self, index: usize, asked: Asked, frame: wire::Frame) -> io::Result<()> {
+    fn send(&mut self, index: usize, asked: Asked, frame: wire::Frame) {
         self.members[index].asked.push_back(asked);
-        self.crowd.send(index, frame)
+        self.outbox.push((index, frame));
     }
 
     fn unsettle(&mut self, index: usize) {
@@ -154,28 +155,31 @@ impl Party<'_> {
     }
 
     /// Answers are waited for until so many members have their assignments.
-    fn settle(&mut self, count: usize) -> io::Result<()> {
-        let (mut ready, mut answer) = (Vec::new(), Vec::new());
+    fn settle(&mut self, poller: &mut Poller, count: usize) -> io::Result<()> {
+        let mut ready = Vec::new();
         let mut beat = Instant::now() + HEARTBEAT_INTERVAL;
+        poller.tick(HEARTBEAT_INTERVAL)?;
         while self.settled < count {
             if Instant::now() > beat {
                 beat += HEARTBEAT_INTERVAL;
-                (0..self.members.len()).try_for_each(|index| self.sign_of_life(index))?;
+                (0..self.members.len()).for_each(|index| self.sign_of_life(index));
             }
-            let pause = beat.saturating_duration_since(Instant::now());
-            self.crowd.wait(pause, &mut ready)?;
+            for (index, mut frame) in self.outbox.drain(..) {
+                poller.ask(index, &mut frame)?;
+            }
+            poller.wait(false, &mut ready)?;
             for &index in &ready {
-                while self.crowd.answer(index, &mut answer)? {
-                    self.heard(index, &answer)?;
-                }
+                poller.hear(index, |answer| self.heard(index, answer))?;
             }
         }
         self.check_generations()
     }
 
-    fn sign_of_life(&mut self, index: usize) -> io::Result<()> {
+    fn sign_of_life(&mut self, index: usize) {
         let member = &self.members[index];
-        if !member.left && member.asked.is_empty() { self.heartbeat(index) } else { Ok(()) }
+        if !member.left && member.asked.is_empty() {
+            self.heartbeat(index);
+        }
     }
 
     fn heard(&mut self, index: usize, answer: &[u8]) -> io::Result<()> {
@@ -185,7 +189,10 @@ impl Party<'_> {
             Asked::Sync => self.synced(index, answer),
             Asked::Heartbeat => match ask::error_code(answer)? {
                 NONE => Ok(()),
-                REBALANCE_IN_PROGRESS => self.join(index),
+                REBALANCE_IN_PROGRESS => {
+                    self.join(index);
+                    Ok(())
+                }
                 code => Err(refused("heartbeat", code)),
             },
             Asked::Leave => {
@@ -195,7 +202,8 @@ impl Party<'_> {
                 }
                 // The others would learn of it by their next heartbeats.
                 let begin = index - index % self.setting.members;
-                (begin..begin + self.setting.members).try_for_each(|index| self.sign_of_life(index))
+                (begin..begin + self.setting.members).for_each(|index| self.sign_of_life(index));
+                Ok(())
             }
         }
     }
@@ -206,9 +214,13 @@ impl Party<'_> {
             NONE => {}
             MEMBER_ID_REQUIRED => {
                 self.members[index].id = joined.member;
-                return self.join(index);
+                self.join(index);
+                return Ok(());
             }
-            REBALANCE_IN_PROGRESS => return self.join(index),
+            REBALANCE_IN_PROGRESS => {
+                self.join(index);
+                return Ok(());
+            }
             code => return Err(refused("join", code)),
         }
         let topic = &self.setting.target.topic;
@@ -221,7 +233,8 @@ impl Party<'_> {
         let frame = ask::sync_group(self.group(index), generation, &id, &assignments);
         let member = &mut self.members[index];
         (member.generation, member.id) = (generation, id);
-        self.send(index, Asked::Sync, frame)
+        self.send(index, Asked::Sync, frame);
+        Ok(())
     }
 
     fn synced(&mut self, index: usize, answer: &[u8]) -> io::Result<()> {
@@ -232,7 +245,10 @@ impl Party<'_> {
                 self.settled += 1;
                 Ok(())
             }
-            (REBALANCE_IN_PROGRESS, _) => self.join(index),
+            (REBALANCE_IN_PROGRESS, _) => {
+                self.join(index);
+                Ok(())
+            }
             (code, _) => Err(refused("sync", code)),
         }
     }

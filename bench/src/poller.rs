@@ -13,6 +13,8 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 use crate::load::Target;
+use crate::process;
+use crate::wire::Frame;
 
 /// Whoever has said nothing for so long will not do so any more.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -29,6 +31,9 @@ struct Peer {
     filled: usize,
     /// What the socket has not taken yet.
     outbox: Vec<u8>,
+    /// How many requests were sent by [`Poller::ask`], which is the number of the next.
+    asked: i32,
+    answered: i32,
 }
 
 /// Connections by number.
@@ -45,6 +50,7 @@ pub(crate) struct Poller {
 impl Poller {
     /// Opens so many connections.
     pub(crate) fn connect(target: &Target, count: usize) -> io::Result<Self> {
+        process::allow_open_files()?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
@@ -54,7 +60,8 @@ impl Poller {
             let stream = target.connect()?;
             stream.set_nonblocking(true)?;
             epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
-            peers.push(Peer { stream, part: Vec::new(), filled: 0, outbox: Vec::new() });
+            let (part, outbox) = (Vec::new(), Vec::new());
+            peers.push(Peer { stream, part, filled: 0, outbox, asked: 0, answered: 0 });
         }
         let events = vec![EpollEvent::empty(); 512];
         let buffer = vec![0; READ_BYTES];
@@ -62,8 +69,14 @@ impl Poller {
         Ok(Self { epoll, timer, timeout, peers, events, buffer, heard: Instant::now() })
     }
 
-    /// From now on, waits end at every tick too.
-    pub(crate) fn tick(&self, interval: Duration) -> io::Result<()> {
+    /// How many connections there are.
+    pub(crate) fn count(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// From now on, waits end at every tick too. What was silent before is forgiven.
+    pub(crate) fn tick(&mut self, interval: Duration) -> io::Result<()> {
+        self.heard = Instant::now();
         let interval = Expiration::Interval(TimeSpec::from_duration(interval));
         Ok(self.timer.set(interval, TimerSetTimeFlags::empty())?)
     }
@@ -91,6 +104,20 @@ impl Poller {
             }
         }
         Ok(())
+    }
+
+    /// [`Poller::send`], under the connection's next correlation id.
+    pub(crate) fn ask(&mut self, index: usize, frame: &mut Frame) -> io::Result<()> {
+        let peer = &mut self.peers[index];
+        frame.number(peer.asked);
+        peer.asked = peer.asked.wrapping_add(1);
+        self.send(index, &frame.0)
+    }
+
+    /// How many requests of [`Poller::ask`] are not answered.
+    pub(crate) fn flying(&self, index: usize) -> usize {
+        let peer = &self.peers[index];
+        peer.asked.wrapping_sub(peer.answered).unsigned_abs() as usize
     }
 
     /// Waits until something comes, and lists the connections where it did. `is_hurried`: looks
@@ -152,6 +179,27 @@ impl Poller {
             }
         }
         Ok(())
+    }
+
+    /// [`Poller::read`] of answers to [`Poller::ask`].
+    ///
+    /// # Errors
+    /// Also when they do not come in the order of their requests.
+    pub(crate) fn hear(
+        &mut self,
+        index: usize,
+        mut each: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut answered = self.peers[index].answered;
+        let heard = self.read(index, |answer| {
+            if !answer.starts_with(&answered.to_be_bytes()) {
+                return Err(io::Error::other("an answer to another request"));
+            }
+            answered = answered.wrapping_add(1);
+            each(answer)
+        });
+        self.peers[index].answered = answered;
+        heard
     }
 
     /// Writes what the socket takes; whether that was all.
