@@ -40,12 +40,15 @@ pub(crate) struct Connections {
     /// How long, seconds.
     #[arg(long, default_value_t = 3)]
     seconds: u32,
+    /// The topics are there already.
+    #[arg(long)]
+    existing: bool,
 }
 
 impl Connections {
     pub(crate) fn run(&self) -> io::Result<Value> {
         let topics = partitions::names(&self.target.topic, usize::from(self.topics));
-        if !self.target.is_floor() {
+        if !self.target.is_floor() && !self.existing {
             partitions::create(&mut self.target.connect()?, &topics, self.partitions)?;
         }
         let batch = wire::batch(1, self.record_bytes);

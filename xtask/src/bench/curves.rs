@@ -1,21 +1,26 @@
 //! `cargo xtask bench --curves`: what a record costs as there is more and more of something.
 //!
-//! Each curve is measured on a broker of its own, from its least point to its greatest. The figures
-//! are kept in `docs/curves.json` and drawn from there, a figure of two panels each.
+//! Each point is measured on a server of its own, the floor, Ottla and Apache Kafka one after the
+//! other. Rounds go from the least point to the greatest and back in turn, so that no point always
+//! comes behind the same others. The figures are kept in `docs/curves.json` ([`kept`]) and drawn
+//! from there, a figure of two panels each; where a curve bends upwards is printed.
 
-use std::collections::BTreeMap;
+mod kept;
+mod loads;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
-use serde_json::{Map, Value, json};
 
-use super::plot::{self, Figure, Panel, Series};
-use super::report::median;
+use super::plot::{self, Figure};
 use super::{Bench, Server, Target, free_address, wait_for};
 use crate::interop::{Kind, Site};
+use kept::{Header, Rounds};
+use loads::{KIB, MIB, Sample, Stage};
 
 /// What belongs to `--curves`.
 #[derive(ClapArgs)]
@@ -33,7 +38,7 @@ pub(super) struct CurveArgs {
     #[arg(long, requires = "curves", conflicts_with = "no_kafka")]
     pub(super) kafka: bool,
     /// With `--curves`: how often each curve is measured; medians are drawn.
-    #[arg(long, default_value_t = 1, requires = "curves")]
+    #[arg(long, default_value_t = 3, requires = "curves")]
     curve_rounds: usize,
     /// With `--curves`: the folder of `curves.json` and the figures, from the root.
     #[arg(long, default_value = "docs", requires = "curves")]
@@ -55,140 +60,165 @@ enum Name {
 struct Curve {
     name: Name,
     title: &'static str,
-    note: &'static str,
+    /// Lines below the title.
+    note: &'static [&'static str],
     x_label: &'static str,
     points: &'static [u64],
+    /// Some of the points.
     kafka_points: &'static [u64],
     has_floor: bool,
     measure: fn(&Stage<'_>, u64) -> Result<Vec<Sample>>,
 }
 
-const KIB: u64 = 1024;
-const MIB: u64 = 1 << 20;
-
 const CURVES: [Curve; 6] = [
     Curve {
         name: Name::Batch,
         title: "Cost of a batch by its size",
-        note: "One record each. CPU: as fast as answers come. Latency: 100 MiB/s, at most 2,000/s.",
-        x_label: "batch",
-        points: &[100, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, 512 * KIB, MIB],
-        kafka_points: &[100, 4 * KIB, 64 * KIB, MIB],
+        note: &[
+            "A batch of one record a request, one connection.",
+            "CPU: five in flight, as fast as answers come. Latency: 100 MiB/s, at most 2,000/s.",
+        ],
+        x_label: "batch size",
+        points: &[100, KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB],
+        kafka_points: &[100, 16 * KIB, 64 * KIB, MIB],
         has_floor: true,
-        measure: batch,
+        measure: loads::batch,
     },
     Curve {
         name: Name::Connections,
         title: "Cost of a request by the number of connections",
-        note: "5,000 requests/s in all, each of one record of 1 KiB, from the connections in turn.",
+        note: &[
+            "5,000 requests/s in all, each of one record of 1 KiB, from the connections in turn.",
+        ],
         x_label: "connections",
-        points: &[1, 3, 10, 30, 100, 300, 1000, 3000, 10_000],
+        points: &[1, 10, 100, 1000, 10_000],
         kafka_points: &[1, 100, 10_000],
         has_floor: true,
-        measure: connections,
+        measure: loads::connections,
     },
     Curve {
         name: Name::Partitions,
         title: "Cost of a request by the number of partitions",
-        note: "5,000 requests/s of one connection, each of one record of 1 KiB, in turn.",
+        note: &[
+            "5,000 requests/s of one connection, each of one record of 1 KiB, in turn.",
+            "Each partition has two batches of 8 KiB before; one topic at 1, else ten.",
+        ],
         x_label: "partitions",
-        points: &[1, 3, 10, 30, 100, 300, 1000, 3000, 10_000],
+        points: &[1, 10, 100, 1000, 10_000],
         kafka_points: &[1, 100, 10_000],
         has_floor: false,
-        measure: partitions,
+        measure: loads::partitions,
     },
     Curve {
         name: Name::Segments,
         title: "Cost by the number of segments of a partition",
-        note: "Fetch: 64 KiB from chance places, one at a time. Produce: 2,000/s of 1 KiB.",
+        note: &["Fetch: 64 KiB from chance places, one at a time. Produce: 2,000/s of 1 KiB."],
         x_label: "segments of 1 MiB",
-        points: &[1, 3, 10, 30, 100, 300, 1000],
-        kafka_points: &[1, 30, 1000],
+        points: &[1, 10, 100, 1000],
+        kafka_points: &[1, 1000],
         has_floor: false,
-        measure: segments,
+        measure: loads::segments,
     },
     Curve {
         name: Name::Consumers,
         title: "Cost of a delivered batch by the number of consumers",
-        note: "100 batches/s of 10 KiB, read along by all; latency until the last one has it.",
+        note: &["100 batches/s of 10 KiB, read along by all; latency until the last one has it."],
         x_label: "consumers",
-        points: &[1, 2, 5, 10, 20, 50, 100, 200],
-        kafka_points: &[1, 20, 200],
+        points: &[1, 10, 50, 100, 200],
+        kafka_points: &[1, 50, 200],
         has_floor: false,
-        measure: consumers,
+        measure: loads::consumers,
     },
     Curve {
         name: Name::Processors,
-        title: "Cost by the number of processors",
-        note: "The generator is on the second one too. Produce: 4 connections, 16 KiB a batch.",
+        title: "Cost by the number of the broker's processors",
+        note: &[
+            "Producers: 5,000 batches/s of 16 KiB. Consumers: 100/s of 10 KiB, read along by all.",
+            "At 1 the broker is alone on it. At 2 it shares the second with the generator.",
+        ],
         x_label: "processors",
         points: &[1, 2],
         kafka_points: &[1, 2],
         has_floor: false,
-        measure: processors,
+        measure: loads::processors,
     },
 ];
 
 /// Connections may come faster than they are accepted, and one that finds no room in the backlog
 /// tries again after a second.
 const SETTINGS: &str = "\nsocket.listen.backlog.size=1024\n";
-/// What Apache Kafka is given to compile before each curve.
+/// What Apache Kafka is given to compile before each point, and a point's load besides: the
+/// point's own, or that of this one if it is less.
 const WARM_UP_MIB: &str = "2048";
-/// Seconds of a load at a fixed rate.
-const SECONDS: &str = "3";
+const WARM_UP_POINT_MAX: u64 = 100;
 
-/// One point of one load.
-struct Sample {
-    /// Behind the broker's name: which load, when there are several.
-    load: &'static str,
-    cpu_s_per_gib: f64,
-    p99_ms: f64,
+/// Who is measured at a point.
+#[derive(Clone, Copy)]
+enum Who {
+    Floor,
+    Broker(Kind),
 }
 
-type Answer = BTreeMap<String, Value>;
-
-/// A server that is measured.
-struct Stage<'a> {
-    bench: &'a Bench<'a>,
-    target: Target<'a>,
-}
-
-impl Stage<'_> {
-    fn load(&self, command: &str, args: &[&str]) -> Result<Answer> {
-        self.bench.load(&self.target.args(command, args))
+impl Who {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Broker(Kind::Ottla) => "Ottla",
+            Self::Broker(Kind::Kafka) => "Apache Kafka",
+        }
     }
 }
-
-/// Values of all rounds: by series and, in its bits, x.
-type Rounds = BTreeMap<(String, u64), Vec<(f64, f64)>>;
 
 /// Measures the curves that are asked for and draws all that the file has.
+///
+/// # Errors
+/// Also when a point could not be measured, after all others.
 pub(super) fn run(bench: &Bench<'_>, args: &CurveArgs, kafka: bool) -> Result<()> {
+    let begun = Instant::now();
     let chosen = |curve: &&Curve| args.curve.is_empty() || args.curve.contains(&curve.name);
+    let mut run = Run { bench, kafka, sites: Vec::new(), failures: Vec::new() };
     for curve in CURVES.iter().filter(chosen) {
-        let mut rounds = Rounds::new();
+        let header = Header::now(bench.root, args.curve_rounds)?;
+        let begun = Instant::now();
+        let mut values = Rounds::new();
         for round in 1..=args.curve_rounds {
             println!("{:?}: round {round} of {}", curve.name, args.curve_rounds);
-            curve.measure_all(bench, kafka, &mut rounds)?;
+            run.round(curve, round, &mut values);
         }
-        keep(&bench.root.join(&args.into), curve, &rounds)?;
+        println!("{:?}: {:.0} s", curve.name, begun.elapsed().as_secs_f64());
+        kept::keep(&bench.root.join(&args.into), curve.key(), &header, &values)?;
     }
-    draw(bench.root, args)
+    println!("all: {:.0} s", begun.elapsed().as_secs_f64());
+    draw(bench.root, args)?;
+    run.sites.into_iter().try_for_each(Site::remove)?;
+    let failures = run.failures;
+    ensure!(failures.is_empty(), "{} points failed:\n{}", failures.len(), failures.join("\n"));
+    Ok(())
 }
 
-/// Draws what the file has.
+/// Draws what the file has, and tells where it bends upwards.
 pub(super) fn draw(root: &Path, args: &CurveArgs) -> Result<()> {
     let folder = root.join(&args.into);
-    let kept = read(&folder)?;
+    let kept = kept::read(&folder)?;
+    let mut bends = Vec::new();
     for curve in &CURVES {
-        let Some(points) = kept.get(&curve.key()).and_then(|curve| curve["points"].as_array())
-        else {
-            continue;
-        };
+        let Some(of) = kept.get(&curve.key()) else { continue };
         let path = folder.join(format!("curve-{}.svg", curve.key()));
-        fs::write(&path, plot::svg(&curve.figure(points)?))?;
+        let footer = kept::footer(of);
+        let figure = Figure {
+            title: curve.title,
+            note: curve.note,
+            footer: &footer,
+            x_label: curve.x_label,
+            x_bytes: curve.name == Name::Batch,
+            panels: kept::panels(of)?,
+        };
+        fs::write(&path, plot::svg(&figure))?;
         println!("{}", path.display());
+        bends.extend(kept::bends(&figure));
     }
+    println!("more than a quarter more from one point to the next: {}", bends.len());
+    bends.iter().for_each(|bend| println!("  {bend}"));
     Ok(())
 }
 
@@ -197,214 +227,156 @@ impl Curve {
         format!("{:?}", self.name).to_lowercase()
     }
 
-    fn measure_all(&self, bench: &Bench<'_>, kafka: bool, rounds: &mut Rounds) -> Result<()> {
+    /// In a round: every other one goes back.
+    fn ordered(&self, round: usize) -> Vec<u64> {
+        let mut points = self.points.to_vec();
+        if round.is_multiple_of(2) {
+            points.reverse();
+        }
+        points
+    }
+
+    /// Who is measured at a point, in the round's order.
+    fn subjects(&self, point: u64, round: usize, kafka: bool) -> Vec<Who> {
+        let mut subjects = vec![Who::Broker(Kind::Ottla)];
         if self.has_floor {
-            let file = bench.folder.join("floor-curve");
-            let address = free_address()?;
-            let mut server = Command::new(bench.generator());
-            server.args(["--cpu", "0", "floor-produce", "--listen", &address, "--file"]).arg(&file);
-            let server = Server(server.spawn()?);
-            wait_for(&address)?;
-            let target = Target { address: &address, pid: server.0.id().to_string(), floor: true };
-            self.each(&Stage { bench, target }, ("floor", self.points), rounds)?;
-            drop(server);
-            fs::remove_file(file)?;
+            subjects.insert(0, Who::Floor);
         }
-        self.broker(bench, Kind::Ottla, rounds)?;
-        if kafka { self.broker(bench, Kind::Kafka, rounds) } else { Ok(()) }
+        if kafka && self.kafka_points.contains(&point) {
+            subjects.push(Who::Broker(Kind::Kafka));
+        }
+        if round.is_multiple_of(2) {
+            subjects.reverse();
+        }
+        subjects
     }
 
-    fn broker(&self, bench: &Bench<'_>, kind: Kind, rounds: &mut Rounds) -> Result<()> {
-        let site = Site::fresh_with(bench.toolbox, "bench-curve", SETTINGS)?;
-        let running = site.start_on(kind, 0)?;
-        let address = site.bootstrap().to_owned();
-        let target = Target { address: &address, pid: running.id().to_string(), floor: false };
-        let stage = Stage { bench, target };
-        let (name, points) = match kind {
-            Kind::Ottla => ("Ottla", self.points),
-            Kind::Kafka => ("Apache Kafka", self.kafka_points),
-        };
-        if kind == Kind::Kafka {
-            for command in ["produce", "fetch"] {
-                stage.load(command, &["--topic", "warm-up", "--mib", WARM_UP_MIB])?;
-            }
-        }
-        self.each(&stage, (name, points), rounds)?;
-        running.stop()?;
-        site.remove()
+    /// Whether so much is appended at a point that it cannot stay on the disk until the end.
+    fn is_large(&self) -> bool {
+        matches!(self.name, Name::Batch | Name::Processors)
     }
 
-    fn each(
-        &self,
-        stage: &Stage<'_>,
-        (name, points): (&str, &[u64]),
-        rounds: &mut Rounds,
-    ) -> Result<()> {
-        for point in points {
-            for sample in (self.measure)(stage, *point)? {
-                let (cpu, p99) = (sample.cpu_s_per_gib, sample.p99_ms);
-                let series = format!("{name}{}", sample.load);
-                println!("  {series}, {point} {}: {cpu:.2} s/GiB, {p99:.3} ms", self.x_label);
-                rounds.entry((series, *point)).or_default().push((cpu, p99));
-            }
-        }
-        Ok(())
+    /// The processors of a broker.
+    fn cpus(&self, point: u64) -> &'static str {
+        if self.name == Name::Processors && point > 1 { "0,1" } else { "0" }
     }
+}
 
-    fn figure(&self, points: &[Value]) -> Result<Figure<'_>> {
-        let panel = |y_label, key: &str| {
-            let mut series: Vec<Series> = Vec::new();
-            for point in points {
-                let of = point["of"].as_str().context("a point of nothing")?;
-                let x = point["x"].as_f64().context("a point without x")?;
-                let values = point[key].as_array().context("a point without values")?;
-                let values: Vec<f64> = values.iter().filter_map(Value::as_f64).collect();
-                ensure!(!values.is_empty(), "{of} at {x} has no {key}");
-                let point = (x, median(&values));
-                match series.iter_mut().find(|series| series.name == of) {
-                    Some(known) => known.points.push(point),
-                    None => series.push(styled(of, point, &series)),
+/// All that is measured in one go.
+struct Run<'a> {
+    bench: &'a Bench<'a>,
+    kafka: bool,
+    /// Directories with many files, to be removed at the end: a file system may pass over the
+    /// inodes of files that were removed shortly before one by one, which the next broker would
+    /// pay for.
+    sites: Vec<Site<'a>>,
+    failures: Vec<String>,
+}
+
+impl Run<'_> {
+    fn round(&mut self, curve: &Curve, round: usize, values: &mut Rounds) {
+        for point in curve.ordered(round) {
+            for who in curve.subjects(point, round, self.kafka) {
+                let result = match who {
+                    Who::Floor => self.floor(curve, point),
+                    Who::Broker(kind) => self.broker(curve, (kind, point), round),
+                };
+                let of = format!("{}, {point} {}", who.name(), curve.x_label);
+                match result {
+                    Ok(samples) => note(who, point, &samples, values),
+                    Err(error) => {
+                        println!("  FAILED: {of}: {error:#}");
+                        self.failures.push(format!("{of}: {error:#}"));
+                    }
                 }
             }
-            series.sort_by_key(|series| series.color);
-            Ok::<_, anyhow::Error>(Panel { y_label, series })
-        };
-        Ok(Figure {
-            title: self.title,
-            note: self.note,
-            x_label: self.x_label,
-            x_bytes: self.name == Name::Batch,
-            panels: vec![
-                panel("CPU of the broker, s/GiB", "cpu_s_per_gib")?,
-                panel("latency p99, ms", "p99_ms")?,
-            ],
-        })
+        }
+    }
+
+    fn floor(&self, curve: &Curve, point: u64) -> Result<Vec<Sample>> {
+        let bench = self.bench;
+        let file = bench.folder.join("floor-curve");
+        let address = free_address()?;
+        let mut server = Command::new(bench.generator());
+        server.args(["--cpu", "0", "floor-produce", "--listen", &address, "--file"]).arg(&file);
+        let server = Server(server.spawn()?);
+        wait_for(&address)?;
+        let target = Target { address: &address, pid: server.0.id().to_string(), floor: true };
+        let samples = (curve.measure)(&Stage { bench, target, topic: "curve" }, point);
+        drop(server);
+        fs::remove_file(file)?;
+        samples
+    }
+
+    fn broker(
+        &mut self,
+        curve: &Curve,
+        (kind, point): (Kind, u64),
+        round: usize,
+    ) -> Result<Vec<Sample>> {
+        let name = format!("bench-curve-{}-{point}-{kind:?}-{round}", curve.key()).to_lowercase();
+        let site = Site::fresh_with(self.bench.toolbox, &name, SETTINGS)?;
+        let samples = on_site(self.bench, curve, (kind, point), &site);
+        if curve.is_large() {
+            site.remove()?;
+        } else {
+            self.sites.push(site);
+        }
+        samples
     }
 }
 
-/// A series that begins with a point: each subject has a color, each of its loads a dash.
-fn styled(of: &str, point: (f64, f64), others: &[Series]) -> Series {
-    let color = match of {
-        of if of.starts_with("Ottla") => "#0b5cad",
-        of if of.starts_with("floor") => "#6b7280",
-        _ => "#c2410c",
+fn on_site(
+    bench: &Bench<'_>,
+    curve: &Curve,
+    (kind, point): (Kind, u64),
+    site: &Site<'_>,
+) -> Result<Vec<Sample>> {
+    let running = site.start_among(kind, curve.cpus(point))?;
+    let address = site.bootstrap().to_owned();
+    let stage = |topic| {
+        let target = Target { address: &address, pid: running.id().to_string(), floor: false };
+        Stage { bench, target, topic }
     };
-    let before = others.iter().filter(|other| other.color == color).count();
-    let dash = if before == 0 { "" } else { "7 3" };
-    Series { name: of.to_owned(), color, dash, points: vec![point] }
-}
-
-fn sample(load: &'static str, cpu: &Answer, latency: &Answer) -> Result<Sample> {
-    let number = |answer: &Answer, key: &str| {
-        let value = answer.get(key).and_then(Value::as_f64);
-        value.with_context(|| format!("no {key} in {answer:?}"))
-    };
-    let cpu_s_per_gib = number(cpu, "cpu_s_per_gib")?;
-    Ok(Sample { load, cpu_s_per_gib, p99_ms: number(latency, "p99_ms")? })
-}
-
-fn batch(stage: &Stage<'_>, bytes: u64) -> Result<Vec<Sample>> {
-    // What a batch of one record has around its value.
-    let record_bytes = (bytes - 68).saturating_sub(if bytes < KIB { 0 } else { 4 }).to_string();
-    let mib = stage.bench.size((bytes * 60_000 / MIB).clamp(6, 1024) as usize) as u64;
-    let rate = (100 * MIB / bytes).min(2000).to_string();
-    let topic = format!("batch-{bytes}");
-    let of = ["--topic", &topic, "--record-bytes", &record_bytes, "--batch-records", "1"];
-    stage.bench.warm_pages(mib)?;
-    let mib = mib.to_string();
-    let full = stage.load("produce", &[&of[..], &["--mib", &mib]].concat())?;
-    let paced = ["--rate", &rate, "--seconds", SECONDS];
-    let paced = stage.load("paced", &[&of[..], &paced].concat())?;
-    Ok(vec![sample("", &full, &paced)?])
-}
-
-fn connections(stage: &Stage<'_>, count: u64) -> Result<Vec<Sample>> {
-    let topic = format!("connections-{count}");
-    let count = count.to_string();
-    let args = ["--topic", &topic, "--connections", &count, "--seconds", SECONDS];
-    let answer = stage.load("connections", &args)?;
-    Ok(vec![sample("", &answer, &answer)?])
-}
-
-fn partitions(stage: &Stage<'_>, count: u64) -> Result<Vec<Sample>> {
-    let topic = format!("partitions-{count}");
-    // Kafka makes no more than some thousand partitions at once.
-    let topics = if count < 1000 { 1 } else { 10 };
-    let (each, topics) = ((count / topics).to_string(), topics.to_string());
-    let args = ["--topic", &topic, "--topics", &topics, "--partitions", &each];
-    let answer = stage.load("connections", &[&args[..], &["--seconds", SECONDS]].concat())?;
-    Ok(vec![sample("", &answer, &answer)?])
-}
-
-fn segments(stage: &Stage<'_>, count: u64) -> Result<Vec<Sample>> {
-    let topic = format!("segments-{count}");
-    let count = count.to_string();
-    let fetches = stage.bench.size(20_000).to_string();
-    let fetched = ["--topic", &topic, "--segments", &count, "--fetches", &fetches];
-    let fetched = stage.load("scattered", &fetched)?;
-    let paced = ["--topic", &topic, "--batch-records", "1", "--rate", "2000"];
-    let paced = stage.load("paced", &[&paced[..], &["--seconds", SECONDS]].concat())?;
-    Ok(vec![sample(", fetch", &fetched, &fetched)?, sample(", produce", &paced, &paced)?])
-}
-
-fn consumers(stage: &Stage<'_>, count: u64) -> Result<Vec<Sample>> {
-    let topic = format!("consumers-{count}");
-    let count = count.to_string();
-    let args = ["--topic", &topic, "--consumers", &count, "--seconds", SECONDS];
-    let answer = stage.load("fan-out", &args)?;
-    Ok(vec![sample("", &answer, &answer)?])
-}
-
-fn processors(stage: &Stage<'_>, count: u64) -> Result<Vec<Sample>> {
-    let list = if count == 1 { "0" } else { "0,1" };
-    let mut pin = Command::new("taskset");
-    pin.args(["-a", "-c", "-p", list, &stage.target.pid]).stdout(Stdio::null());
-    ensure!(pin.status()?.success(), "taskset to {list}");
-    let mib = stage.bench.size(1024).to_string();
-    let topic = format!("processors-{count}");
-    let of = ["--topic", &topic, "--connections", "4"];
-    let full = [&of[..], &["--batch-records", "15", "--mib", &mib]].concat();
-    stage.bench.warm_pages(stage.bench.size(1024) as u64)?;
-    let full = stage.load("produce", &full)?;
-    let paced = ["--topic", &format!("{topic}-paced"), "--connections", "100"];
-    let paced = stage.load("connections", &[&paced[..], &["--seconds", SECONDS]].concat())?;
-    let topic = format!("{topic}-read");
-    let read = ["--topic", &topic, "--consumers", "50", "--seconds", SECONDS];
-    let read = stage.load("fan-out", &read)?;
-    Ok(vec![sample(", produce", &full, &paced)?, sample(", 50 consumers", &read, &read)?])
-}
-
-fn read(folder: &Path) -> Result<Map<String, Value>> {
-    let path = folder.join("curves.json");
-    if !path.exists() {
-        return Ok(Map::new());
+    if kind == Kind::Kafka {
+        let warm = stage("warm-up");
+        for command in ["produce", "fetch"] {
+            warm.load(command, &["--mib", WARM_UP_MIB])?;
+        }
+        (curve.measure)(&stage("warm-up-too"), point.min(WARM_UP_POINT_MAX))?;
     }
-    let text = fs::read(&path)?;
-    serde_json::from_slice(&text).with_context(|| path.display().to_string())
+    let samples = (curve.measure)(&stage("curve"), point)?;
+    // A clean stop would write what nobody reads again.
+    running.kill()?;
+    Ok(samples)
 }
 
-/// Puts a curve into the file, in the place of what was there of it.
-fn keep(folder: &Path, curve: &Curve, rounds: &Rounds) -> Result<()> {
-    let points = rounds.iter().map(|((of, x), values)| {
-        let column = |of: fn(&(f64, f64)) -> f64| -> Vec<f64> {
-            values.iter().map(of).map(|value| (value * 1e4).round() / 1e4).collect()
+fn note(who: Who, point: u64, samples: &[Sample], values: &mut Rounds) {
+    for sample in samples {
+        let (cpu, p99) = (sample.cpu_s_per_gib, sample.p99_ms);
+        let series = format!("{}{}", who.name(), sample.load);
+        println!("  {series}, {point}: {cpu:.2} s/GiB, {p99:.3} ms");
+        values.entry((series, point)).or_default().push((cpu, p99));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_other_round_goes_back() {
+        for curve in &CURVES {
+            let (there, mut back) = (curve.ordered(1), curve.ordered(2));
+            back.reverse();
+            assert_eq!(there, back);
+            assert!(there.is_sorted());
+            assert!(curve.kafka_points.iter().all(|point| there.contains(point)));
+        }
+        let names = |round| -> Vec<_> {
+            CURVES[0].subjects(100, round, true).into_iter().map(Who::name).collect()
         };
-        let (cpu, p99) = (column(|value| value.0), column(|value| value.1));
-        json!({"of": of, "x": x, "cpu_s_per_gib": cpu, "p99_ms": p99})
-    });
-    let mut kept = read(folder)?;
-    let points: Vec<Value> = points.collect();
-    kept.insert(curve.key(), json!({"machine": machine()?, "points": points}));
-    fs::create_dir_all(folder)?;
-    let text = serde_json::to_string_pretty(&kept)? + "\n";
-    Ok(fs::write(folder.join("curves.json"), text)?)
-}
-
-/// Processors and kernel.
-fn machine() -> Result<String> {
-    let cpus = fs::read_to_string("/proc/cpuinfo")?;
-    let models: Vec<_> = cpus.lines().filter(|line| line.starts_with("model name")).collect();
-    let model = models.first().and_then(|line| line.split(": ").nth(1)).unwrap_or("unknown");
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    Ok(format!("{} x {model}, Linux {}", models.len(), kernel.trim()))
+        assert_eq!(names(1), ["floor", "Ottla", "Apache Kafka"]);
+        assert_eq!(names(2), ["Apache Kafka", "Ottla", "floor"]);
+    }
 }

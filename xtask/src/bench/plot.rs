@@ -2,15 +2,17 @@
 //!
 //! The background is white and everything on it dark, so that a page in either color scheme shows
 //! the same. Axes are logarithmic where the values span more than a decade or so, which their
-//! label says.
+//! label says. A bar goes from the least to the greatest value of a point.
 
 use std::fmt::Write as _;
 
 /// Two panels with a common title.
 pub(super) struct Figure<'a> {
     pub(super) title: &'a str,
-    /// What is told below the title.
-    pub(super) note: &'a str,
+    /// Lines below the title.
+    pub(super) note: &'a [&'a str],
+    /// What is told at the bottom.
+    pub(super) footer: &'a str,
     pub(super) x_label: &'a str,
     /// Whether x is told in bytes, KiB and MiB.
     pub(super) x_bytes: bool,
@@ -30,21 +32,35 @@ pub(super) struct Series {
     pub(super) color: &'static str,
     /// As SVG has it; empty for a line without gaps.
     pub(super) dash: &'static str,
-    /// x and y; x in order.
-    pub(super) points: Vec<(f64, f64)>,
+    /// x in order.
+    pub(super) points: Vec<Point>,
+}
+
+/// A value and its spread, which is drawn as a bar.
+#[derive(Clone, Copy)]
+pub(super) struct Point {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    /// The ends of the bar.
+    pub(super) least: f64,
+    pub(super) greatest: f64,
 }
 
 const PANEL_WIDTH: f64 = 400.0;
-const HEIGHT: f64 = 330.0;
+const HEIGHT: f64 = 346.0;
 /// Of a panel, around its frame.
 const LEFT: f64 = 56.0;
 const RIGHT: f64 = 16.0;
-const TOP: f64 = 66.0;
+const TOP: f64 = 82.0;
 const BOTTOM: f64 = 48.0;
 /// Between the beginnings of two lines of a key.
 const KEY_STEP: f64 = 16.0;
 /// An axis whose greatest value is more times its least is logarithmic.
 const LINEAR_MAX: f64 = 12.0;
+/// Below the key, for the footer.
+const FOOT: f64 = 22.0;
+/// Between the middle of a bar and its ends' sides.
+const BAR_HALF: f64 = 4.0;
 /// How wide a character of a label is, about.
 const CHARACTER: f64 = 6.2;
 
@@ -119,7 +135,7 @@ fn step(greatest: f64) -> f64 {
 pub(super) fn svg(figure: &Figure<'_>) -> String {
     let width = PANEL_WIDTH * figure.panels.len() as f64;
     let keys = figure.panels.iter().map(|panel| panel.series.len()).max().unwrap_or(0);
-    let height = HEIGHT + KEY_STEP * keys as f64 + 8.0;
+    let height = HEIGHT + KEY_STEP * keys as f64 + FOOT;
     let mut page = Page(String::new());
     page.line(&format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\""
@@ -129,7 +145,11 @@ pub(super) fn svg(figure: &Figure<'_>) -> String {
     page.line(&format!("<title>{}</title>", escaped(figure.title)));
     page.line(&format!("<rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>"));
     page.text((LEFT, 22.0), "start", "font-size=\"15\" font-weight=\"bold\"", figure.title);
-    page.text((LEFT, 40.0), "start", "fill=\"#4b5563\"", figure.note);
+    let faint = "fill=\"#4b5563\"";
+    for (number, note) in figure.note.iter().enumerate() {
+        page.text((LEFT, 40.0 + 15.0 * number as f64), "start", faint, note);
+    }
+    page.text((LEFT, height - 8.0), "start", faint, figure.footer);
     for (number, panel) in figure.panels.iter().enumerate() {
         page.panel(figure, panel, PANEL_WIDTH * number as f64);
     }
@@ -155,13 +175,13 @@ impl Page {
     }
 
     fn panel(&mut self, figure: &Figure<'_>, panel: &Panel<'_>, left: f64) {
-        let all = |of: fn(&(f64, f64)) -> f64| -> Vec<f64> {
-            panel.series.iter().flat_map(|series| &series.points).map(of).collect()
-        };
-        let mut xs = all(|point| point.0);
+        let points = || panel.series.iter().flat_map(|series| &series.points);
+        let mut xs: Vec<f64> = points().map(|point| point.x).collect();
+        let ys: Vec<f64> =
+            points().flat_map(|point| [point.y, point.least, point.greatest]).collect();
         xs.sort_by(f64::total_cmp);
         xs.dedup();
-        let (x, y) = (Axis::x(&xs, left), Axis::y(&all(|point| point.1)));
+        let (x, y) = (Axis::x(&xs, left), Axis::y(&ys));
         let (from, to) = (left + LEFT, left + PANEL_WIDTH - RIGHT);
         let middle = f64::midpoint(from, to);
         let label = |name: &str, axis: &Axis| {
@@ -195,7 +215,7 @@ impl Page {
         for value in values {
             let place = axis.place(*value);
             self.stroke((place, frame), (place, frame + 4.0), "#374151");
-            let label = if is_bytes { bytes(*value) } else { number(*value) };
+            let label = told(*value, is_bytes);
             let half = label.len() as f64 * CHARACTER / 2.0;
             if place - half >= free_from {
                 self.text((place, frame + 17.0), "middle", "", &label);
@@ -206,22 +226,33 @@ impl Page {
 
     fn series(&mut self, series: &Series, (x, y): (&Axis, &Axis)) {
         let (color, dash) = (series.color, series.dash);
-        let places: Vec<_> = series
-            .points
-            .iter()
-            .filter(|point| point.0 > 0.0 && point.1.is_finite() && (point.1 > 0.0 || !y.is_log))
-            .map(|point| (x.place(point.0), y.place(point.1)))
-            .collect();
+        let is_seen = |value: f64| value.is_finite() && (value > 0.0 || !y.is_log);
+        let points = series.points.iter();
+        let points: Vec<&Point> =
+            points.filter(|point| point.x > 0.0 && is_seen(point.y)).collect();
         self.line("<polyline points=\"");
-        for (x, y) in &places {
-            self.line(&format!("{x:.1},{y:.1}"));
+        for point in &points {
+            self.line(&format!("{:.1},{:.1}", x.place(point.x), y.place(point.y)));
         }
         self.line(&format!("\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\""));
         self.line(&format!("stroke-dasharray=\"{dash}\"/>"));
-        for (x, y) in &places {
-            self.line(&format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{color}\"/>"));
+        for point in points {
+            let (cx, cy) = (x.place(point.x), y.place(point.y));
+            if point.least < point.greatest && is_seen(point.least) && is_seen(point.greatest) {
+                let ends = [point.least, point.greatest].map(|value| y.place(value));
+                self.stroke((cx, ends[0]), (cx, ends[1]), color);
+                for end in ends {
+                    self.stroke((cx - BAR_HALF, end), (cx + BAR_HALF, end), color);
+                }
+            }
+            self.line(&format!("<circle cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"3\" fill=\"{color}\"/>"));
         }
     }
+}
+
+/// A value of x.
+pub(super) fn told(value: f64, is_bytes: bool) -> String {
+    if is_bytes { bytes(value) } else { number(value) }
 }
 
 fn escaped(text: &str) -> String {
@@ -288,11 +319,17 @@ mod tests {
 
     #[test]
     fn a_figure_draws_each_point_once_and_escapes_its_words() {
-        let points = vec![(1.0, 2.0), (10.0, 3.0), (1000.0, 4.0)];
+        let point = |x, y| Point { x, y, least: y - 0.5, greatest: y + 0.5 };
+        let mut points = vec![point(1.0, 2.0), point(10.0, 3.0), point(1000.0, 4.0)];
+        points[0].least = 2.0;
+        points[0].greatest = 2.0;
         let series = vec![Series { name: "a < b".to_owned(), color: "#000000", dash: "", points }];
         let panels = vec![Panel { y_label: "y", series }];
-        let (title, note, x_label) = ("t", "n", "x");
-        let drawn = svg(&Figure { title, note, x_label, x_bytes: false, panels });
+        let (title, note, footer, x_label) = ("t", &["n"][..], "f", "x");
+        let drawn = svg(&Figure { title, note, footer, x_label, x_bytes: false, panels });
+        // Two of the points have a bar, of three strokes.
+        let bars = drawn.lines().filter(|line| line.ends_with("stroke=\"#000000\"/>"));
+        assert_eq!(bars.count(), 6);
         assert_eq!(drawn.matches("<circle").count(), 3);
         assert!(drawn.contains("a &lt; b"));
         assert!(drawn.contains("x (log scale)"));

@@ -298,7 +298,7 @@ fn count(records: u64) -> String {
 }
 
 /// Processor time that a process has taken with all its threads, seconds.
-fn cpu_s(pid: u32) -> Result<f64> {
+pub(super) fn cpu_s(pid: u32) -> Result<f64> {
     let clock = clock_getcpuclockid(Pid::from_raw(pid.cast_signed()))?;
     Ok(Duration::from(clock.now()?).as_secs_f64())
 }

@@ -147,9 +147,14 @@ impl<'a> Site<'a> {
 
     /// [`Site::start`] on one processor.
     pub(crate) fn start_on(&self, kind: Kind, cpu: usize) -> Result<Running> {
+        self.start_among(kind, &cpu.to_string())
+    }
+
+    /// [`Site::start`] on the processors of a list, such as `0,1`.
+    pub(crate) fn start_among(&self, kind: Kind, cpus: &str) -> Result<Running> {
         let plain = self.command(kind)?;
         let mut pinned = Command::new("taskset");
-        pinned.args(["-c", &cpu.to_string()]).arg(plain.get_program()).args(plain.get_args());
+        pinned.args(["-c", cpus]).arg(plain.get_program()).args(plain.get_args());
         self.start_as(kind, pinned)
     }
 
