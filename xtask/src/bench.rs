@@ -14,12 +14,17 @@
 mod codecs;
 mod crowds;
 mod curves;
+mod durable;
+mod fetches;
+mod goal;
+mod machine;
 mod maintenance;
 mod plot;
 mod records;
 mod report;
 mod restart;
 mod scale;
+mod starts;
 mod tail;
 mod tools;
 mod workload;
@@ -29,16 +34,17 @@ use std::fs;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args as ClapArgs;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::gate::{cargo_command, target_dir};
 use crate::interop::{Kind, Need, Toolbox};
 use curves::CurveArgs;
+use machine::Machine;
 use report::Figures;
 use restart::{Piece, Restart};
 use scale::Scale;
@@ -48,10 +54,13 @@ use workload::Workload;
 /// All that `cargo xtask bench` measures by default.
 const WORKLOADS: &[&[Workload]] = &[
     records::WORKLOADS,
+    fetches::WORKLOADS,
     codecs::WORKLOADS,
-    crowds::WORKLOADS,
-    maintenance::WORKLOADS,
+    starts::WORKLOADS,
     tail::WORKLOADS,
+    durable::WORKLOADS,
+    maintenance::WORKLOADS,
+    crowds::WORKLOADS,
 ];
 
 /// Measures the broker beside Apache Kafka and the floor.
@@ -146,7 +155,8 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         _ if !args.only.is_empty() || shrink > 1 => "part",
         _ => "result",
     };
-    let bench = Bench { root, folder: &folder, toolbox: &toolbox, shrink, name };
+    let machine = Machine::look(root, toolbox.has(Need::Java), &how(args))?;
+    let bench = Bench { root, folder: &folder, toolbox: &toolbox, shrink, name, machine };
     if args.curves.curves {
         return curves::run(&bench, &args.curves, with_kafka);
     }
@@ -165,7 +175,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
         let selected = select(&args.only)?;
         workload::rounds(&bench, &selected, &brokers, args.rounds, &mut figures)?;
     }
-    println!("\n{}", figures.table());
+    println!("\n{}", bench.told(&figures)?);
     bench.save(&figures)?;
     println!("also in {}", folder.display());
     figures.check()?;
@@ -199,9 +209,20 @@ fn select(names: &[String]) -> Result<Vec<&'static Workload>> {
     names.iter().map(find).collect()
 }
 
+/// What was asked for, as the header of the table tells it.
+fn how(args: &Args) -> String {
+    let mut how = format!("rounds: {}", args.rounds);
+    if args.shrink.get() > 1 {
+        how += &format!(", sizes divided by {}", args.shrink);
+    }
+    if args.force {
+        how += ", --force";
+    }
+    how
+}
+
 fn check_idle(force: bool) -> Result<()> {
-    let text = fs::read_to_string("/proc/loadavg")?;
-    let load: f64 = text.split(' ').next().context("an empty loadavg")?.parse()?;
+    let load = machine::load()?;
     if load > LOAD_MAX {
         let told =
             format!("the machine has a load of {load}, and at most {LOAD_MAX} gives figures");
@@ -219,6 +240,7 @@ struct Bench<'a> {
     shrink: usize,
     /// Of the files with the result.
     name: &'a str,
+    machine: Machine,
 }
 
 impl Bench<'_> {
@@ -226,11 +248,17 @@ impl Bench<'_> {
         full.div_ceil(self.shrink)
     }
 
+    /// The machine and the table, in Markdown.
+    fn told(&self, figures: &Figures) -> Result<String> {
+        Ok(format!("{}\n\n{}", self.machine.told()?, figures.table()))
+    }
+
     /// Writes what has been measured so far.
     fn save(&self, figures: &Figures) -> Result<()> {
         let path = self.folder.join(self.name);
-        fs::write(path.with_extension("md"), figures.table())?;
-        let json = serde_json::to_vec_pretty(&figures.json())?;
+        fs::write(path.with_extension("md"), self.told(figures)?)?;
+        let json = json!({ "machine": self.machine.told()?, "rows": figures.json() });
+        let json = serde_json::to_vec_pretty(&json)?;
         Ok(fs::write(path.with_extension("json"), json)?)
     }
 
@@ -245,8 +273,10 @@ impl Bench<'_> {
 
     /// Runs the load generator, and what it starts, on all processors.
     fn generate(&self, args: &[&str]) -> Result<BTreeMap<String, Value>> {
-        let output = Command::new(self.generator()).args(args).stderr(Stdio::inherit()).output()?;
-        ensure!(output.status.success(), "{args:?}: {}", output.status);
+        let output = Command::new(self.generator()).args(args).output()?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{args:?}: {}: {}", output.status, told.trim());
+        eprint!("{told}");
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
@@ -311,9 +341,14 @@ fn resident_mib(pid: u32) -> Result<f64> {
     memory_mib(pid, "VmRSS:")
 }
 
-/// The most that was ever resident.
+/// The most that was resident since the process's start, or since [`forget_peak`].
 fn peak_mib(pid: u32) -> Result<f64> {
     memory_mib(pid, "VmHWM:")
+}
+
+/// Has the kernel take what is resident now for the most that ever was (proc(5), clear_refs).
+fn forget_peak(pid: u32) -> Result<()> {
+    Ok(fs::write(format!("/proc/{pid}/clear_refs"), "5")?)
 }
 
 fn memory_mib(pid: u32, of: &str) -> Result<f64> {

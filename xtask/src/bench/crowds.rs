@@ -2,6 +2,9 @@
 
 use anyhow::Result;
 
+use super::Subject;
+use super::goal::{Bound, Goal, Row, row};
+use super::machine;
 use super::report::Figures;
 use super::workload::{Place, Run, Workload};
 
@@ -11,89 +14,123 @@ pub(super) const WORKLOADS: &[Workload] = &[
         name: "idle-connections",
         // Of more that connect at once, some would ask again a second later.
         place: Place::Own("\nsocket.listen.backlog.size=1024\n"),
-        floor: None,
+        floors: &[],
+        kafka_rounds: 1,
         run: idle_connections,
     },
-    Workload { name: "many-partitions", place: Place::Own(""), floor: None, run: many_partitions },
+    Workload {
+        name: "many-partitions",
+        place: Place::Kept,
+        floors: &[],
+        kafka_rounds: 1,
+        run: many_partitions,
+    },
 ];
 
 const CONNECTIONS: usize = 10_000;
+const PING_ALONE: &str = "1,000 pings/s alone, p99 us";
+const PING_AMONG: &str = "1,000 pings/s beside 10,000 idle connections, p99 us";
+/// What is called unchanged.
+const UNCHANGED: Goal = &[Bound::Most(1.1)];
 
 fn idle_connections(run: &Run<'_>, figures: &mut Figures) -> Result<()> {
     let connections = run.size(CONNECTIONS);
     if run.wants_warm_up() {
         let seconds = run.size(10);
-        run.take(("idle", &["--connections", "100", "--seconds", &seconds]), &[], figures)?;
+        run.warm_up(("idle", &["--connections", "100", "--seconds", &seconds]))?;
     }
     let rows = [
-        ("10,000 idle connections: memory, KiB each", "kib_per_connection"),
-        ("10,000 idle connections: opened and greeted, s", "open_s"),
-        ("10,000 idle connections: opened and greeted, CPU us each", "open_cpu_us"),
-        ("1,000 pings/s alone, p50 us", "alone_p50_us"),
-        ("1,000 pings/s alone, p99 us", "alone_p99_us"),
-        ("1,000 pings/s alone, CPU us/ping", "alone_cpu_us"),
-        ("1,000 pings/s beside 10,000 idle connections, p50 us", "among_p50_us"),
-        ("1,000 pings/s beside 10,000 idle connections, p99 us", "among_p99_us"),
-        ("1,000 pings/s beside 10,000 idle connections, CPU us/ping", "among_cpu_us"),
+        row("10,000 idle connections: memory, KiB each", "kib_per_connection")
+            .to(&[Bound::Most(4.0)]),
+        row("10,000 idle connections: opened and greeted, s", "open_s"),
+        row("10,000 idle connections: opened and greeted, CPU us each", "open_cpu_us"),
+        row("1,000 pings/s alone, p50 us", "alone_p50_us"),
+        row(PING_ALONE, "alone_p99_us"),
+        row("1,000 pings/s alone, CPU us/ping", "alone_cpu_us"),
+        row("1,000 pings/s beside 10,000 idle connections, p50 us", "among_p50_us"),
+        row(PING_AMONG, "among_p99_us"),
+        row("1,000 pings/s beside 10,000 idle connections, CPU us/ping", "among_cpu_us"),
     ];
-    run.take(("idle", &["--connections", &connections]), &rows, figures)
+    run.take(("idle", &["--connections", &connections]), &rows, figures)?;
+    let ratio = ("ping p99 beside 10,000 idle connections / alone", UNCHANGED);
+    figures.add_ratio(ratio, run.subject, (PING_AMONG, PING_ALONE))
 }
 
-const SPREAD_MIB: usize = 512;
+/// What takes a broker three seconds or more. Kafka was seen to take 5 to 100 MiB/s.
+const OTTLA_MIB: usize = 2048;
+const KAFKA_MIB: usize = 384;
 const WARM_UP_MIB: usize = 2048;
 /// Of each topic: a request may make 10,000 topics and partitions at most.
 const PARTITIONS: &str = "100";
+
+/// Of a partition, and of a request for it.
+const MEMORY: Goal = &[Bound::Most(12.0)];
+const AS_ONE: Goal = &[Bound::Least(0.9)];
 
 fn many_partitions(run: &Run<'_>, figures: &mut Figures) -> Result<()> {
     if run.wants_warm_up() {
         let mib = run.size(WARM_UP_MIB);
         let args = ["--topic", "warm", "--partitions", "10", "--mib", &mib];
-        run.take(("spread", &args), &[], figures)?;
-        let args = [&args[..], &["--existing", "--batches", "10"]].concat();
-        run.take(("spread", &args), &[], figures)?;
+        run.warm_up(("spread", &args))?;
+        run.warm_up(("spread", &[&args[..], &["--existing", "--batches", "10"]].concat()))?;
     }
-    spread(run, "1 partition", &["--topic", "one"], false, figures)?;
+    let one = "1 partition";
+    let topic = ["--topic", "one"];
+    run.warm_up(("spread", &[&topic[..], &["--mib", "1"]].concat()))?;
+    requests(run, one, &topic, figures)?;
     for (name, topic, topics) in
         [("1,000 partitions", "thousand", 10), ("10,000 partitions", "many", 100)]
     {
         let topics = run.size(topics);
         let args = ["--topic", topic, "--topics", &topics, "--partitions", PARTITIONS];
-        spread(run, name, &args, true, figures)?;
-        let args = [&args[..], &["--existing", "--batches", "10"]].concat();
+        make(run, name, &args, figures)?;
+        // Some work is done for new partitions after they can be used.
+        machine::until_idle(run.pid()?)?;
+        requests(run, name, &args, figures)?;
+        let ratio = format!("{name} / {one}, requests/s");
+        let rows = (per_s(name), per_s(one));
+        figures.add_ratio((&ratio, AS_ONE), run.subject, (&rows.0, &rows.1))?;
         let [cpu, speed] = ["CPU us/batch", "batches/s"]
             .map(|unit| format!("{name}: produce 10 batches of 16 KiB a request, {unit}"));
-        let rows = [(cpu.as_str(), "cpu_us_per_batch"), (speed.as_str(), "batches_per_s")];
+        let rows = [row(&cpu, "cpu_us_per_batch"), row(&speed, "batches_per_s")];
+        let args = [&args[..], &["--batches", "10"]].concat();
         load(run, &args, &rows, figures)?;
     }
     Ok(())
 }
 
-/// A request for a partition, the next for the next one.
-fn spread(
-    run: &Run<'_>,
-    name: &str,
-    args: &[&str],
-    has_many: bool,
-    figures: &mut Figures,
-) -> Result<()> {
-    let [cpu, speed] =
-        ["CPU us/request", "requests/s"].map(|unit| format!("{name}: produce 16 KiB, {unit}"));
+/// Makes partitions, and sends two batches to each.
+fn make(run: &Run<'_>, name: &str, args: &[&str], figures: &mut Figures) -> Result<()> {
     let first = format!("{name}: first two times 16 KiB to each, CPU us/request");
-    let [made, loaded] =
-        ["as made", "with records"].map(|state| format!("{name}: memory, {state}, KiB each"));
+    let [made, loaded] = ["as made", "with two batches in each"]
+        .map(|state| format!("{name}: memory, {state}, KiB each"));
     let rows = [
-        (cpu.as_str(), "cpu_us_per_request"),
-        (speed.as_str(), "requests_per_s"),
-        (first.as_str(), "first_cpu_us_per_request"),
-        (made.as_str(), "kib_per_partition_made"),
-        (loaded.as_str(), "kib_per_partition"),
+        row(&first, "first_cpu_us_per_request"),
+        row(&made, "kib_per_partition_made").to(MEMORY),
+        row(&loaded, "kib_per_partition").to(MEMORY),
     ];
-    // What is told of each partition tells nothing of one.
-    load(run, args, if has_many { &rows } else { &rows[..2] }, figures)
+    run.warm_pages(320)?;
+    run.take(("spread", &[args, &["--mib", "1"]].concat()), &rows, figures)
 }
 
-fn load(run: &Run<'_>, args: &[&str], rows: &[(&str, &str)], figures: &mut Figures) -> Result<()> {
-    // And two batches of 16 KiB to each of 10,000 partitions before.
-    run.warm_pages(SPREAD_MIB + 320)?;
-    run.take(("spread", &[args, &["--mib", &run.size(SPREAD_MIB)]].concat()), rows, figures)
+/// A request for a partition, the next for the next one.
+fn requests(run: &Run<'_>, name: &str, args: &[&str], figures: &mut Figures) -> Result<()> {
+    let cpu = format!("{name}: produce 16 KiB, CPU us/request");
+    let speed = per_s(name);
+    let rows = [row(&cpu, "cpu_us_per_request"), row(&speed, "requests_per_s")];
+    load(run, args, &rows, figures)
+}
+
+fn per_s(name: &str) -> String {
+    format!("{name}: produce 16 KiB, requests/s")
+}
+
+/// To topics that are there.
+fn load(run: &Run<'_>, args: &[&str], rows: &[Row<'_>], figures: &mut Figures) -> Result<()> {
+    let mib = if run.subject == Subject::Kafka { KAFKA_MIB } else { OTTLA_MIB };
+    // And two more batches of 16 KiB to each of 10,000 partitions.
+    run.warm_pages(mib + 320)?;
+    let mib = run.size(mib);
+    let args = [args, &["--existing", "--mib", &mib]].concat();
+    run.take(("spread", &args), rows, figures)
 }

@@ -17,7 +17,8 @@ use clap::ValueEnum;
 use serde_json::Value;
 
 use super::report::Figures;
-use super::{Bench, Subject, Target};
+use super::workload::Run;
+use super::{Bench, Subject, Target, durable};
 use crate::interop::{Kind, Site};
 
 /// What is measured on its own.
@@ -71,7 +72,6 @@ type Answer = BTreeMap<String, Value>;
 const TAIL_MIB: u64 = 64;
 const CHECKPOINT: &str = "recovery-point-offset-checkpoint";
 const CLEAN_MARKER: &str = ".kafka_cleanshutdown";
-const DURABLE_SECONDS: &str = "5";
 
 impl<'a> Restart<'a> {
     /// Measures all pieces in so many rounds; Ottla is the first of the brokers.
@@ -102,7 +102,7 @@ impl<'a> Restart<'a> {
         if has(Piece::Durable) {
             for round in 1..=rounds {
                 println!("synced appends, round {round} of {rounds}");
-                self.floor_sync(figures)?;
+                durable::floor(self.bench, figures)?;
                 for (subject, kind) in in_round(round) {
                     self.durable(*subject, *kind, figures)?;
                 }
@@ -317,64 +317,18 @@ impl<'a> Restart<'a> {
         Ok(Some(answer))
     }
 
-    fn floor_sync(&self, figures: &mut Figures) -> Result<()> {
-        let file = self.bench.folder.join("floor-sync").display().to_string();
-        let args = ["floor-sync", "--file", &file, "--seconds", DURABLE_SECONDS];
-        let answer = self.bench.load(&args)?;
-        take_durable("1 producer", Subject::Floor, &answer, figures)
-    }
-
     fn durable(&self, subject: Subject, kind: Kind, figures: &mut Figures) -> Result<()> {
         let name = format!("bench-durable-{subject:?}").to_lowercase();
         let site = Site::fresh(self.bench.toolbox, &name)?;
         let running = site.start_on(kind, 0)?;
         let address = site.bootstrap().to_owned();
         let target = Target { address: &address, pid: running.id().to_string(), floor: false };
-        let data = site.data().display().to_string();
-        let load = |topic: &str, connections: &str, partitions: &str| {
-            let mut args = vec!["--topic", topic, "--connections", connections];
-            args.extend(["--partitions", partitions, "--data", &data]);
-            args.extend(["--seconds", DURABLE_SECONDS]);
-            self.bench.load(&target.args("durable", &args))
-        };
-        if kind == Kind::Kafka {
-            load("warm-up", "16", "1")?;
-        }
-        for (name, connections, partitions) in [
-            ("1 producer", "1", "1"),
-            ("16 producers", "16", "1"),
-            ("256 producers", "256", "1"),
-            ("256 producers, 64 partitions", "256", "64"),
-        ] {
-            let topic = format!("durable-{connections}-{partitions}");
-            let answer = load(&topic, connections, partitions)?;
-            take_durable(name, subject, &answer, figures)?;
-        }
+        let broker = Some((&site, kind));
+        let run = Run { bench: self.bench, subject, target, broker, floor: None };
+        durable::measure(&run, &durable::CROWDS, figures)?;
         running.stop()?;
         site.remove()
     }
-}
-
-fn take_durable(
-    name: &str,
-    subject: Subject,
-    answer: &Answer,
-    figures: &mut Figures,
-) -> Result<()> {
-    let rows = [
-        ("records/s", "records_per_s"),
-        ("ack p50 ms", "p50_ms"),
-        ("ack p99 ms", "p99_ms"),
-        ("flushes of the disk a record", "disk_flushes_per_record"),
-        ("CPU us/record", "cpu_us_per_record"),
-    ];
-    for (what, key) in rows {
-        // The floor is nobody's processor time, and not every disk counts its flushes.
-        if answer.get(key).is_some_and(Value::is_number) {
-            figures.take(&format!("synced appends, {name}: {what}"), subject, answer, key)?;
-        }
-    }
-    Ok(())
 }
 
 /// What a recovery's figures are called.

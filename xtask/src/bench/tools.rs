@@ -21,9 +21,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use nix::time::clock_getcpuclockid;
-use nix::unistd::Pid;
 
+use super::machine::cpu_s;
 use super::report::Figures;
 use super::{Bench, Subject};
 use crate::interop::process::{self, Process};
@@ -295,10 +294,4 @@ fn count(records: u64) -> String {
     } else {
         format!("{records} records")
     }
-}
-
-/// Processor time that a process has taken with all its threads, seconds.
-pub(super) fn cpu_s(pid: u32) -> Result<f64> {
-    let clock = clock_getcpuclockid(Pid::from_raw(pid.cast_signed()))?;
-    Ok(Duration::from(clock.now()?).as_secs_f64())
 }

@@ -1,13 +1,19 @@
 //! What is measured, and in which order: the floors, Ottla, Apache Kafka, and so on round by round.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use serde_json::Value;
 
+use super::goal::{Bound, Row};
+use super::machine::Watch;
 use super::report::Figures;
-use super::{Bench, Server, Subject, Target, free_address, peak_mib, resident_mib, wait_for};
+use super::{Bench, Server, Subject, Target};
+use super::{forget_peak, free_address, peak_mib, resident_mib, wait_for};
 use crate::interop::{Kind, Running, Site};
 
 /// Something that is measured of each subject in each round.
@@ -15,10 +21,15 @@ pub(super) struct Workload {
     /// What `--only` selects it by.
     pub(super) name: &'static str,
     pub(super) place: Place,
-    /// The floor that is measured beside the brokers.
-    pub(super) floor: Option<Floor>,
+    /// The floors that are measured beside the brokers.
+    pub(super) floors: &'static [Floor],
+    /// In how many of the rounds Apache Kafka is measured: some take it minutes.
+    pub(super) kafka_rounds: usize,
     pub(super) run: fn(&Run<'_>, &mut Figures) -> Result<()>,
 }
+
+/// Of [`Workload::kafka_rounds`].
+pub(super) const EVERY: usize = usize::MAX;
 
 /// On which broker a workload runs.
 #[derive(Clone, Copy)]
@@ -27,6 +38,10 @@ pub(super) enum Place {
     Shared,
     /// On a new one with these lines in its settings, and not warmed up.
     Own(&'static str),
+    /// On a new one, whose thousands of files are kept until all is measured: a file system may
+    /// pass over the inodes of files that were removed shortly before one by one, which the next
+    /// broker would pay for.
+    Kept,
     /// On a fresh site on which no broker runs: the workload starts it.
     Stopped,
 }
@@ -36,18 +51,21 @@ pub(super) enum Place {
 pub(super) enum Floor {
     /// Appends what it is sent.
     Produce,
-    /// Sends what is in a file.
+    /// Sends what is in a file, beginning anywhere in a page, as a log's region does.
     Fetch,
+    /// Sends whole pages.
+    FetchAligned,
 }
 
 impl Floor {
-    const ALL: [Floor; 2] = [Floor::Produce, Floor::Fetch];
+    const ALL: [Floor; 3] = [Floor::Produce, Floor::Fetch, Floor::FetchAligned];
 
-    /// The generator's command.
-    fn command(self) -> &'static str {
+    /// The generator's command and its options.
+    fn command(self) -> &'static [&'static str] {
         match self {
-            Self::Produce => "floor-produce",
-            Self::Fetch => "floor-fetch",
+            Self::Produce => &["floor-produce"],
+            Self::Fetch => &["floor-fetch"],
+            Self::FetchAligned => &["floor-fetch", "--aligned"],
         }
     }
 }
@@ -60,20 +78,49 @@ pub(super) struct Run<'a> {
     pub(super) target: Target<'a>,
     /// None of the floor.
     pub(super) broker: Option<(&'a Site<'a>, Kind)>,
+    pub(super) floor: Option<Floor>,
 }
 
 impl Run<'_> {
-    /// Runs the generator and takes `rows`: what a figure is called, and its field. What was
-    /// written before is on the disk by then, so that nobody pays for the workload before.
+    fn measure(&self, workload: &Workload, figures: &mut Figures) -> Result<()> {
+        let begun = Instant::now();
+        let result = (workload.run)(self, figures);
+        let seconds = begun.elapsed().as_secs_f64();
+        println!("{}, {:?}: {seconds:.0} s", workload.name, self.subject);
+        result
+    }
+
+    /// Runs the generator and takes `rows` of its answer.
     pub(super) fn take(
         &self,
-        (command, args): (&str, &[&str]),
-        rows: &[(&str, &str)],
+        command: (&str, &[&str]),
+        rows: &[Row<'_>],
         figures: &mut Figures,
     ) -> Result<()> {
+        figures.take_rows(rows, self.subject, &self.answer(command)?)
+    }
+
+    /// Has the generator warm up what is measured later.
+    pub(super) fn warm_up(&self, command: (&str, &[&str])) -> Result<()> {
+        self.answer(command).map(drop)
+    }
+
+    /// Runs the generator. What was written before is on the disk by then, so that nobody pays for
+    /// the workload before.
+    pub(super) fn answer(
+        &self,
+        (command, args): (&str, &[&str]),
+    ) -> Result<BTreeMap<String, Value>> {
         nix::unistd::sync();
+        let watch = Watch::start(Some(self.pid()?).filter(|pid| *pid > 0))?;
         let answer = self.bench.load(&self.target.args(command, args))?;
-        rows.iter().try_for_each(|(name, key)| figures.take(name, self.subject, &answer, key))
+        self.bench.machine.note(&watch, &format!("{command} of {:?}", self.subject))?;
+        Ok(answer)
+    }
+
+    /// The broker's or the floor's.
+    pub(super) fn pid(&self) -> Result<u32> {
+        Ok(self.target.pid.parse()?)
     }
 
     /// Writes and frees as many pages as will be appended.
@@ -100,14 +147,15 @@ pub(super) fn rounds(
     rounds: usize,
     figures: &mut Figures,
 ) -> Result<()> {
+    let mut kept = Vec::new();
     for round in 1..=rounds {
         println!("round {round} of {rounds}");
         for floor in Floor::ALL {
-            let of = |workload: &&&Workload| workload.floor == Some(floor);
+            let of = |workload: &&&Workload| workload.floors.contains(&floor);
             let workloads: Vec<&Workload> = workloads.iter().filter(of).copied().collect();
             if !workloads.is_empty() {
                 let result = on_floor(bench, floor, &workloads, figures);
-                figures.note(floor.command(), result);
+                figures.note(&floor.command().join(" "), result);
             }
         }
         let (shared, own): (Vec<&Workload>, Vec<&Workload>) =
@@ -123,14 +171,20 @@ pub(super) fn rounds(
             bench.save(figures)?;
         }
         for workload in own {
-            for broker in &brokers {
-                let result = on_own(bench, *broker, workload, figures);
-                figures.note(&format!("{:?}, {}", broker.0, workload.name), result);
+            let takes_part = |broker: &&(Subject, Kind)| {
+                broker.1 == Kind::Ottla || round <= workload.kafka_rounds
+            };
+            for broker in brokers.iter().filter(takes_part) {
+                let name = format!("bench-{}-{:?}-{round}", workload.name, broker.0);
+                match on_own(bench, *broker, (workload, &name.to_lowercase()), figures) {
+                    Ok(site) => kept.extend(site),
+                    error => figures.note(&name, error.map(drop)),
+                }
             }
             bench.save(figures)?;
         }
     }
-    Ok(())
+    kept.into_iter().try_for_each(Site::remove)
 }
 
 fn on_floor(
@@ -140,17 +194,17 @@ fn on_floor(
     figures: &mut Figures,
 ) -> Result<()> {
     let command = floor.command();
-    let file = bench.folder.join(command);
+    let file = bench.folder.join("floor");
     let address = free_address()?;
     let mut server = Command::new(bench.generator());
-    server.args(["--cpu", "0", command, "--listen", &address, "--file"]).arg(&file);
+    server.args(["--cpu", "0"]).args(command).args(["--listen", &address, "--file"]).arg(&file);
     let server = Server(server.spawn()?);
     wait_for(&address)?;
     let target = Target { address: &address, pid: server.0.id().to_string(), floor: true };
-    let run = Run { bench, subject: Subject::Floor, target, broker: None };
+    let run = Run { bench, subject: Subject::Floor, target, broker: None, floor: Some(floor) };
     for workload in workloads {
-        let result = (workload.run)(&run, figures);
-        figures.note(&format!("{command}, {}", workload.name), result);
+        let result = run.measure(workload, figures);
+        figures.note(&format!("{}, {}", command.join(" "), workload.name), result);
     }
     drop(server);
     Ok(fs::remove_file(file)?)
@@ -166,43 +220,73 @@ fn on_shared(
     let site = Site::fresh(bench.toolbox, &format!("bench-{subject:?}").to_lowercase())?;
     let running = site.start_on(kind, 0)?;
     std::thread::sleep(Duration::from_secs(2));
+    figures.aim("memory idle, MiB", &[Bound::Most(10.0)]);
     figures.add("memory idle, MiB", subject, resident_mib(running.id())?);
     let address = site.bootstrap().to_owned();
     let target = Target { address: &address, pid: running.id().to_string(), floor: false };
-    let run = Run { bench, subject, target, broker: Some((&site, kind)) };
+    let run = Run { bench, subject, target, broker: Some((&site, kind)), floor: None };
     if run.wants_warm_up() {
         super::records::warm_up(&run)?;
     }
+    let mut most = 0f64;
     for workload in workloads {
-        let result = (workload.run)(&run, figures);
+        forget_peak(running.id())?;
+        let result = run.measure(workload, figures);
         figures.note(&format!("{kind:?}, {}", workload.name), result);
+        let peak = peak_mib(running.id())?;
+        figures.add(&format!("memory at its peak in {}, MiB", workload.name), subject, peak);
+        most = most.max(peak);
     }
     figures.add("memory after load, MiB", subject, resident_mib(running.id())?);
-    figures.add("memory under load, at its peak, MiB", subject, peak_mib(running.id())?);
+    let row = "memory under load, at its peak, MiB";
+    figures.aim(row, &[Bound::Most(32.0)]);
+    figures.add(row, subject, most);
     running.stop()?;
     site.remove()
 }
 
-fn on_own(
-    bench: &Bench<'_>,
+/// Gives back the site that is to be kept.
+fn on_own<'a>(
+    bench: &'a Bench<'a>,
     (subject, kind): (Subject, Kind),
-    workload: &Workload,
+    (workload, name): (&Workload, &str),
     figures: &mut Figures,
-) -> Result<()> {
+) -> Result<Option<Site<'a>>> {
     let settings = if let Place::Own(settings) = workload.place { settings } else { "" };
-    let name = format!("bench-{}-{subject:?}", workload.name).to_lowercase();
-    let site = Site::fresh_with(bench.toolbox, &name, settings)?;
+    let site = Site::fresh_with(bench.toolbox, name, settings)?;
     let running = match workload.place {
         Place::Stopped => None,
-        Place::Shared | Place::Own(_) => Some(site.start_on(kind, 0)?),
+        Place::Shared | Place::Own(_) | Place::Kept => Some(site.start_on(kind, 0)?),
     };
     let pid = running.as_ref().map_or(0, Running::id);
     let address = site.bootstrap().to_owned();
     let target = Target { address: &address, pid: pid.to_string(), floor: false };
-    let run = Run { bench, subject, target, broker: Some((&site, kind)) };
-    (workload.run)(&run, figures)?;
+    let run = Run { bench, subject, target, broker: Some((&site, kind)), floor: None };
+    run.measure(workload, figures)?;
     if let Some(running) = running {
         running.stop()?;
     }
-    site.remove()
+    if matches!(workload.place, Place::Kept) {
+        empty_logs(&site.data())?;
+        return Ok(Some(site));
+    }
+    site.remove()?;
+    Ok(None)
+}
+
+/// Gives back the disk of a log directory whose files are kept.
+fn empty_logs(data: &Path) -> Result<()> {
+    for partition in fs::read_dir(data)? {
+        let partition = partition?;
+        if !partition.file_type()?.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(partition.path())? {
+            let path = file?.path();
+            if path.extension().is_some_and(|kind| kind == "log") {
+                fs::OpenOptions::new().write(true).truncate(true).open(path)?;
+            }
+        }
+    }
+    Ok(())
 }

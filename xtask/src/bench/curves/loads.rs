@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::super::tools::cpu_s;
+use super::super::machine::cpu_s;
 use super::super::{Bench, Target};
 
 pub(super) const KIB: u64 = 1024;
