@@ -54,10 +54,12 @@ impl Commits {
             |answer| coordinator::committed(answer, topic),
         )?;
         let (wall, cpu) = meter.spent()?;
+        let share = meter.generator_cpu_share()?;
         let mut figures = json!({
             "commits_per_s": self.commits as f64 / wall,
             "cpu_us_per_commit": cpu * 1e6 / self.commits as f64,
         });
+        figures["generator_cpu_share"] = json!(share);
         latency.tell("", &mut figures);
         Ok(figures)
     }

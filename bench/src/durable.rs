@@ -76,8 +76,10 @@ impl Durable {
             }
         }
         let (wall, cpu) = meter.spent()?;
+        let share = meter.generator_cpu_share()?;
         let synced = process::disk_flushes(&self.data)?.zip(syncs).map(|(now, then)| now - then);
         let mut figures = told(records, wall, &latency);
+        figures["generator_cpu_share"] = json!(share);
         figures["cpu_us_per_record"] = json!(cpu * 1e6 / records as f64);
         figures["disk_flushes_per_record"] = json!(synced.map(|n| n as f64 / records as f64));
         Ok(figures)

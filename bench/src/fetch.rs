@@ -43,13 +43,13 @@ impl Fetch {
                 bytes += answer.len() as u64;
                 continue;
             }
-            let before = bytes;
+            let before = fetcher.offset(0);
             bytes += fetcher.take(&answer, |batch| {
                 records += batch.records;
                 Ok(())
             })?;
-            if bytes == before {
-                return Err(io::Error::other("nothing came from below the log's end"));
+            if fetcher.offset(0) == before {
+                return Err(io::Error::other("no batch came from below the log's end"));
             }
             // At the end there is nothing to wait for: begin anew without asking for it.
             if fetcher.offset(0) >= fetcher.high_watermark(0) {

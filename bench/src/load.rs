@@ -1,16 +1,14 @@
-//! Driving a broker, or the floor, with prebuilt requests.
+//! Whom a load drives, and what is measured around it.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use nix::poll::{PollFd, PollFlags, PollTimeout};
 use serde_json::{Value, json};
 
 use crate::process;
-use crate::wire::{self, Frame, Packed};
+use crate::wire;
 
 const GIB: f64 = (1u64 << 30) as f64;
 
@@ -79,6 +77,14 @@ impl Target {
         Ok(())
     }
 
+    /// The ends of all partitions of the topic.
+    pub(crate) fn ends(&self, partitions: i32) -> io::Result<Vec<i64>> {
+        let ask = wire::topics::list_offsets(std::slice::from_ref(&self.topic), partitions);
+        let mut answer = Vec::new();
+        wire::call(&mut self.connect()?, &ask, &mut answer)?;
+        wire::topics::ends(&answer, partitions)
+    }
+
     /// Checks the answer to a produce request.
     pub(crate) fn check(&self, answer: &[u8]) -> io::Result<()> {
         if self.floor { Ok(()) } else { wire::produced(answer, &self.topic).map(drop) }
@@ -89,12 +95,21 @@ impl Target {
 pub(crate) struct Meter {
     pid: u32,
     cpu: f64,
+    own_cpu: f64,
     begun: Instant,
 }
 
 impl Meter {
     pub(crate) fn start(pid: u32) -> io::Result<Self> {
-        Ok(Self { pid, cpu: process::cpu_seconds(pid)?, begun: Instant::now() })
+        let (cpu, own_cpu) = (process::cpu_seconds(pid)?, process::own_cpu_seconds()?);
+        Ok(Self { pid, cpu, own_cpu, begun: Instant::now() })
+    }
+
+    /// How much of its processor this process has used since the start. Near 1 it is the generator
+    /// that is measured.
+    pub(crate) fn generator_cpu_share(&self) -> io::Result<f64> {
+        let wall = self.begun.elapsed().as_secs_f64();
+        Ok((process::own_cpu_seconds()? - self.own_cpu) / wall)
     }
 
     /// Seconds since the start, and the processor seconds that the server has used in them.
@@ -106,6 +121,7 @@ impl Meter {
     /// What was spent, in all and by GiB, record and request.
     pub(crate) fn stop(&self, bytes: u64, records: u64, requests: u64) -> io::Result<Value> {
         let (wall, cpu) = self.spent()?;
+        let share = self.generator_cpu_share()?;
         let (resident, peak) = process::resident_mib(self.pid)?;
         Ok(json!({
             "wall_s": wall,
@@ -117,103 +133,9 @@ impl Meter {
             "requests_per_s": requests as f64 / wall,
             "cpu_us_per_record": cpu * 1e6 / records.max(1) as f64,
             "cpu_us_per_request": cpu * 1e6 / requests.max(1) as f64,
+            "generator_cpu_share": share,
             "rss_mib": resident,
             "rss_peak_mib": peak,
         }))
-    }
-}
-
-/// Waits until an answer begins on one of them, and tells on which.
-fn wait_readable(streams: &[TcpStream]) -> io::Result<Vec<bool>> {
-    let mut fds: Vec<_> =
-        streams.iter().map(|stream| PollFd::new(stream.as_fd(), PollFlags::POLLIN)).collect();
-    nix::poll::poll(&mut fds, PollTimeout::NONE)?;
-    Ok(fds.iter().map(|fd| fd.any().unwrap_or(false)).collect())
-}
-
-/// Produce as fast as answers come.
-#[derive(Args)]
-pub(crate) struct Produce {
-    #[command(flatten)]
-    target: Target,
-    /// Bytes of a record's value.
-    #[arg(long, default_value_t = 1024)]
-    record_bytes: usize,
-    /// Records in a batch.
-    #[arg(long, default_value_t = 63)]
-    batch_records: i32,
-    /// Connections, each to a partition of its own.
-    #[arg(long, default_value_t = 1)]
-    connections: usize,
-    /// Requests in flight on a connection.
-    #[arg(long, default_value_t = 5)]
-    in_flight: usize,
-    /// MiB of batches to send.
-    #[arg(long, default_value_t = 2048)]
-    mib: u64,
-    /// Records that compress to about a half, compressed so; `--batch-bytes` then says how many
-    /// are in a batch.
-    #[arg(long)]
-    codec: Option<wire::Codec>,
-    /// With `--codec`: bytes of a batch on the wire, about.
-    #[arg(long, default_value_t = 64 << 10, requires = "codec")]
-    batch_bytes: usize,
-    /// A setting of the topic, NAME=VALUE; may be given several times.
-    #[arg(long, value_parser = setting)]
-    topic_config: Vec<(String, String)>,
-}
-
-/// Cuts NAME=VALUE.
-fn setting(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is wanted")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-impl Produce {
-    fn batch(&self) -> io::Result<Packed> {
-        match self.codec {
-            Some(codec) => wire::packed(codec, self.record_bytes, self.batch_bytes),
-            None => {
-                let bytes = wire::batch(self.batch_records, self.record_bytes);
-                Ok(Packed { bytes, records: self.batch_records })
-            }
-        }
-    }
-
-    pub(crate) fn run(&self) -> io::Result<Value> {
-        let partitions = i32::try_from(self.connections).map_err(io::Error::other)?;
-        let configs: Vec<_> =
-            self.topic_config.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        self.target.prepare_with(partitions, &configs)?;
-        let Packed { bytes: batch, records } = self.batch()?;
-        let total = (self.mib << 20) / batch.len() as u64;
-        let mut frames: Vec<Frame> = (0..partitions)
-            .map(|partition| wire::produce(&self.target.topic, partition, &batch))
-            .collect();
-        let mut streams =
-            (0..self.connections).map(|_| self.target.connect()).collect::<io::Result<Vec<_>>>()?;
-        let mut flying = vec![0; self.connections];
-        let mut answer = Vec::new();
-        let (mut sent, mut answered) = (0u64, 0u64);
-        let meter = Meter::start(self.target.pid)?;
-        while answered < total {
-            for (index, stream) in streams.iter_mut().enumerate() {
-                while flying[index] < self.in_flight && sent < total {
-                    frames[index].number(sent as i32);
-                    stream.write_all(&frames[index].0)?;
-                    flying[index] += 1;
-                    sent += 1;
-                }
-            }
-            for (index, readable) in wait_readable(&streams)?.into_iter().enumerate() {
-                if readable {
-                    wire::read_frame(&mut streams[index], &mut answer)?;
-                    self.target.check(&answer)?;
-                    flying[index] -= 1;
-                    answered += 1;
-                }
-            }
-        }
-        meter.stop(total * batch.len() as u64, total * records as u64, total)
     }
 }

@@ -25,6 +25,7 @@ mod partitions;
 mod places;
 mod poller;
 mod process;
+mod produce;
 mod scattered;
 mod spread;
 mod start;
@@ -74,7 +75,7 @@ enum Command {
         aligned: bool,
     },
     /// Produce as fast as answers come.
-    Produce(load::Produce),
+    Produce(produce::Produce),
     /// Produce at a fixed rate, latency counted from the intended time of sending.
     Paced(paced::Paced),
     /// Fetch a topic again and again.

@@ -30,6 +30,11 @@ pub(crate) fn cpu_seconds(pid: u32) -> io::Result<f64> {
     Ok(Duration::from(clock.now()?).as_secs_f64())
 }
 
+/// [`cpu_seconds`] of this process.
+pub(crate) fn own_cpu_seconds() -> io::Result<f64> {
+    cpu_seconds(std::process::id())
+}
+
 /// Resident memory and its peak, MiB.
 pub(crate) fn resident_mib(pid: u32) -> io::Result<(f64, f64)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

@@ -4,10 +4,10 @@ use std::io;
 use std::time::Instant;
 
 use clap::Args;
-use hdrhistogram::Histogram;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::compaction;
+use crate::latency::Latency;
 use crate::load::{Meter, Target};
 use crate::wire;
 
@@ -37,7 +37,7 @@ impl Scattered {
         let end = self.fill()?;
         let mut stream = self.target.connect()?;
         let (mut frame, offset_at) = wire::fetch(&self.target.topic, 0, self.fetch_bytes);
-        let mut latency = Histogram::<u64>::new(3).map_err(io::Error::other)?;
+        let mut latency = Latency::new()?;
         let (mut chance, mut bytes, mut answer) = (1, 0, Vec::new());
         let meter = Meter::start(self.target.pid)?;
         for number in 0..self.fetches {
@@ -46,18 +46,13 @@ impl Scattered {
             frame.0[offset_at..offset_at + 8].copy_from_slice(&offset.to_be_bytes());
             let begun = Instant::now();
             wire::call(&mut stream, &frame, &mut answer)?;
-            latency.record(begun.elapsed().as_nanos() as u64).map_err(io::Error::other)?;
+            latency.record(begun, Instant::now(), 1)?;
             let set = wire::fetched(&answer, &self.target.topic)?;
-            if set.is_empty() {
-                return Err(io::Error::other(format!("no records at offset {offset} of {end}")));
-            }
+            wire::check_set(set, offset.cast_signed())?;
             bytes += set.len() as u64;
         }
         let mut figures = meter.stop(bytes, self.fetches, self.fetches)?;
-        for (name, percentile) in [("p50", 50.0), ("p99", 99.0)] {
-            figures[format!("{name}_ms")] =
-                json!(latency.value_at_percentile(percentile) as f64 / 1e6);
-        }
+        latency.tell("", &mut figures);
         Ok(figures)
     }
 

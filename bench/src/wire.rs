@@ -7,6 +7,7 @@ mod batch;
 pub(crate) mod coordinator;
 pub(crate) mod fetch;
 mod many;
+mod stored;
 pub(crate) mod topics;
 
 use std::io::{self, Read, Write};
@@ -14,6 +15,7 @@ use std::net::TcpStream;
 
 pub(crate) use batch::{Codec, Packed, batch, batch_of, packed};
 pub(crate) use many::{ProduceMany, all_produced, produce_many};
+pub(crate) use stored::{Stored, check_set};
 
 /// Where a frame's correlation id stands, behind length, api key and version.
 const CORRELATION_AT: usize = 8;
@@ -154,9 +156,9 @@ pub(crate) fn fetched<'a>(answer: &'a [u8], topic: &str) -> io::Result<&'a [u8]>
     if error != Some(&[0, 0]) {
         return Err(io::Error::other(format!("fetch answered error {error:?}")));
     }
-    // Error, high watermark, last stable offset, log start offset, aborted, preferred, length.
-    let records_at = partition_at + 2 + 8 + 8 + 8 + 4 + 4 + 4;
-    answer.get(records_at..).ok_or_else(|| io::Error::other("short answer"))
+    // Error, high watermark, last stable offset, log start offset, aborted, preferred.
+    let length_at = partition_at + 2 + 8 + 8 + 8 + 4 + 4;
+    Fields(answer.get(length_at..).unwrap_or_default()).bytes()
 }
 
 /// Asks for the versions of all requests, which needs nothing but the server's attention.
@@ -181,7 +183,14 @@ pub(crate) fn read_frame(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Re
 }
 
 /// Sends a frame and waits for its answer.
+///
+/// # Errors
+/// Also when the answer is to another request.
 pub(crate) fn call(stream: &mut TcpStream, frame: &Frame, buffer: &mut Vec<u8>) -> io::Result<()> {
     stream.write_all(&frame.0)?;
-    read_frame(stream, buffer)
+    read_frame(stream, buffer)?;
+    if buffer.starts_with(&frame.0[CORRELATION_AT..CORRELATION_AT + 4]) {
+        return Ok(());
+    }
+    Err(io::Error::other("an answer to another request"))
 }

@@ -2,12 +2,10 @@
 
 use std::io;
 
-use super::{Fields, Frame};
+use super::{Fields, Frame, Stored};
 
 const FETCH: i16 = 1;
 const VERSION: i16 = 11;
-/// A batch's header, up to the number of records.
-const BATCH_HEADER_BYTES: usize = 61;
 
 /// What every request of a fetcher asks for.
 #[derive(Clone, Copy)]
@@ -176,28 +174,17 @@ impl Position {
         partition: usize,
         each: &mut impl FnMut(Batch) -> io::Result<()>,
     ) -> io::Result<()> {
-        while set.len() >= BATCH_HEADER_BYTES {
-            let mut header = Fields(set);
-            let base_offset = header.i64()?;
-            let bytes = 12 + header.i32()?.max(0) as usize;
-            if bytes > set.len() {
-                break;
-            }
-            // Leader epoch, magic, CRC, attributes.
-            header.raw(4 + 1 + 4 + 2)?;
-            let last_offset_delta = header.i32()?;
-            if base_offset != self.offset || last_offset_delta < 0 {
-                let told = format!("{base_offset}, {last_offset_delta} more");
-                let wanted = self.offset;
+        while let Some(batch) = Stored::cut(&mut set)? {
+            if batch.base_offset != self.offset {
+                let (told, wanted) = (batch.base_offset, self.offset);
                 return Err(io::Error::other(format!(
                     "partition {partition}: a batch at offset {told}, not at {wanted}"
                 )));
             }
-            self.offset = base_offset + i64::from(last_offset_delta) + 1;
+            self.offset = batch.end();
             self.is_changed = true;
-            let records = u64::from(last_offset_delta.cast_unsigned()) + 1;
-            each(Batch { partition, records, bytes })?;
-            set = &set[bytes..];
+            let records = u64::from(batch.last_offset_delta.unsigned_abs()) + 1;
+            each(Batch { partition, records, bytes: batch.bytes.len() })?;
         }
         Ok(())
     }

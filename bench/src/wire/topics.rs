@@ -106,6 +106,32 @@ pub(crate) fn listed_offsets(answer: &[u8]) -> io::Result<usize> {
     Ok(listed)
 }
 
+/// The ends that a ListOffsets answer tells for all partitions of one topic.
+///
+/// # Errors
+/// Any error code, and a partition left out or told twice.
+pub(crate) fn ends(answer: &[u8], partitions: i32) -> io::Result<Vec<i64>> {
+    let mut fields = Fields::after_header(answer);
+    let topics = fields.i32()?;
+    fields.string()?;
+    let count = fields.i32()?;
+    if (topics, count) != (1, partitions) {
+        return Err(io::Error::other(format!("the ends of {count} partitions of {partitions}")));
+    }
+    let mut ends = vec![None; count.unsigned_abs() as usize];
+    for _ in 0..count {
+        let (partition, error) = (fields.i32()?, fields.i16()?);
+        let _timestamp = fields.i64()?;
+        let end = fields.i64()?;
+        let place = ends.get_mut(partition as usize).filter(|place| place.is_none());
+        match place.filter(|_| error == 0) {
+            Some(place) => *place = Some(end),
+            None => return Err(io::Error::other(format!("end of {partition}: error {error}"))),
+        }
+    }
+    Ok(ends.into_iter().flatten().collect())
+}
+
 /// Sets settings of a topic.
 pub(crate) fn alter_configs(topic: &str, configs: &[(&str, &str)]) -> Frame {
     let mut frame = Frame::new(44, 0);
