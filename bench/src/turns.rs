@@ -87,3 +87,76 @@ impl Turns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::load::Target;
+    use crate::wire;
+
+    /// Takes ApiVersions requests on so many connections; answers each with its correlation id and
+    /// `more`.
+    fn server(connections: usize, more: i32) -> Target {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target::of(listener.local_addr().unwrap(), 0, "t");
+        std::thread::spawn(move || {
+            for _ in 0..connections {
+                let (mut stream, _) = listener.accept().unwrap();
+                std::thread::spawn(move || {
+                    let mut request = wire::api_versions().0;
+                    while stream.read_exact(&mut request).is_ok() {
+                        let number = i32::from_be_bytes(request[8..12].try_into().unwrap());
+                        let answer = [4_i32.to_be_bytes(), (number + more).to_be_bytes()];
+                        stream.write_all(answer.as_flattened()).unwrap();
+                    }
+                });
+            }
+        });
+        target
+    }
+
+    #[test]
+    fn requests_go_around_and_no_more_fly_than_may() {
+        let mut poller = Poller::connect(&server(3, 0), 3).unwrap();
+        let (mut frame, mut sent, mut answers) = (wire::api_versions(), Vec::new(), 0);
+        let pace = Pace::Flying { each: 2, all: 5 };
+        let send = |poller: &mut Poller, index, number| {
+            sent.push((index, number));
+            poller.ask(index, &mut frame)?;
+            let flying = [0, 1, 2].map(|index| poller.flying(index));
+            assert!(flying[index] <= 2 && flying.iter().sum::<usize>() <= 5, "{flying:?}");
+            Ok(())
+        };
+        let check = |_: &[u8]| {
+            answers += 1;
+            Ok(())
+        };
+        Turns { total: 100, pace }.run(&mut poller, send, check).unwrap();
+        assert_eq!(answers, 100);
+        assert!(sent.into_iter().zip(0..).all(|(sent, n)| sent == (n as usize % 3, n)));
+    }
+
+    #[test]
+    fn no_request_is_sent_before_it_is_due() {
+        let mut poller = Poller::connect(&server(2, 0), 2).unwrap();
+        let mut frame = wire::api_versions();
+        let begun = Instant::now();
+        let send = |poller: &mut Poller, index, number: u64| {
+            assert!(begun.elapsed() >= Duration::from_millis(number));
+            poller.ask(index, &mut frame)
+        };
+        Turns { total: 50, pace: Pace::Rate(1000.0) }.run(&mut poller, send, |_| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn an_answer_to_another_request_is_refused() {
+        let mut poller = Poller::connect(&server(1, 1), 1).unwrap();
+        let mut frame = wire::api_versions();
+        let send = |poller: &mut Poller, index, _| poller.ask(index, &mut frame);
+        let ran = Turns { total: 1, pace: Pace::Rate(1000.0) }.run(&mut poller, send, |_| Ok(()));
+        assert!(ran.is_err());
+    }
+}

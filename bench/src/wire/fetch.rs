@@ -200,7 +200,7 @@ fn refuse(code: i16, what: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire;
+    use crate::wire::stored::batch_at;
 
     /// Length, header with its client id, replica, wait, minimum, maximum, isolation.
     const SESSION_AT: usize = 4 + 8 + 7 + 4 * 4 + 1;
@@ -213,12 +213,6 @@ mod tests {
             answer.i32(*index).i16(0).i64(99).i64(99).i64(0).i32(-1).i32(-1).bytes(set);
         }
         answer.0
-    }
-
-    fn batch_at(offset: i64, count: i32) -> Vec<u8> {
-        let mut batch = wire::batch(count, 10);
-        batch[..8].copy_from_slice(&offset.to_be_bytes());
-        batch
     }
 
     #[test]

@@ -79,16 +79,19 @@ pub(crate) fn check_set(mut set: &[u8], offset: i64) -> io::Result<()> {
     Ok(())
 }
 
+/// A batch as it is stored at an offset.
+#[cfg(test)]
+pub(super) fn batch_at(offset: i64, count: i32) -> Vec<u8> {
+    let mut batch = super::batch(count, 10);
+    batch[..8].copy_from_slice(&offset.to_be_bytes());
+    batch
+}
+
 #[cfg(test)]
 mod tests {
+    use super::batch_at as at;
     use super::*;
     use crate::wire;
-
-    fn at(offset: i64, count: i32) -> Vec<u8> {
-        let mut batch = wire::batch(count, 10);
-        batch[..8].copy_from_slice(&offset.to_be_bytes());
-        batch
-    }
 
     #[test]
     fn a_set_holds_what_was_asked_for_and_has_no_gaps() {
