@@ -1,16 +1,17 @@
 //! Topics with records in them: what a broker has to find again when it starts.
 
-use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::io;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use crate::load::Target;
 use crate::places::Places;
+use crate::poller::Poller;
+use crate::turns::{Pace, Turns};
 use crate::wire;
 
-/// Requests on the way. Those of one connection are answered in their order.
+/// Requests on the way.
 const IN_FLIGHT: usize = 20;
 
 /// Make topics and fill their partitions, each as much as the others.
@@ -32,33 +33,18 @@ impl Fill {
     pub(crate) fn run(&self) -> io::Result<Value> {
         let topics = self.places.names(&self.target.topic);
         self.places.make(&self.target, &topics)?;
-        let mut stream = self.target.connect()?;
         let batch = wire::batch(self.batch_records, 1024);
         let total = ((self.mib << 20) / batch.len() as u64).max(self.places.count());
-        let mut flying = VecDeque::with_capacity(IN_FLIGHT);
-        let mut answer = Vec::new();
-        for sent in 0..total {
-            if flying.len() == IN_FLIGHT {
-                take(&mut stream, &mut flying, &mut answer)?;
-            }
-            let (topic, partition) = self.places.turn(sent);
-            let topic = &topics[topic];
-            stream.write_all(&wire::produce(topic, partition, &batch).0)?;
-            flying.push_back(topic);
-        }
-        while !flying.is_empty() {
-            take(&mut stream, &mut flying, &mut answer)?;
-        }
+        let pace = Pace::Flying { each: IN_FLIGHT, all: IN_FLIGHT };
+        Turns { total, pace }.run(
+            &mut Poller::connect(&self.target, 1)?,
+            |poller, index, number| {
+                let (topic, partition) = self.places.turn(number);
+                poller.ask(index, &mut wire::produce(&topics[topic], partition, &batch))
+            },
+            // All names are of one length, and that is what matters here.
+            |answer| wire::produced(answer, &topics[0]).map(drop),
+        )?;
         Ok(json!({ "bytes": total * batch.len() as u64 }))
     }
-}
-
-fn take(
-    stream: &mut std::net::TcpStream,
-    flying: &mut VecDeque<&String>,
-    answer: &mut Vec<u8>,
-) -> io::Result<()> {
-    let topic = flying.pop_front().ok_or_else(|| io::Error::other("nothing is on the way"))?;
-    wire::read_frame(stream, answer)?;
-    wire::produced(answer, topic).map(drop)
 }

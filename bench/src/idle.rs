@@ -59,6 +59,7 @@ impl Idle {
             "among_p50_us": among.us(50.0),
             "among_p99_us": among.us(99.0),
             "among_cpu_us": among.cpu_us,
+            "generator_cpu_share": alone.generator_cpu_share.max(among.generator_cpu_share),
         }))
     }
 
@@ -74,7 +75,8 @@ impl Idle {
         let meter = Meter::start(self.target.pid)?;
         let latency = versions(Turns { total, pace: Pace::Rate(f64::from(self.rate)) }, poller)?;
         let (_, cpu) = meter.spent()?;
-        Ok(Pings { latency, cpu_us: cpu * 1e6 / total as f64 })
+        let generator_cpu_share = meter.generator_cpu_share()?;
+        Ok(Pings { latency, cpu_us: cpu * 1e6 / total as f64, generator_cpu_share })
     }
 }
 
@@ -87,6 +89,7 @@ fn versions(turns: Turns, poller: &mut Poller) -> io::Result<Latency> {
 struct Pings {
     latency: Latency,
     cpu_us: f64,
+    generator_cpu_share: f64,
 }
 
 impl Pings {
