@@ -67,7 +67,7 @@ impl Produce {
             self.topic_config.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         self.target.prepare_with(partitions, &configs)?;
         let batch = self.batch()?;
-        let total = (self.mib << 20) / batch.bytes.len() as u64;
+        let total = ((self.mib << 20) / batch.bytes.len() as u64).max(1);
         let mut lanes = self.lanes(partitions, &batch)?;
         let mut answer = Vec::new();
         let (mut sent, mut answered) = (0u64, 0u64);
