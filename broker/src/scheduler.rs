@@ -1,11 +1,12 @@
 //! Work that comes round: flushes, checkpoints, expiry, removal of what was deleted.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ottla_storage::log_dir::LogDir;
 
+use crate::background;
 use crate::cleaning;
 use crate::node::Node;
 use crate::stop::Stop;
@@ -18,14 +19,14 @@ struct Task {
     due: Instant,
 }
 
-/// The thread that does it.
+/// The threads that do it: one for the rounds, and one that removes files, at a lower priority.
 pub(crate) struct Scheduler {
     stop: Stop,
-    thread: JoinHandle<()>,
+    threads: [JoinHandle<()>; 2],
 }
 
 impl Scheduler {
-    /// Starts the thread. `failed` is called once when no log directory is left, or not
+    /// Starts the threads. `failed` is called once when no log directory is left, or not
     /// the metadata log's.
     ///
     /// # Errors
@@ -35,18 +36,24 @@ impl Scheduler {
         failed: impl FnOnce() + Send + 'static,
     ) -> std::io::Result<Self> {
         let stop = Stop::new();
+        let (removing, stopping) = (Arc::clone(&node), stop.clone());
+        let remover = Builder::new().name("remover".into());
+        let remover = remover.spawn(move || remove(&removing, &stopping))?;
         let stopping = stop.clone();
-        let thread = std::thread::Builder::new().name("scheduler".into()).spawn(move || {
-            run(&node, &stopping, failed);
-        })?;
-        Ok(Self { stop, thread })
+        let rounds = Builder::new().name("scheduler".into());
+        let rounds = rounds.spawn(move || run(&node, &stopping, failed));
+        // Else the first would go on alone.
+        let rounds = rounds.inspect_err(|_| stop.request())?;
+        Ok(Self { stop, threads: [rounds, remover] })
     }
 
-    /// Ends the thread, when the work at hand is done.
+    /// Ends the threads, when the work at hand is done.
     pub(crate) fn stop(self) {
         self.stop.request();
-        // A panic there was reported when it happened.
-        let _ = self.thread.join();
+        for thread in self.threads {
+            // A panic there was reported when it happened.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -99,10 +106,17 @@ fn delay(ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(ms.clamp(0, INTERVAL_MS_MAX)).unwrap_or(0))
 }
 
+/// Many files may be due at once, and most of the work is the system's. No request waits for it.
+fn remove(node: &Node, stop: &Stop) {
+    background::step_back();
+    while !stop.wait_timeout(HOUSEKEEPING) {
+        node.logs.remove_due_files(node.clock.now_ms());
+    }
+}
+
 fn housekeeping(node: &Node) {
     let now_ms = node.clock.now_ms();
     said(node, node.logs.flush_due(now_ms));
-    node.logs.remove_due_files(now_ms);
     node.serve_unopened();
     node.groups.close_offline();
     if let Err(error) = node.cluster.snapshot_if_due(now_ms) {

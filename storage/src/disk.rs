@@ -31,6 +31,11 @@ pub trait Disk: Debug + Send + Sync + 'static {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file's name; open descriptors and maps of it stay good.
     fn unlink(&self, path: &Path) -> io::Result<()>;
+    /// The same for a file that nobody needs any more and that may be large: its cached pages are
+    /// let go a few at a time, and others may have the processor between.
+    fn unlink_in_steps(&self, path: &Path) -> io::Result<()> {
+        self.unlink(path)
+    }
     /// Makes the directory's entries durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes an exclusive lock on `path`, made when missing, that also excludes a JVM's

@@ -330,3 +330,32 @@ fn a_broker_that_has_lost_all_directories_of_its_logs_says_so_by_its_end() {
         assert!(error.contains(part), "{error}");
     }
 }
+
+/// The nice values of this process's threads of that name.
+fn nice_values(name: &str) -> Vec<i32> {
+    let mut values = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        // A thread may end meanwhile.
+        let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+        if let Some((before, after)) = stat.rsplit_once(") ")
+            && before.ends_with(&format!("({name}"))
+        {
+            // The name is the second field, the nice value the 19th.
+            values.push(after.split(' ').nth(16).unwrap().parse().unwrap());
+        }
+    }
+    values
+}
+
+#[test]
+fn files_are_removed_at_a_lower_priority() {
+    let (broker, _dir) = broker();
+    let own = nice_values("scheduler")[0];
+    let deadline = Instant::now() + Duration::from_secs(10);
+    // Other tests have brokers too, and a thread steps back a moment after its start.
+    while !nice_values("remover").iter().any(|value| *value > own || *value == 19) {
+        assert!(Instant::now() < deadline, "{:?}", nice_values("remover"));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    broker.stop().unwrap();
+}

@@ -123,7 +123,16 @@ fn file_names(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>, StorageError> 
 
 /// Removes a file; that it is gone already is no matter.
 pub(super) fn unlink(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
-    match disk.unlink(path) {
+    unlinked(disk.unlink(path), path)
+}
+
+/// The same for what may be large, beside requests.
+pub(super) fn unlink_in_steps(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
+    unlinked(disk.unlink_in_steps(path), path)
+}
+
+fn unlinked(result: io::Result<()>, path: &Path) -> Result<(), StorageError> {
+    match result {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(StorageError::io("remove", path)(error))
         }

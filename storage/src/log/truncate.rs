@@ -152,6 +152,8 @@ impl PartitionLog {
             let renamed = segment.mark_deleted()?;
             self.producers().snapshots.remove(segment.base_offset());
             self.removals().extend(renamed.into_iter().map(|path| Removal { path, due_ms }));
+            // A pass may rename hundreds of files.
+            thread::yield_now();
         }
         Ok(())
     }
@@ -171,7 +173,7 @@ impl PartitionLog {
             !is_due
         });
         for path in due {
-            if let Err(error) = super::leftovers::unlink(&*self.disk, &path) {
+            if let Err(error) = super::leftovers::unlink_in_steps(&*self.disk, &path) {
                 log::warn!("{error}");
             }
             // Many may be due at once; nobody waits for them.

@@ -416,7 +416,7 @@ fn remove_tree(disk: &dyn Disk, path: &Path) -> Result<(), StorageError> {
     for entry in disk.list(path).map_err(StorageError::io("list", path))? {
         if !entry.is_dir {
             let file = path.join(entry.name);
-            disk.unlink(&file).map_err(StorageError::io("remove", &file))?;
+            disk.unlink_in_steps(&file).map_err(StorageError::io("remove", &file))?;
             thread::yield_now();
         }
     }

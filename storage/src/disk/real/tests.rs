@@ -159,3 +159,35 @@ fn blocks_ahead_do_not_lengthen_a_file() {
     assert_eq!(blocks(), before);
     assert_eq!(file.modified_ms().unwrap(), 1_000);
 }
+
+#[test]
+fn what_is_unlinked_in_steps_stays_good_for_its_readers() {
+    let dir = temp();
+    let path = dir.path().join("f");
+    let file = RealDisk.open(&path, Open::Create).unwrap();
+    // One part is written back and one is not; the last step is not whole.
+    let bytes: Vec<u8> = (0..3 * FORGET_STEP_BYTES + 1_000).map(|n| (n >> 8) as u8).collect();
+    let (synced, rest) = bytes.split_at(700_000);
+    file.write_all_at(&[IoSlice::new(synced)], 0).unwrap();
+    file.sync_data().unwrap();
+    file.write_all_at(&[IoSlice::new(rest)], 700_000).unwrap();
+    RealDisk.unlink_in_steps(&path).unwrap();
+    assert!(!RealDisk.exists(&path).unwrap());
+    let mut read = vec![0; bytes.len()];
+    file.read_exact_at(&mut read, 0).unwrap();
+    assert!(read == bytes);
+    let error = RealDisk.unlink_in_steps(&path).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn what_is_no_plain_file_is_unlinked_in_steps_too() {
+    let dir = temp();
+    let [pipe, link] = ["pipe", "link"].map(|name| dir.path().join(name));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::os::unix::fs::symlink("nowhere", &link).unwrap();
+    for path in [pipe, link] {
+        RealDisk.unlink_in_steps(&path).unwrap();
+        assert!(fs::symlink_metadata(&path).is_err());
+    }
+}
