@@ -92,7 +92,7 @@ pub enum InlinePolicy {
     WhenAlone,
     /// As long as the service is quick: of each poll turn so many requests as usually take 0.2 ms
     /// together, the others are handed over first. When calls take more than 1 ms on average, the
-    /// service blocks, and everything is handed over for a second.
+    /// service blocks, and everything is handed over for a while.
     WhileQuick,
     /// Always. For services that never block, and for measurements.
     Always,

@@ -15,9 +15,12 @@ const SLOW_NS: u64 = 1_000_000;
 /// One call counts for no more in the average, ns: a thread that had to wait for a core is not yet
 /// a slow service.
 const SAMPLE_NS_MAX: u64 = 6_000_000;
-/// How long everything is handed over then, ms: a disk that stalls costs the Processor's
-/// connections two of its writes a second at most.
-const SLOW_SPELL_MS: u64 = 1000;
+/// How long everything is handed over then at first, ms. A thousand logs that get their files may
+/// stall for a moment, and what follows is quick again.
+const SPELL_MS_MIN: u64 = 32;
+/// How long at most, ms: each spell that follows soon on another is twice as long. A disk that
+/// stalls on and on costs the Processor's connections two of its writes a second.
+const SPELL_MS_MAX: u64 = 1024;
 
 /// What the policy has seen.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(crate) struct Inline {
     usual_ns: u64,
     /// Until when all is handed over, ms since the server's start.
     slow_until_ms: u64,
+    /// How long the last such spell was, ms; 0 before the first.
+    spell_ms: u64,
 }
 
 /// What one turn of a Processor has brought.
@@ -42,7 +47,7 @@ pub(crate) struct Turn {
 
 impl Inline {
     pub(crate) fn new(policy: InlinePolicy) -> Inline {
-        Inline { policy, usual_ns: 0, slow_until_ms: 0 }
+        Inline { policy, usual_ns: 0, slow_until_ms: 0, spell_ms: 0 }
     }
 
     /// How many of the turn's requests the Processor serves itself.
@@ -63,7 +68,13 @@ impl Inline {
     pub(crate) fn took(&mut self, ns: u64, now_ms: u64) {
         self.usual_ns = (self.usual_ns * 7 + ns.min(SAMPLE_NS_MAX)) / 8;
         if self.usual_ns > SLOW_NS {
-            self.slow_until_ms = now_ms + SLOW_SPELL_MS;
+            // Slow calls of the turn that began the spell do not make it longer.
+            if now_ms >= self.slow_until_ms {
+                let is_soon = now_ms < self.slow_until_ms + self.spell_ms;
+                let longer = if is_soon { self.spell_ms * 2 } else { 0 };
+                self.spell_ms = longer.clamp(SPELL_MS_MIN, SPELL_MS_MAX);
+                self.slow_until_ms = now_ms + self.spell_ms;
+            }
             // One slow call after the spell begins the next, some quick ones forget it.
             self.usual_ns = SLOW_NS * 7 / 8;
         }
@@ -109,9 +120,26 @@ mod tests {
         (0..30).for_each(|_| inline.took(10_000, 200));
         assert_eq!(inline.share(turn(3, 200)), 3, "and is forgotten");
         (0..3).for_each(|_| inline.took(4_000_000, 500));
-        assert_eq!(inline.share(turn(3, 500 + SLOW_SPELL_MS - 1)), 0);
-        assert_eq!(inline.share(turn(3, 500 + SLOW_SPELL_MS)), 1, "a probe");
-        inline.took(4_000_000, 2000);
-        assert_eq!(inline.share(turn(3, 2000)), 0, "still slow");
+        assert_eq!(inline.share(turn(3, 500 + SPELL_MS_MIN - 1)), 0);
+        assert_eq!(inline.share(turn(3, 500 + SPELL_MS_MIN)), 1, "a probe");
+        inline.took(4_000_000, 600);
+        assert_eq!(inline.share(turn(3, 600)), 0, "still slow");
+    }
+
+    #[test]
+    fn a_stall_that_goes_on_is_probed_ever_less() {
+        let mut inline = Inline::new(InlinePolicy::WhileQuick);
+        let mut probe = |now_ms, ns| {
+            let own = inline.share(turn(1, now_ms));
+            (0..own).for_each(|_| inline.took(ns, now_ms));
+            own
+        };
+        let probes: Vec<u64> = (0..5000).filter(|ms| probe(*ms, 6_000_000) > 0).collect();
+        let lengths: Vec<u64> = probes.windows(2).map(|two| two[1] - two[0]).collect();
+        assert_eq!(lengths, [1, 32, 64, 128, 256, 512, 1024, 1024, 1024]);
+        // Over for longer than the last spell: the next stall is a new one.
+        assert!((6000..9000).all(|ms| probe(ms, 10_000) == 1));
+        let probes: Vec<u64> = (9000..9200).filter(|ms| probe(*ms, 6_000_000) > 0).collect();
+        assert_eq!(probes, [9000, 9001, 9033, 9097]);
     }
 }
