@@ -11,7 +11,7 @@ mod loads;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::{Args as ClapArgs, ValueEnum};
@@ -277,13 +277,14 @@ impl Run<'_> {
     fn round(&mut self, curve: &Curve, round: usize, values: &mut Rounds) {
         for point in curve.ordered(round) {
             for who in curve.subjects(point, round, self.kafka) {
+                let begun = Instant::now();
                 let result = match who {
                     Who::Floor => self.floor(curve, point),
                     Who::Broker(kind) => self.broker(curve, (kind, point), round),
                 };
                 let of = format!("{}, {point} {}", who.name(), curve.x_label);
                 match result {
-                    Ok(samples) => note(who, point, &samples, values),
+                    Ok(samples) => note((who, point), begun.elapsed(), &samples, values),
                     Err(error) => {
                         println!("  FAILED: {of}: {error:#}");
                         self.failures.push(format!("{of}: {error:#}"));
@@ -351,11 +352,12 @@ fn on_site(
     Ok(samples)
 }
 
-fn note(who: Who, point: u64, samples: &[Sample], values: &mut Rounds) {
+fn note((who, point): (Who, u64), took: Duration, samples: &[Sample], values: &mut Rounds) {
+    let took = took.as_secs_f64();
     for sample in samples {
         let (cpu, p99) = (sample.cpu_s_per_gib, sample.p99_ms);
         let series = format!("{}{}", who.name(), sample.load);
-        println!("  {series}, {point}: {cpu:.2} s/GiB, {p99:.3} ms");
+        println!("  {series}, {point}: {cpu:.2} s/GiB, {p99:.3} ms, after {took:.1} s");
         values.entry((series, point)).or_default().push((cpu, p99));
     }
 }
