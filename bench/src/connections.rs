@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::latency::Latency;
 use crate::load::{Meter, Target};
-use crate::partitions;
+use crate::places::Places;
 use crate::poller::Poller;
 use crate::turns::{Pace, Turns};
 use crate::wire::{self, Frame};
@@ -25,12 +25,8 @@ pub(crate) struct Connections {
     /// Connections.
     #[arg(long, default_value_t = 1)]
     connections: usize,
-    /// Topics, at most ten, so that their names are of one length.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10))]
-    topics: u16,
-    /// Partitions of each.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
-    partitions: i32,
+    #[command(flatten)]
+    places: Places,
     /// Bytes of the one record of a request.
     #[arg(long, default_value_t = 1024)]
     record_bytes: usize,
@@ -40,26 +36,21 @@ pub(crate) struct Connections {
     /// How long, seconds.
     #[arg(long, default_value_t = 3)]
     seconds: u32,
-    /// The topics are there already.
-    #[arg(long)]
-    existing: bool,
 }
 
 impl Connections {
     pub(crate) fn run(&self) -> io::Result<Value> {
-        let topics = partitions::names(&self.target.topic, usize::from(self.topics));
-        if !self.target.is_floor() && !self.existing {
-            partitions::create(&mut self.target.connect()?, &topics, self.partitions)?;
-        }
+        let topics = self.places.names(&self.target.topic);
+        self.places.make(&self.target, &topics)?;
         let batch = wire::batch(1, self.record_bytes);
         let frames = topics.iter().map(|topic| wire::produce(topic, 0, &batch)).collect();
-        let aims = Aims { frames, batch_bytes: batch.len(), partitions: self.partitions };
+        let aims = Aims { frames, batch_bytes: batch.len(), places: &self.places };
         let target = self.target.with_topic(&topics[0]);
         let mut load =
             Load { target, poller: Poller::connect(&self.target, self.connections)?, aims };
         // A request on each connection and to each partition: what a broker sets up with the first
         // is not measured.
-        let each_once = self.connections.max(load.aims.count()) as u64;
+        let each_once = self.places.count().max(self.connections as u64);
         load.run(each_once, Pace::Flying { each: usize::MAX, all: FIRST_FLYING_MAX })?;
         let total = u64::from(self.rate) * u64::from(self.seconds);
         let meter = Meter::start(self.target.pid)?;
@@ -70,40 +61,35 @@ impl Connections {
     }
 }
 
-struct Load {
+struct Load<'a> {
     target: Target,
     poller: Poller,
-    aims: Aims,
+    aims: Aims<'a>,
 }
 
-impl Load {
+impl Load<'_> {
     fn run(&mut self, total: u64, pace: Pace) -> io::Result<Latency> {
         Turns { total, pace }.run(
             &mut self.poller,
-            |poller, index, number| poller.ask(index, self.aims.aim(number as usize)),
+            |poller, index, number| poller.ask(index, self.aims.aim(number)),
             |answer| self.target.check(answer),
         )
     }
 }
 
 /// The partitions of all topics, one after the other.
-struct Aims {
+struct Aims<'a> {
     /// One a topic.
     frames: Vec<Frame>,
     batch_bytes: usize,
-    partitions: i32,
+    places: &'a Places,
 }
 
-impl Aims {
-    fn count(&self) -> usize {
-        self.frames.len() * self.partitions.unsigned_abs() as usize
-    }
-
+impl Aims<'_> {
     /// The request to the partition whose turn it is.
-    fn aim(&mut self, turn: usize) -> &mut Frame {
-        let topics = self.frames.len();
-        let frame = &mut self.frames[turn % topics];
-        let partition = (turn / topics) as i32 % self.partitions;
+    fn aim(&mut self, number: u64) -> &mut Frame {
+        let (topic, partition) = self.places.turn(number);
+        let frame = &mut self.frames[topic];
         // Behind the partition are the batch's length and the batch.
         let at = frame.0.len() - self.batch_bytes - 8;
         frame.0[at..at + 4].copy_from_slice(&partition.to_be_bytes());
