@@ -5,7 +5,7 @@
 //! The second has keys and is not compacted before its policy is changed. That it all went on
 //! during the measurement is checked on the disk.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,6 +33,8 @@ const KEYED_SEGMENT_BYTES: &str = "16777216";
 const KEYED_BATCHES: usize = 512;
 const KEYED_RECORDS: i32 = 200;
 const KEYED_RECORD_BYTES: usize = 256;
+/// Requests on the way while a backlog is laid.
+const IN_FLIGHT: usize = 5;
 
 /// Produce at a fixed rate, alone and while logs are deleted and compacted.
 ///
@@ -147,20 +149,14 @@ impl Maintenance {
         let segment_bytes = EXPIRING_SEGMENT_BYTES.to_string();
         let oldest_ms = now_ms()? - AGE.as_millis() as u64;
         let configs = [("segment.bytes", segment_bytes.as_str()), ("retention.ms", "-1")];
-        let mut stream = target.connect()?;
-        create(&mut stream, &target.topic, &configs)?;
-        let mut answer = Vec::new();
         let batch = wire::batch(63, 1024);
-        let a_segment = EXPIRING_SEGMENT_BYTES / batch.len() as u64;
+        let a_segment = EXPIRING_SEGMENT_BYTES as usize / batch.len();
+        let segment = |number: u64| {
+            let stamp_ms = oldest_ms + number * EXPIRY_GAP.as_millis() as u64;
+            std::iter::repeat_n(stamped(&batch, stamp_ms), a_segment)
+        };
         // Those of the last seconds are never reached.
-        for segment in 0..self.expiring_segments(self.seconds + 5) {
-            let stamp_ms = oldest_ms + segment * EXPIRY_GAP.as_millis() as u64;
-            let frame = wire::produce(&target.topic, 0, &stamped(&batch, stamp_ms));
-            for _ in 0..a_segment {
-                wire::call(&mut stream, &frame, &mut answer)?;
-                wire::produced(&answer, &target.topic)?;
-            }
-        }
+        lay(&target, &configs, (0..self.expiring_segments(self.seconds + 5)).flat_map(segment))?;
         Ok(oldest_ms)
     }
 
@@ -176,18 +172,8 @@ impl Maintenance {
         let configs = [("segment.bytes", KEYED_SEGMENT_BYTES), ("cleanup.policy", "delete")];
         for number in 0..self.keyed_topics {
             let target = self.target.with_topic(&self.keyed(number));
-            let mut stream = target.connect()?;
-            create(&mut stream, &target.topic, &configs)?;
-            let (mut answer, mut bytes) = (Vec::new(), 0);
-            for batch in batches.iter().cycle() {
-                let frame = wire::produce(&target.topic, 0, batch);
-                wire::call(&mut stream, &frame, &mut answer)?;
-                wire::produced(&answer, &target.topic)?;
-                bytes += batch.len() as u64;
-                if bytes >= self.keyed_mib << 20 {
-                    break;
-                }
-            }
+            let count = (self.keyed_mib << 20).div_ceil(batches[0].len() as u64);
+            lay(&target, &configs, batches.iter().cycle().take(count as usize))?;
         }
         Ok(())
     }
@@ -208,6 +194,31 @@ impl Maintenance {
         let clean_topics = text.unwrap_or_default().lines().filter(clean).count();
         Ok(Seen { segments, clean_topics })
     }
+}
+
+/// Makes a topic of one partition and sends it batches, several on the way.
+fn lay(
+    target: &Target,
+    configs: &[(&str, &str)],
+    batches: impl Iterator<Item = impl AsRef<[u8]>>,
+) -> io::Result<()> {
+    let mut stream = target.connect()?;
+    create(&mut stream, &target.topic, configs)?;
+    let mut answer = Vec::new();
+    let mut take = |stream: &mut TcpStream| {
+        wire::read_frame(stream, &mut answer)?;
+        wire::produced(&answer, &target.topic).map(drop)
+    };
+    let mut flying = 0;
+    for batch in batches {
+        if flying == IN_FLIGHT {
+            take(&mut stream)?;
+            flying -= 1;
+        }
+        stream.write_all(&wire::produce(&target.topic, 0, batch.as_ref()).0)?;
+        flying += 1;
+    }
+    (0..flying).try_for_each(|_| take(&mut stream))
 }
 
 /// Makes a topic of one partition, and waits until it is usable, with nothing in it.

@@ -8,18 +8,12 @@ use serde_json::Value;
 
 use super::goal::{Bound, Goal};
 use super::report::Figures;
-use super::workload::{EVERY, Place, Run, Workload};
+use super::workload::{Place, Run, Workload};
 use super::{Subject, Target};
 
 /// These.
 pub(super) const WORKLOADS: &[Workload] = &[
-    Workload {
-        name: "starts",
-        place: Place::Stopped,
-        floors: &[],
-        kafka_rounds: EVERY,
-        run: starts,
-    },
+    Workload { name: "starts", place: Place::Stopped, floors: &[], kafka_rounds: 1, run: starts },
     Workload {
         name: "start-dirty",
         place: Place::Stopped,

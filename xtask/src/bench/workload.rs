@@ -47,10 +47,12 @@ pub(super) enum Place {
 }
 
 /// A server without a broker.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Floor {
     /// Appends what it is sent.
     Produce,
+    /// Appends to so many hundreds of files in turn.
+    ProduceToHundreds(usize),
     /// Sends what is in a file, beginning anywhere in a page, as a log's region does.
     Fetch,
     /// Sends whole pages.
@@ -58,15 +60,27 @@ pub(super) enum Floor {
 }
 
 impl Floor {
-    const ALL: [Floor; 3] = [Floor::Produce, Floor::Fetch, Floor::FetchAligned];
+    /// In the order in which they are measured.
+    const ALL: [Floor; 5] = [
+        Floor::Produce,
+        Floor::ProduceToHundreds(10),
+        Floor::ProduceToHundreds(100),
+        Floor::Fetch,
+        Floor::FetchAligned,
+    ];
 
     /// The generator's command and its options.
-    fn command(self) -> &'static [&'static str] {
-        match self {
-            Self::Produce => &["floor-produce"],
-            Self::Fetch => &["floor-fetch"],
-            Self::FetchAligned => &["floor-fetch", "--aligned"],
-        }
+    fn command(self, bench: &Bench<'_>) -> Vec<String> {
+        let words = match self {
+            Self::Produce => vec!["floor-produce"],
+            Self::ProduceToHundreds(hundreds) => {
+                let files = (bench.size(hundreds) * 100).to_string();
+                return vec!["floor-produce".to_owned(), "--files".to_owned(), files];
+            }
+            Self::Fetch => vec!["floor-fetch"],
+            Self::FetchAligned => vec!["floor-fetch", "--aligned"],
+        };
+        words.into_iter().map(str::to_owned).collect()
     }
 }
 
@@ -147,15 +161,17 @@ pub(super) fn rounds(
     rounds: usize,
     figures: &mut Figures,
 ) -> Result<()> {
-    let mut kept = Vec::new();
+    let (mut kept, mut kept_floors) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         println!("round {round} of {rounds}");
         for floor in Floor::ALL {
             let of = |workload: &&&Workload| workload.floors.contains(&floor);
             let workloads: Vec<&Workload> = workloads.iter().filter(of).copied().collect();
             if !workloads.is_empty() {
-                let result = on_floor(bench, floor, &workloads, figures);
-                figures.note(&floor.command().join(" "), result);
+                let folder = bench.folder.join(format!("{floor:?}-{round}").to_lowercase());
+                let result = on_floor(bench, (floor, &folder), &workloads, figures);
+                figures.note(&format!("{floor:?}"), result);
+                kept_floors.push(folder);
             }
         }
         let (shared, own): (Vec<&Workload>, Vec<&Workload>) =
@@ -184,30 +200,35 @@ pub(super) fn rounds(
             bench.save(figures)?;
         }
     }
+    kept_floors.iter().try_for_each(fs::remove_dir_all)?;
     kept.into_iter().try_for_each(Site::remove)
 }
 
+/// The folder stays, with empty files.
 fn on_floor(
     bench: &Bench<'_>,
-    floor: Floor,
+    (floor, folder): (Floor, &Path),
     workloads: &[&Workload],
     figures: &mut Figures,
 ) -> Result<()> {
-    let command = floor.command();
-    let file = bench.folder.join("floor");
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
     let address = free_address()?;
     let mut server = Command::new(bench.generator());
-    server.args(["--cpu", "0"]).args(command).args(["--listen", &address, "--file"]).arg(&file);
+    server.args(["--cpu", "0"]).args(floor.command(bench)).args(["--listen", &address]);
+    server.arg("--file").arg(folder.join("log"));
     let server = Server(server.spawn()?);
     wait_for(&address)?;
     let target = Target { address: &address, pid: server.0.id().to_string(), floor: true };
     let run = Run { bench, subject: Subject::Floor, target, broker: None, floor: Some(floor) };
     for workload in workloads {
         let result = run.measure(workload, figures);
-        figures.note(&format!("{}, {}", command.join(" "), workload.name), result);
+        figures.note(&format!("{floor:?}, {}", workload.name), result);
     }
     drop(server);
-    Ok(fs::remove_file(file)?)
+    empty(folder, |_| true)
 }
 
 fn on_shared(
@@ -278,14 +299,18 @@ fn on_own<'a>(
 fn empty_logs(data: &Path) -> Result<()> {
     for partition in fs::read_dir(data)? {
         let partition = partition?;
-        if !partition.file_type()?.is_dir() {
-            continue;
+        if partition.file_type()?.is_dir() {
+            empty(&partition.path(), |path| path.extension().is_some_and(|kind| kind == "log"))?;
         }
-        for file in fs::read_dir(partition.path())? {
-            let path = file?.path();
-            if path.extension().is_some_and(|kind| kind == "log") {
-                fs::OpenOptions::new().write(true).truncate(true).open(path)?;
-            }
+    }
+    Ok(())
+}
+
+fn empty(folder: &Path, which: impl Fn(&Path) -> bool) -> Result<()> {
+    for file in fs::read_dir(folder)? {
+        let path = file?.path();
+        if which(&path) {
+            fs::OpenOptions::new().write(true).truncate(true).open(path)?;
         }
     }
     Ok(())
