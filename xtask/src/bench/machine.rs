@@ -157,7 +157,7 @@ pub(super) fn until_idle(pid: u32) -> Result<()> {
             return Ok(());
         }
     }
-    println!("the broker is not idle half a minute after it has made its partitions");
+    println!("the server is not idle within half a minute");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -164,18 +164,9 @@ pub(super) fn rounds(
     let (mut kept, mut kept_floors) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         println!("round {round} of {rounds}");
-        for floor in Floor::ALL {
-            let of = |workload: &&&Workload| workload.floors.contains(&floor);
-            let workloads: Vec<&Workload> = workloads.iter().filter(of).copied().collect();
-            if !workloads.is_empty() {
-                let folder = bench.folder.join(format!("{floor:?}-{round}").to_lowercase());
-                let result = on_floor(bench, (floor, &folder), &workloads, figures);
-                figures.note(&format!("{floor:?}"), result);
-                kept_floors.push(folder);
-            }
-        }
         let (shared, own): (Vec<&Workload>, Vec<&Workload>) =
             workloads.iter().partition(|workload| matches!(workload.place, Place::Shared));
+        kept_floors.extend(on_floors(bench, &shared, &format!("shared-{round}"), figures));
         // Who comes second finds another machine: each does in its turn.
         let mut brokers = brokers.to_vec();
         if round % 2 == 0 {
@@ -187,6 +178,8 @@ pub(super) fn rounds(
             bench.save(figures)?;
         }
         for workload in own {
+            let name = format!("{}-{round}", workload.name);
+            kept_floors.extend(on_floors(bench, &[workload], &name, figures));
             let takes_part = |broker: &&(Subject, Kind)| {
                 broker.1 == Kind::Ottla || round <= workload.kafka_rounds
             };
@@ -202,6 +195,27 @@ pub(super) fn rounds(
     }
     kept_floors.iter().try_for_each(fs::remove_dir_all)?;
     kept.into_iter().try_for_each(Site::remove)
+}
+
+/// Each workload on its floors; gives back the folders that are to be removed.
+fn on_floors(
+    bench: &Bench<'_>,
+    workloads: &[&Workload],
+    name: &str,
+    figures: &mut Figures,
+) -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    for floor in Floor::ALL {
+        let of = |workload: &&&Workload| workload.floors.contains(&floor);
+        let workloads: Vec<&Workload> = workloads.iter().filter(of).copied().collect();
+        if !workloads.is_empty() {
+            let folder = bench.folder.join(format!("{floor:?}-{name}").to_lowercase());
+            let result = on_floor(bench, (floor, &folder), &workloads, figures);
+            figures.note(&format!("{floor:?}"), result);
+            folders.push(folder);
+        }
+    }
+    folders
 }
 
 /// The folder stays, with empty files.

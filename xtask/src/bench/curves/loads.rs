@@ -4,14 +4,11 @@
 //! make a log's file, is done and over before it is measured.
 
 use std::collections::BTreeMap;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::super::machine::cpu_s;
-use super::super::{Bench, Target};
+use super::super::{Bench, Target, machine};
 
 pub(super) const KIB: u64 = 1024;
 pub(super) const MIB: u64 = 1 << 20;
@@ -27,12 +24,6 @@ const SLICES: usize = 2;
 /// How long each takes, seconds, about: within two seconds the host may take freed pages back.
 const SLICE_SECONDS: f64 = 1.6;
 const SLICE_MIB_MAX: f64 = 3072.0;
-
-/// How long a broker is to be idle before it is measured, and how long that is waited for.
-const IDLE_FOR: Duration = Duration::from_secs(2);
-const IDLE_LIMIT: Duration = Duration::from_secs(30);
-/// Of one processor.
-const IDLE_SHARE_MAX: f64 = 0.03;
 
 /// One point of one load.
 pub(super) struct Sample {
@@ -66,20 +57,7 @@ impl Stage<'_> {
 
     /// Waits until the server has nothing to do any more; tells when it never has.
     fn settle(&self) -> Result<()> {
-        let pid = self.target.pid.parse()?;
-        let begun = Instant::now();
-        loop {
-            let (since, before) = (Instant::now(), cpu_s(pid)?);
-            thread::sleep(IDLE_FOR);
-            let share = (cpu_s(pid)? - before) / since.elapsed().as_secs_f64();
-            if share < IDLE_SHARE_MAX {
-                return Ok(());
-            }
-            if begun.elapsed() > IDLE_LIMIT {
-                println!("  not idle: {:.0} % of a processor", share * 100.0);
-                return Ok(());
-            }
-        }
+        machine::until_idle(self.target.pid.parse()?)
     }
 }
 
