@@ -225,6 +225,10 @@ struct Throttle {
 }
 
 impl Pace for Throttle {
+    fn give_way(&self) {
+        background::give_way();
+    }
+
     fn spend(&self, bytes: u64, is_unwanted: &dyn Fn() -> bool) -> bool {
         let mut new_bytes = bytes;
         loop {

@@ -20,6 +20,9 @@ use crate::segment::{CleanedSegment, Segment};
 
 /// Segments that one is made of at most: so many files are renamed while reads wait.
 const GROUP_SEGMENTS_MAX: usize = 128;
+/// So many bytes of batches take some 100 us.
+const PIECE_BYTES: usize = 32 * 1024;
+
 /// The cleaning of one log.
 pub(super) struct Job<'a> {
     pub(super) log: &'a PartitionLog,
@@ -30,6 +33,8 @@ pub(super) struct Job<'a> {
     pub(super) last_records: HashMap<i64, LastRecord>,
     pub(super) buffer_bytes: usize,
     pub(super) buffer: Vec<u8>,
+    /// Bytes of batches since others were let go on.
+    pub(super) worked_bytes: usize,
     pub(super) tally: &'a mut CleanTally,
 }
 
@@ -131,6 +136,7 @@ impl Job<'_> {
         let what = What { position: 0, end_offset, leader_epoch };
         let mut reader = BatchReader::new(segment, what, self.buffer_bytes, buffer)?;
         while let Some(batch) = reader.next()? {
+            self.count_work(batch.bytes().len());
             let cleaned = clean_batch(&batch, rules, output, self.tally);
             let left = match cleaned {
                 Ok(left) => left,
@@ -155,6 +161,15 @@ impl Job<'_> {
         self.tally.bytes_written += batch.len() as u64;
         let written = output.add(batch)?;
         self.spend(written)
+    }
+
+    /// Lets others go on after some bytes of batches: many come with one read.
+    pub(super) fn count_work(&mut self, bytes: usize) {
+        self.worked_bytes += bytes;
+        if self.worked_bytes >= PIECE_BYTES {
+            self.worked_bytes = 0;
+            self.pace.give_way();
+        }
     }
 
     /// Accounts for bytes read or written.

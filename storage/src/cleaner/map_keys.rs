@@ -99,6 +99,7 @@ impl Job<'_> {
         let first = self.cleanable.first_dirty_offset;
         let mut has_room = true;
         while has_room && let Some(batch) = reader.next()? {
+            self.count_work(batch.bytes().len());
             match map_batch(&batch, first, map, txns) {
                 Ok(fits) => has_room = fits,
                 Err(problem) => return Err(reader.corrupt(problem).into()),

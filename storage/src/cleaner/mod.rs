@@ -56,6 +56,10 @@ pub trait Pace {
     /// says that somebody waits for the cleaning to end; to be asked every 100 ms or so. Returns
     /// whether to go on; a cleaning that does not leaves nothing behind.
     fn spend(&self, bytes: u64, is_unwanted: &dyn Fn() -> bool) -> bool;
+
+    /// Called after every some 32 KiB of batches that were worked through, of which a read brings
+    /// many: others may go on between.
+    fn give_way(&self) {}
 }
 
 /// As fast as it goes.
@@ -206,6 +210,7 @@ impl Cleaner {
             last_records,
             buffer_bytes: self.settings.buffer_bytes.max(1),
             buffer: std::mem::take(&mut self.buffer),
+            worked_bytes: 0,
             tally,
         };
         let cleaned = job.run(limits);
