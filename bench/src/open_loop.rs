@@ -151,8 +151,13 @@ impl<'a> Producer<'a> {
             return Ok(None);
         }
         if self.sent == self.unmeasured {
-            self.begun = Instant::now() - self.due(self.sent).duration_since(self.begun);
             self.meter = Some(Meter::start(self.target.pid)?);
+            self.begun = Instant::now() - self.due(self.sent).duration_since(self.begun);
+            // Batches are due at other times from now on, and so are ticks: else each batch would
+            // wait for the tick behind it.
+            if !self.pace.spin {
+                poller.tick(self.interval)?;
+            }
         }
         let partition = (self.sent % self.frames.len() as u64) as usize;
         let due = self.due(self.sent);
@@ -218,5 +223,35 @@ impl<'a> Producer<'a> {
     /// That of the next acknowledgement.
     fn partition(&self) -> usize {
         (self.acked % self.frames.len() as u64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn batches_are_sent_when_they_are_due_behind_a_warm_up() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let target = Target::of(address, std::process::id(), "t");
+        let mut poller = Poller::connect(&target, 1).unwrap();
+        let pace = Pace { record_bytes: 10, batch_records: 1, seconds: 1, warm_up: 0, spin: false };
+        let to = (&mut poller, 0);
+        let mut producer = Producer::begin((&target, &pace), &[0], 50.0, to).unwrap();
+        // The load begins half a tick late, as it does behind a warm-up.
+        std::thread::sleep(Duration::from_millis(10));
+        assert!(producer.send(&mut poller).unwrap().is_some());
+        let mut late = Vec::new();
+        while late.len() < 5 {
+            poller.wait(false, &mut Vec::new()).unwrap();
+            if let Some((_, due)) = producer.send(&mut poller).unwrap() {
+                late.push(due.elapsed());
+            }
+        }
+        // A busy machine may hold up some.
+        assert!(late.iter().min() < Some(&Duration::from_millis(5)), "{late:?}");
     }
 }
