@@ -157,6 +157,9 @@ pub(super) fn svg(figure: &Figure<'_>) -> String {
     page.0
 }
 
+/// Of a text in the file, in one line; its attributes are shorter than what is left of 100.
+const TEXT_COLUMNS: usize = 60;
+
 struct Page(String);
 
 impl Page {
@@ -167,7 +170,16 @@ impl Page {
 
     fn text(&mut self, (x, y): (f64, f64), anchor: &str, more: &str, text: &str) {
         self.line(&format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\""));
-        self.line(&format!("{more}>{}</text>", escaped(text)));
+        // A break is drawn as a space, and keeps lines short.
+        let (mut line, mut rest) = (format!("{more}>"), escaped(text));
+        while rest.len() > TEXT_COLUMNS
+            && let Some(at) = rest.get(..TEXT_COLUMNS).and_then(|part| part.rfind(' '))
+        {
+            let behind = rest.split_off(at + 1);
+            self.line(&(line + rest.trim_end()));
+            (line, rest) = (String::new(), behind);
+        }
+        self.line(&format!("{line}{rest}</text>"));
     }
 
     fn stroke(&mut self, (x1, y1): (f64, f64), (x2, y2): (f64, f64), color: &str) {
@@ -302,6 +314,16 @@ mod tests {
         for (value, told) in cases {
             assert_eq!(bytes(value), told);
         }
+    }
+
+    #[test]
+    fn long_texts_are_broken_between_words() {
+        let text = "words ".repeat(40);
+        let mut page = Page(String::new());
+        page.text((0.0, 0.0), "start", "fill=\"red\"", text.trim());
+        assert!(page.0.lines().all(|line| line.len() <= 100), "{}", page.0);
+        let (_, drawn) = page.0.split_once("\"red\">").unwrap();
+        assert_eq!(drawn.replace('\n', " "), format!("{}</text> ", text.trim()));
     }
 
     #[test]
