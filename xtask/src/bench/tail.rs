@@ -75,7 +75,11 @@ fn tail(run: &Run<'_>, rate: &Rate, figures: &mut Figures) -> Result<()> {
         }
         Err(error) if !format!("{error:#}").contains(NOT_ALL_READ) => Err(error),
         behind => {
-            println!("{of}: {:?} does not keep up: {behind:?}", run.subject);
+            let told = match behind {
+                Ok(_) => format!("half of the acknowledgements take over {ACK_P50_MAX_MS} ms"),
+                Err(error) => format!("{error:#}"),
+            };
+            println!("{of}: {:?} does not keep up: {told}", run.subject);
             figures.add_behind(&rows, run.subject);
             Ok(())
         }
