@@ -6,33 +6,34 @@
 
 use std::cell::Cell;
 use std::io::{self, Read, Write};
+use std::thread::LocalKey;
 
 use zstd::zstd_safe::{
     CCtx, CParameter, DCtx, DParameter, ErrorCode, InBuffer, OutBuffer, ResetDirective,
     get_error_name,
 };
 
-/// The largest context that a thread keeps: with a window of 2 MiB, as level 3 writes.
-const KEPT_CONTEXT_BYTES_MAX: usize = 3 << 20;
-/// As much for an encoder, whose tables are larger.
-const KEPT_ENCODER_BYTES_MAX: usize = 4 << 20;
 /// The room for output that there is at least when the encoder is called.
 const OUTPUT_ROOM_BYTES: usize = 1024;
 
 thread_local! {
-    static CONTEXT: Cell<Option<DCtx<'static>>> = const { Cell::new(None) };
     static ENCODER: Cell<Option<CCtx<'static>>> = const { Cell::new(None) };
+    static DECODER: Cell<Option<DCtx<'static>>> = const { Cell::new(None) };
 }
 
 /// Writes one frame of unknown content size, without a checksum, as Kafka's.
 pub(super) struct ZstdWriter {
     buffer: Vec<u8>,
-    encoder: Encoder,
+    encoder: Kept<CCtx<'static>>,
 }
 
 impl ZstdWriter {
     pub(super) fn new(buffer: Vec<u8>, level: i32) -> io::Result<Self> {
-        Ok(Self { buffer, encoder: Encoder::take(level)? })
+        let mut encoder = Kept::<CCtx<'_>>::take()?;
+        let context = encoder.get();
+        context.reset(ResetDirective::SessionAndParameters).map_err(error_of)?;
+        context.set_parameter(CParameter::CompressionLevel(level)).map_err(error_of)?;
+        Ok(Self { buffer, encoder })
     }
 
     pub(super) fn get_ref(&self) -> &Vec<u8> {
@@ -49,7 +50,7 @@ impl ZstdWriter {
     fn run(&mut self, bytes: Option<&[u8]>) -> io::Result<(usize, usize)> {
         self.buffer.reserve(OUTPUT_ROOM_BYTES);
         let written = self.buffer.len();
-        let context = self.encoder.0.as_mut().expect("it is given back when dropped only");
+        let context = self.encoder.get();
         let mut output = OutBuffer::around_pos(&mut self.buffer, written);
         let Some(bytes) = bytes else {
             return Ok((0, context.end_stream(&mut output).map_err(error_of)?));
@@ -76,62 +77,81 @@ impl Write for ZstdWriter {
     }
 }
 
-/// An encoder's context that goes back to the thread.
-struct Encoder(Option<CCtx<'static>>);
+/// A context of the library that a thread can keep.
+trait Keep: Sized + 'static {
+    /// The largest that is kept.
+    const KEPT_BYTES_MAX: usize;
 
-impl Encoder {
-    fn take(level: i32) -> io::Result<Self> {
-        let kept = ENCODER.try_with(Cell::take).ok().flatten();
-        let mut context = match kept {
-            Some(context) => context,
-            None => CCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?,
-        };
-        context.reset(ResetDirective::SessionAndParameters).map_err(error_of)?;
-        context.set_parameter(CParameter::CompressionLevel(level)).map_err(error_of)?;
+    fn kept() -> &'static LocalKey<Cell<Option<Self>>>;
+
+    /// A new one; `None` for want of memory.
+    fn create() -> Option<Self>;
+
+    fn size_bytes(&self) -> usize;
+}
+
+impl Keep for CCtx<'static> {
+    /// With the tables of level 3 and a window of 2 MiB.
+    const KEPT_BYTES_MAX: usize = 4 << 20;
+
+    fn kept() -> &'static LocalKey<Cell<Option<Self>>> {
+        &ENCODER
+    }
+
+    fn create() -> Option<Self> {
+        Self::try_create()
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.sizeof()
+    }
+}
+
+impl Keep for DCtx<'static> {
+    /// With a window of 2 MiB, as level 3 writes.
+    const KEPT_BYTES_MAX: usize = 3 << 20;
+
+    fn kept() -> &'static LocalKey<Cell<Option<Self>>> {
+        &DECODER
+    }
+
+    fn create() -> Option<Self> {
+        Self::try_create()
+    }
+
+    fn size_bytes(&self) -> usize {
+        self.sizeof()
+    }
+}
+
+/// A context that goes back to the thread when it is dropped.
+struct Kept<C: Keep>(Option<C>);
+
+impl<C: Keep> Kept<C> {
+    fn take() -> io::Result<Self> {
+        let kept = C::kept().try_with(Cell::take).ok().flatten();
+        let context = kept.or_else(C::create).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self(Some(context)))
     }
-}
 
-impl Drop for Encoder {
-    fn drop(&mut self) {
-        let context = self.0.take();
-        if context.as_ref().is_some_and(|context| context.sizeof() <= KEPT_ENCODER_BYTES_MAX) {
-            // A thread that ends keeps nothing.
-            let _ended = ENCODER.try_with(|kept| kept.set(context));
-        }
+    fn get(&mut self) -> &mut C {
+        self.0.as_mut().expect("it is given back when dropped only")
     }
 }
 
-/// A decoder's context that goes back to the thread.
-struct Context(Option<DCtx<'static>>);
-
-impl Context {
-    fn take(window_log_max: u32) -> io::Result<Self> {
-        let kept = CONTEXT.try_with(Cell::take).ok().flatten();
-        let mut context = match kept {
-            Some(context) => context,
-            None => DCtx::try_create().ok_or(io::ErrorKind::OutOfMemory)?,
-        };
-        // Whatever the last blob left, be it broken off or damaged.
-        context.reset(ResetDirective::SessionAndParameters).map_err(error_of)?;
-        context.set_parameter(DParameter::WindowLogMax(window_log_max)).map_err(error_of)?;
-        Ok(Self(Some(context)))
-    }
-}
-
-impl Drop for Context {
+impl<C: Keep> Drop for Kept<C> {
     fn drop(&mut self) {
         let context = self.0.take();
-        if context.as_ref().is_some_and(|context| context.sizeof() <= KEPT_CONTEXT_BYTES_MAX) {
+        if context.as_ref().is_some_and(|context| context.size_bytes() <= C::KEPT_BYTES_MAX) {
             // A thread that ends keeps nothing.
-            let _ended = CONTEXT.try_with(|kept| kept.set(context));
+            let _ended = C::kept().try_with(|kept| kept.set(context));
         }
     }
 }
 
 /// Reads frames one after the other, from the blob itself without a buffer between.
 pub(super) struct ZstdReader<'a> {
-    context: Context,
+    decoder: Kept<DCtx<'static>>,
     rest: &'a [u8],
     /// Whether the frame that was begun is read to its end.
     frame_is_whole: bool,
@@ -139,7 +159,12 @@ pub(super) struct ZstdReader<'a> {
 
 impl<'a> ZstdReader<'a> {
     pub(super) fn new(blob: &'a [u8], window_log_max: u32) -> io::Result<Self> {
-        Ok(Self { context: Context::take(window_log_max)?, rest: blob, frame_is_whole: false })
+        let mut decoder = Kept::<DCtx<'_>>::take()?;
+        let context = decoder.get();
+        // Whatever the last blob left, be it broken off or damaged.
+        context.reset(ResetDirective::SessionAndParameters).map_err(error_of)?;
+        context.set_parameter(DParameter::WindowLogMax(window_log_max)).map_err(error_of)?;
+        Ok(Self { decoder, rest: blob, frame_is_whole: false })
     }
 }
 
@@ -148,7 +173,7 @@ impl Read for ZstdReader<'_> {
         if to.is_empty() {
             return Ok(0);
         }
-        let context = self.context.0.as_mut().expect("it is given back when dropped only");
+        let context = self.decoder.get();
         loop {
             if self.frame_is_whole {
                 if self.rest.is_empty() {
