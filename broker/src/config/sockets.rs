@@ -36,7 +36,7 @@ pub fn server_config(
 /// is said so, and has no limit of its own then.
 pub fn set_dynamic(server: &mut ServerConfig, dynamic: &DynamicConfig) {
     set_limits(server, dynamic);
-    server.processors = processors(dynamic, cores());
+    server.processors = processors(dynamic.network_threads(), cores());
     server.connections_per_ip_overrides = per_ip_overrides(dynamic);
 }
 
@@ -71,15 +71,17 @@ pub fn change_limits(
         server.set_connections_per_ip_overrides(&literals(dynamic));
     }
     let handlers = server.set_handlers(dynamic.threads.num_io_threads);
-    let processors = server.set_processors(processors(dynamic, cores()));
-    handlers.and(processors)
+    // It is said again only when it changes that not all of them run.
+    if before.network_threads() == dynamic.network_threads() {
+        return handlers;
+    }
+    handlers.and(server.set_processors(processors(dynamic.network_threads(), cores())))
 }
 
 /// How many threads own connections: no more than there are processors to run on. One hardly ever
 /// waits for anything but its connections, so that further ones would only take turns with it, and
 /// each would find fewer requests whenever it is woken.
-fn processors(dynamic: &DynamicConfig, cores: usize) -> usize {
-    let wanted = dynamic.network_threads();
+fn processors(wanted: usize, cores: usize) -> usize {
     if wanted > cores {
         log::info!("num.network.threads: {cores} of {wanted} run, one for each processor");
     }
@@ -284,7 +286,7 @@ mod tests {
         let none = Overrides::new();
         let layers = Layers { broker: &none, broker_default: &none, statics: &statics };
         let dynamic = DynamicConfig::effective(layers, config.listeners.names());
-        assert_eq!([1, 6, 7].map(|cores| processors(&dynamic, cores)), [1, 6, 6]);
+        assert_eq!([1, 6, 7].map(|cores| processors(dynamic.network_threads(), cores)), [1, 6, 6]);
         let mut server = server(text).unwrap();
         set_dynamic(&mut server, &dynamic);
         assert_eq!(server.processors, cores().min(6));
