@@ -147,10 +147,7 @@ impl Disk for RealDisk {
 /// unlinks it, and while that runs nobody else gets the processor.
 fn forget_in_steps(file: &File) {
     let len = file.metadata().map_or(0, |found| found.len());
-    if len <= FORGET_STEP_BYTES {
-        return;
-    }
-    for start in (0..len).step_by(FORGET_STEP_BYTES as usize) {
+    for start in forget_steps(len) {
         let (Ok(start), Ok(step)) = (file_offset(start), file_offset(FORGET_STEP_BYTES)) else {
             return;
         };
@@ -158,6 +155,12 @@ fn forget_in_steps(file: &File) {
         _ = posix_fadvise(file, start, step, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
         thread::yield_now();
     }
+}
+
+/// Where the steps of a file of this length begin; none for one that a single step would do.
+fn forget_steps(len: u64) -> impl Iterator<Item = u64> {
+    let len = if len > FORGET_STEP_BYTES { len } else { 0 };
+    (0..len).step_by(FORGET_STEP_BYTES as usize)
 }
 
 /// Holds the lock as long as its descriptor is open: an open file description lock belongs to the

@@ -161,6 +161,18 @@ fn blocks_ahead_do_not_lengthen_a_file() {
 }
 
 #[test]
+fn steps_reach_over_the_whole_of_a_long_file() {
+    let step = FORGET_STEP_BYTES;
+    let steps = |len| forget_steps(len).collect::<Vec<_>>();
+    for len in [0, 1, step] {
+        assert!(steps(len).is_empty(), "{len}");
+    }
+    assert_eq!(steps(step + 1), [0, step]);
+    assert_eq!(steps(3 * step), [0, step, 2 * step]);
+    assert_eq!(forget_steps(1 << 40).last(), Some((1 << 40) - step));
+}
+
+#[test]
 fn what_is_unlinked_in_steps_stays_good_for_its_readers() {
     let dir = temp();
     let path = dir.path().join("f");
