@@ -55,6 +55,7 @@ impl Machine {
             release.trim(),
             model()?,
         );
+        told += &format!(", TCP {}", congestion_control()?);
         if with_java {
             told += &format!(", {}", jvm()?);
         }
@@ -184,6 +185,11 @@ impl Ticks {
 pub(super) fn load() -> Result<f64> {
     let text = fs::read_to_string("/proc/loadavg")?;
     Ok(text.split(' ').next().context("an empty loadavg")?.parse()?)
+}
+
+/// How the system's connections are kept from sending too fast, be it to one of the same machine.
+pub(super) fn congestion_control() -> Result<String> {
+    Ok(fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control")?.trim().to_owned())
 }
 
 /// Sources may be there without their history.

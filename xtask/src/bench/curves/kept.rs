@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
 
+use super::super::machine;
 use super::super::plot::{self, Figure, Panel, Point, Series};
 use super::super::report::median;
 
@@ -51,6 +52,8 @@ pub(super) struct Header {
     commit: String,
     machine: String,
     kernel: String,
+    /// Of the system's TCP connections.
+    congestion_control: String,
     /// Of the minute before, when it began.
     load: String,
     rounds: usize,
@@ -68,6 +71,7 @@ impl Header {
             commit: said("git", &git)?,
             machine: format!("{} x {model}", models.len()),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            congestion_control: machine::congestion_control()?,
             load: load.split(' ').next().unwrap_or_default().to_owned(),
             rounds,
         })
@@ -79,6 +83,7 @@ impl Header {
             "commit": self.commit,
             "machine": self.machine,
             "kernel": self.kernel,
+            "congestion_control": self.congestion_control,
             "load": self.load,
             "rounds": self.rounds,
         })
@@ -100,8 +105,9 @@ pub(super) fn footer(curve: &Value) -> String {
         1 => "one round".to_owned(),
         _ => format!("medians of {rounds} rounds, bars from the least to the greatest"),
     };
-    let [date, commit, machine, kernel] = ["date", "commit", "machine", "kernel"].map(text);
-    format!("{date}, {commit}, {machine}, Linux {kernel}: {of}")
+    let keys = ["date", "commit", "machine", "kernel", "congestion_control"];
+    let [date, commit, machine, kernel, tcp] = keys.map(text);
+    format!("{date}, {commit}, {machine}, Linux {kernel}, TCP {tcp}: {of}")
 }
 
 /// The panels of a kept curve.
