@@ -95,5 +95,4 @@ pub mod inspect;
 pub mod meta_properties;
 pub mod partition_dir;
 pub mod partition_metadata;
-pub mod properties;
 pub mod whole_file;

@@ -9,7 +9,7 @@
 //! directory.id=Kf0x2TMpRMSPGQLD8LBQ2w
 //! ```
 //!
-//! The syntax is that of Java's properties files ([`crate::properties`]). Version 0, from the days
+//! The syntax is that of Java's properties files ([`ottla_properties`]). Version 0, from the days
 //! of ZooKeeper, names the node `broker.id` and may lack anything.
 
 use std::collections::HashMap;
@@ -17,10 +17,10 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ottla_properties as properties;
 use ottla_protocol::uuid::Uuid;
 
 use crate::disk::Disk;
-use crate::properties;
 use crate::whole_file::{self, WholeFileError};
 
 /// The file's name.

@@ -1,8 +1,9 @@
 //! Compares the crates' dependencies with the tables in ARCHITECTURE.md.
 //!
 //! The document is the only place where the rules are written. Two of its tables are read here:
-//! the one under `## Crates` (column 2 a crate, column 4 the crates it may use) and the one under
-//! `### Rules for modules` (column 1 a folder, column 2 what its files must not name).
+//! the one under `## Crates` (column 2 a crate, column 4 the crates it may use, behind "in tests"
+//! those that only its tests and examples may) and the one under `### Rules for modules` (column 1
+//! a folder, column 2 what its files must not name).
 
 use std::path::Path;
 
@@ -44,10 +45,15 @@ fn check_crates(table: &[Vec<String>], packages: &[Package]) -> Vec<String> {
             problems.push(format!("layers: {name} is not in ARCHITECTURE.md"));
             continue;
         };
-        let allowed = ticked_all(&row[3]);
-        for used in &package.dependencies {
-            let ours = members.iter().any(|member| member.name == *used);
-            if ours && used != name && !allowed.contains(&used.as_str()) {
+        let (always, in_tests) = row[3].split_once("in tests").unwrap_or((&row[3], ""));
+        let (always, in_tests) = (ticked_all(always), ticked_all(in_tests));
+        let uses = package.dependencies.iter().map(|used| (used, false));
+        for (used, is_test) in uses.chain(package.dev_dependencies.iter().map(|used| (used, true)))
+        {
+            let used = used.as_str();
+            let is_allowed = always.contains(&used) || is_test && in_tests.contains(&used);
+            let is_ours = members.iter().any(|member| member.name == used);
+            if is_ours && used != name && !is_allowed {
                 problems.push(format!("layers: {name} must not depend on {used}"));
             }
         }
@@ -104,7 +110,23 @@ mod tests {
             license: String::new(),
             member: true,
             dependencies: dependencies.iter().map(|name| (*name).to_owned()).collect(),
+            dev_dependencies: Vec::new(),
         }
+    }
+
+    #[test]
+    fn tests_may_use_what_is_named_behind_in_tests() {
+        let cell = "| `c/` | `c` | z | `a`; in tests `b` |";
+        let document = DOCUMENT.replace("\n\nmore", &format!("\n{cell}\n"));
+        let table = table(&document, "## Crates").unwrap();
+        let uses = |dependencies: &[&str], dev_dependencies: &[&str]| {
+            let dev_dependencies = dev_dependencies.iter().map(|name| (*name).to_owned()).collect();
+            let user = Package { dev_dependencies, ..package("c", dependencies) };
+            check_crates(&table, &[package("a", &[]), package("b", &[]), user])
+        };
+        assert_eq!(uses(&["a"], &["a", "b"]), Vec::<String>::new());
+        assert_eq!(uses(&["b"], &[]), ["layers: c must not depend on b"]);
+        assert_eq!(uses(&[], &["c", "d"]), Vec::<String>::new());
     }
 
     #[test]

@@ -17,8 +17,10 @@ pub(crate) struct Package {
     pub(crate) license: String,
     /// Whether it is one of ours.
     pub(crate) member: bool,
-    /// Names of direct dependencies of every kind.
+    /// Names of direct dependencies of every kind but those that only tests need.
     pub(crate) dependencies: Vec<String>,
+    /// Names of direct dependencies of tests, examples and benchmarks.
+    pub(crate) dev_dependencies: Vec<String>,
 }
 
 /// Every package of the lock file, read from `cargo metadata`.
@@ -34,16 +36,18 @@ fn parse(metadata: &Value) -> Option<Vec<Package>> {
         metadata["workspace_members"].as_array()?.iter().filter_map(Value::as_str).collect();
     let mut packages = Vec::new();
     for package in metadata["packages"].as_array()? {
-        let dependencies = package["dependencies"].as_array()?;
+        let of_kind = |is_dev: bool| -> Option<Vec<String>> {
+            let all = package["dependencies"].as_array()?.iter();
+            let of = all.filter(|dependency| (dependency["kind"] == "dev") == is_dev);
+            Some(of.filter_map(|of| of["name"].as_str().map(str::to_owned)).collect())
+        };
         packages.push(Package {
             name: package["name"].as_str()?.to_owned(),
             version: package["version"].as_str()?.to_owned(),
             license: package["license"].as_str().unwrap_or_default().to_owned(),
             member: members.contains(&package["id"].as_str()?),
-            dependencies: dependencies
-                .iter()
-                .filter_map(|dependency| dependency["name"].as_str().map(str::to_owned))
-                .collect(),
+            dependencies: of_kind(false)?,
+            dev_dependencies: of_kind(true)?,
         });
     }
     Some(packages)

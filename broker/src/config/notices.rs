@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use ottla_properties::nearest;
+
 use super::def::Effect;
 use super::listeners::LISTENER_LIMITS;
-use super::nearest::nearest;
 use super::statics::{Origin, StaticConfig};
 use super::topic_keys;
 use super::{check, keys};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use ottla_storage::properties;
+use ottla_properties as properties;
 
 use super::accept::{Acceptable, Accepted};
 use super::def::ConfigDef;

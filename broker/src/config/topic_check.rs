@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use ottla_properties::nearest;
+
 use super::layers::{Layers, Overrides};
-use super::nearest::nearest;
 use super::topic_config::TopicConfig;
 use super::topic_keys::{self, TOPIC_KEYS};
 
