@@ -167,6 +167,14 @@ impl BatchBuilder {
         })
     }
 
+    /// Sets the producer, its epoch and the first record's sequence, whatever the options said: a
+    /// producer knows them only when it sends the batch.
+    pub fn set_producer(&mut self, producer_id: i64, producer_epoch: i16, base_sequence: i32) {
+        let options = &mut self.options;
+        (options.producer_id, options.producer_epoch) = (producer_id, producer_epoch);
+        options.base_sequence = base_sequence;
+    }
+
     /// Sets until when the batch's tombstones stay (KIP-534), ms since the epoch: it takes the
     /// place of the base timestamp. To be set before the first record.
     ///

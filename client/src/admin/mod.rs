@@ -1,0 +1,151 @@
+//! Topics, settings, groups and the cluster: what an operator's tools do.
+//!
+//! Calls block until all is answered, for `default.api.timeout.ms` at most. One call takes many
+//! items; each has a result of its own, and an error of the call as a whole means that nothing is
+//! known of any.
+
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ottla_protocol::api::ApiKey;
+use ottla_protocol::wire::WriteError;
+
+use crate::config::{COMMON, Properties, Settings};
+use crate::error::Error;
+use crate::net::reactor::{self, Handle};
+use crate::net::{Answer, Driver, Net, Outgoing, Until};
+use crate::pending::Pending;
+use crate::session::{Inbox, Route, Session, question};
+
+mod cluster;
+mod groups;
+mod topics;
+
+pub use cluster::ClusterDescription;
+pub use groups::{CommittedOffset, GroupListing};
+pub use topics::{NewTopic, PartitionDescription, TopicDescription, TopicListing};
+
+/// The result of each item of a call, in the order of the items.
+pub type Results<K, T> = Vec<(K, Result<T, Error>)>;
+
+/// Asks brokers to do what operators want. It may be shared between threads; dropping it ends its
+/// connections.
+///
+/// ```no_run
+/// use ottla_client::{Admin, NewTopic, Properties};
+///
+/// let admin = Admin::new(&Properties::new().with("bootstrap.servers", "localhost:9092"))?;
+/// for (name, created) in admin.create_topics(&[NewTopic::new("orders").partitions(3)])? {
+///     created?;
+///     println!("{name} is there");
+/// }
+/// # Ok::<(), ottla_client::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Admin {
+    remote: Remote,
+}
+
+impl Admin {
+    /// A client of the cluster of `bootstrap.servers`. Nothing is connected to before the first
+    /// call.
+    ///
+    /// # Errors
+    /// A setting is unknown or not valid; the system has no more threads.
+    pub fn new(properties: &Properties) -> Result<Self, Error> {
+        let settings = Settings::new(&[COMMON], properties)?;
+        let session = Session::new(&settings.session()?);
+        let timeout = settings.duration("default.api.timeout.ms");
+        let remote = Remote::start("ottla-admin", &settings, session, timeout)?;
+        Ok(Self { remote })
+    }
+}
+
+/// A session on a thread of its own, and how to ask it.
+struct Remote {
+    inbox: Inbox,
+    timeout: Duration,
+    is_stopped: Arc<AtomicBool>,
+    handle: Mutex<Handle>,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+/// A session that does nothing but answer.
+struct Answering {
+    session: Session,
+    is_stopped: Arc<AtomicBool>,
+}
+
+impl Driver for Answering {
+    fn turn(&mut self, net: &mut dyn Net, now: Instant) -> Option<Until> {
+        if self.is_stopped.load(Ordering::Acquire) {
+            return None;
+        }
+        while let Some(event) = net.next_event() {
+            // Whatever is not the session's came too late for whom it was meant.
+            _ = self.session.take(event, net, now);
+        }
+        Some(self.session.turn(net, now))
+    }
+}
+
+impl Remote {
+    fn start(
+        name: &str,
+        settings: &Settings<'_>,
+        session: Session,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let inbox = session.inbox();
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let driver = Answering { session, is_stopped: Arc::clone(&is_stopped) };
+        let handle = Mutex::new(reactor::spawn(name, settings.net(), driver)?);
+        Ok(Self { inbox, timeout, is_stopped, handle })
+    }
+
+    fn handle(&self) -> std::sync::MutexGuard<'_, Handle> {
+        self.handle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks in the highest of these versions that the broker serves. The timeout that `build` is
+    /// given is how long the broker may take.
+    fn ask<B, F, T>(
+        &self,
+        route: Route,
+        api: (ApiKey, RangeInclusive<i16>),
+        build: B,
+        read: F,
+    ) -> Pending<T>
+    where
+        B: FnMut(i16, Duration) -> Result<Outgoing, WriteError> + Send + 'static,
+        F: FnMut(&Answer) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (ask, pending) = question(route, api, build, read);
+        let deadline = Instant::now() + self.timeout;
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push_back((ask, deadline));
+        self.handle().wake();
+        pending
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        self.is_stopped.store(true, Ordering::Release);
+        let mut handle = self.handle();
+        handle.wake();
+        handle.join();
+    }
+}
+
+/// Milliseconds as requests have them.
+fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,42 @@
+//! A client for Kafka's protocol: against Ottla, Apache Kafka, and whatever else speaks it.
+//!
+//! There is no async runtime inside and none is needed: a thread of the client's own has the
+//! connections. What takes its time is a [`Pending`], which can be waited for, called back or
+//! awaited.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`Producer`] | sending records |
+//! | [`Admin`] | topics, settings, groups, the cluster |
+//! | [`Properties`] | settings by Kafka's names |
+//! | [`Error`] | what went wrong, of which topic, partition and broker |
+//!
+//! What it does not do yet: TLS and SASL, transactions.
+#![forbid(unsafe_code)]
+
+// From the ground up:
+mod chance;
+mod config;
+mod error;
+mod net;
+mod pending;
+
+// What all clients have in common:
+mod cluster;
+mod session;
+
+// The clients:
+mod admin;
+mod producer;
+
+pub use admin::{
+    Admin, ClusterDescription, CommittedOffset, GroupListing, NewTopic, PartitionDescription,
+    Results, TopicDescription, TopicListing,
+};
+pub use cluster::Broker;
+pub use config::{Def, Kind, Properties};
+pub use error::{Error, ErrorKind};
+pub use pending::Pending;
+pub use producer::{
+    Delivery, Header, Partitioner, Producer, ProducerRecord, RecordMetadata, partition_of_key,
+};

@@ -1,0 +1,3 @@
+//! Connections that are none, for tests of what is done with them.
+
+pub(crate) mod fake;

@@ -1,0 +1,102 @@
+//! How batches end: done, failed, too old, or with the producer.
+
+use std::time::Instant;
+
+use super::{Partition, Sender};
+use crate::error::{Error, ErrorKind};
+use crate::net::{Net, Node, Until};
+use crate::producer::delivery::Appended;
+use crate::producer::lane::Sealed;
+use crate::producer::queue::Batch;
+use crate::producer::shared::Shared;
+
+impl Sender {
+    /// Whether the producer is closed, and all is done or its time is over.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.shared.closing().is_some_and(|until| until <= now || self.shared.unfinished() == 0)
+    }
+
+    /// Fails what is left.
+    pub(super) fn end(&mut self) {
+        self.sent.clear();
+        for partition in &mut self.partitions {
+            for batch in partition.lane.take_all() {
+                finish(&self.shared, batch, Err(Error::closed("producer")));
+            }
+        }
+        for topic in self.shared.topics() {
+            for queue in (0..topic.count()).filter_map(|place| topic.queue(place)) {
+                for batch in queue.close() {
+                    fail(&self.shared, batch, Error::closed("producer"));
+                }
+            }
+        }
+        self.shared.end();
+    }
+
+    /// Fails batches that are too old; says when the next one is.
+    pub(super) fn expire(&mut self, net: &dyn Net, now: Instant) -> Until {
+        let timeout = self.shared.settings.delivery_timeout;
+        let mut until = Until::Event;
+        for &place in &self.active {
+            let Partition { queue, lane } = &mut self.partitions[place];
+            for (batch, error) in lane.expire(timeout, now) {
+                let error = error.of_partition(&queue.topic, queue.partition);
+                finish(&self.shared, batch, Err(error));
+            }
+            while queue.oldest().is_some_and(|created| created + timeout <= now) {
+                let Some(batch) = queue.take(true) else { break };
+                let cluster = self.session.metadata.cluster();
+                let leader = cluster.partition(&queue.topic, queue.partition);
+                let leader = leader.and_then(|known| known.leader);
+                let lost = leader.and_then(|id| net.last_error(Node::Broker(id)));
+                let why = lost.or_else(|| self.session.metadata.last_error().cloned());
+                let why = match (why, leader) {
+                    (Some(error), _) => error.to_string(),
+                    (None, None) => "the partition has no leader".to_owned(),
+                    _ if self.identity.is_missing() => "no producer id".to_owned(),
+                    _ => "others are still to be answered".to_owned(),
+                };
+                let error = Error::new(ErrorKind::Timeout(timeout), why);
+                let error = error.of_partition(&queue.topic, queue.partition);
+                fail(&self.shared, batch, error);
+            }
+            until = until.or(lane.expires(timeout).into());
+            until = until.or(queue.oldest().map(|created| created + timeout).into());
+        }
+        until
+    }
+
+    /// Nothing can be sent.
+    pub(super) fn fail_all(&mut self, error: &Error) {
+        for &place in &self.active {
+            let Partition { queue, lane } = &mut self.partitions[place];
+            let error = error.clone().of_partition(&queue.topic, queue.partition);
+            for batch in lane.take_all() {
+                finish(&self.shared, batch, Err(error.clone()));
+            }
+            while let Some(batch) = queue.take(true) {
+                fail(&self.shared, batch, error.clone());
+            }
+        }
+    }
+}
+
+/// Tells those who sent the records, and gives the memory back.
+pub(super) fn finish(shared: &Shared, batch: Sealed, result: Result<Appended, Error>) {
+    let Sealed { delivery, callbacks, reserved, .. } = batch;
+    for (index, timestamp, callback) in callbacks {
+        let told = result.clone();
+        callback(told.map(|appended| delivery.metadata(appended, index, timestamp)));
+    }
+    delivery.finish(result);
+    shared.memory.give(reserved);
+    shared.finished(1);
+}
+
+/// Fails a batch that was never sent.
+fn fail(shared: &Shared, batch: Batch, error: Error) {
+    let Batch { delivery, callbacks, reserved, created, .. } = batch;
+    let sealed = Sealed::new((0, Vec::new()), 0, delivery, callbacks, (created, reserved));
+    finish(shared, sealed, Err(error));
+}
