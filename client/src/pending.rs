@@ -97,15 +97,7 @@ impl<T> Pending<T> {
     /// # Panics
     /// When the future has been ready already.
     pub fn wait(self) -> Result<T, Error> {
-        let mut state = self.0.state();
-        loop {
-            match std::mem::replace(&mut *state, State::Open) {
-                State::Done(result) => return result,
-                State::Taken => panic!("the result was taken already"),
-                _ => {}
-            }
-            state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        self.wait_until(None)
     }
 
     /// Blocks until there is a result, but no longer than this. What was asked for is not given up
@@ -118,6 +110,10 @@ impl<T> Pending<T> {
     /// When the future has been ready already.
     pub fn wait_for(self, timeout: Duration) -> Result<T, Error> {
         let until = Instant::now().checked_add(timeout);
+        self.wait_until(until.map(|until| (until, timeout)))
+    }
+
+    fn wait_until(self, until: Option<(Instant, Duration)>) -> Result<T, Error> {
         let mut state = self.0.state();
         loop {
             match std::mem::replace(&mut *state, State::Open) {
@@ -125,8 +121,11 @@ impl<T> Pending<T> {
                 State::Taken => panic!("the result was taken already"),
                 _ => {}
             }
-            let left = until
-                .map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()));
+            let Some((until, timeout)) = until else {
+                state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Error::new(ErrorKind::Timeout(timeout), "no result yet"));
             }

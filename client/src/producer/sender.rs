@@ -91,16 +91,17 @@ impl Driver for Sender {
         self.learn();
         let listed = std::mem::take(&mut self.shared.news().listed);
         listed.into_iter().for_each(|queue| self.list(queue));
-        let mut until = self.session.turn(net, now);
-        self.learn();
         if self.is_over(now) {
             self.end();
             return None;
         }
-        until = until.or(self.expire(net, now));
-        until = until.or(self.identify(now));
+        let mut until = self.expire(net, now);
+        self.restart_broken();
+        self.identify(now);
         until = until.or(self.send(net, now));
         self.tell_loads(now);
+        // Last, since all of these may have found that something is to be asked for.
+        until = until.or(self.session.turn(net, now));
         if let Some(time) = self.shared.closing() {
             until = until.or(Until::Time(time));
         }
@@ -147,12 +148,12 @@ impl Sender {
     }
 
     /// Asks for a producer id when one is needed, and takes it when it is there.
-    fn identify(&mut self, now: Instant) -> Until {
+    fn identify(&mut self, now: Instant) {
         if let Who::Asked(pending) = &self.identity
             && pending.is_done()
         {
             let Who::Asked(pending) = std::mem::replace(&mut self.identity, Who::Unknown) else {
-                return Until::Event;
+                return;
             };
             match pending.wait() {
                 Ok(identity) => self.identity = Who::Known(identity),
@@ -181,10 +182,7 @@ impl Sender {
             let deadline = now + self.shared.settings.delivery_timeout;
             self.session.calls.ask(ask, deadline, now);
             self.identity = Who::Asked(pending);
-            // It is sent in the next turn.
-            return Until::Time(now);
         }
-        Until::Event
     }
 
     fn current(&self) -> Option<Identity> {
@@ -199,7 +197,6 @@ impl Sender {
         if self.identity.is_missing() {
             return Until::Event;
         }
-        self.restart_broken();
         let (mut until, mut due) = (Until::Event, Vec::new());
         let linger = match self.shared.is_urgent() {
             true => Duration::ZERO,
@@ -231,9 +228,6 @@ impl Sender {
         for of_leader in due.chunk_by(|(one, _), (other, _)| one == other) {
             let places: Vec<usize> = of_leader.iter().map(|(_, place)| *place).collect();
             until = until.or(self.send_to(of_leader[0].0, &places, linger, (net, now)));
-        }
-        if until == Until::Event && self.session.metadata.is_stale() {
-            until = Until::Time(now + Duration::from_millis(1));
         }
         until
     }

@@ -101,11 +101,6 @@ impl Metadata {
         self.is_stale = true;
     }
 
-    /// Whether it is to be asked for.
-    pub(crate) fn is_stale(&self) -> bool {
-        self.is_stale
-    }
-
     /// Notes who leads a partition now; see [`Cluster::set_leader`].
     pub(crate) fn set_leader(&mut self, topic: &str, partition: i32, leader: (i32, i32)) -> bool {
         Arc::make_mut(&mut self.cluster).set_leader(topic, partition, leader)

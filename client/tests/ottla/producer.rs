@@ -261,8 +261,8 @@ fn what_cannot_be_delivered_fails_in_time() {
     let mut site = Site::new();
     site.admin().create_topics(&[NewTopic::new("t").partitions(1)]).unwrap();
     let settings = [
-        ("delivery.timeout.ms", "600"),
-        ("request.timeout.ms", "300"),
+        ("delivery.timeout.ms", "1500"),
+        ("request.timeout.ms", "500"),
         ("linger.ms", "0"),
         ("reconnect.backoff.max.ms", "100"),
     ];
@@ -276,7 +276,7 @@ fn what_cannot_be_delivered_fails_in_time() {
         })
         .unwrap();
     let error = results.recv_timeout(Duration::from_secs(10)).unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout(Duration::from_millis(600)), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Timeout(Duration::from_millis(1500)), "{error}");
     assert_eq!(error.partition(), Some(0));
     site.start();
     // The producer goes on.

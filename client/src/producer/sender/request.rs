@@ -72,14 +72,12 @@ pub(super) fn produce(
         let records = Records::Spliced { token: *token, length };
         PartitionProduceData { index: batch.partition, records: Some(records) }
     };
-    let topic = |(name, batches): (&&'_ str, &Vec<(u32, &Chosen)>)| -> (Uuid, Vec<_>) {
-        (id(name), batches.iter().map(partition).collect())
-    };
     let topic_data = topics
         .iter()
-        .map(|entry| {
-            let (topic_id, partition_data) = topic(entry);
-            TopicProduceData { name: entry.0, topic_id, partition_data }
+        .map(|(name, batches)| TopicProduceData {
+            name,
+            topic_id: id(name),
+            partition_data: batches.iter().map(partition).collect(),
         })
         .collect();
     let timeout_ms = i32::try_from(settings.request_timeout.as_millis()).unwrap_or(i32::MAX);
