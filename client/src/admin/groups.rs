@@ -134,35 +134,33 @@ fn committed(answer: &Answer) -> Result<Vec<CommittedOffset>, Error> {
     let read: OffsetFetchResponse<'_> = answer.read()?;
     Error::of_code(read.error_code, None)?;
     let mut all = Vec::new();
-    let mut take =
-        |topic: &str, partition: i32, (offset, epoch): (i64, i32), text: Option<&str>| {
-            // -1 stands for none.
-            if offset >= 0 {
-                all.push(CommittedOffset {
-                    topic: topic.to_owned(),
-                    partition,
-                    offset,
-                    leader_epoch: (epoch >= 0).then_some(epoch),
-                    metadata: text.unwrap_or_default().to_owned(),
-                });
-            }
-        };
+    let mut take = |(topic, partition): (&str, i32), code, (offset, epoch): (i64, i32), text| {
+        Error::of_code(code, None).map_err(|error| error.of_partition(topic, partition))?;
+        // -1 stands for none.
+        if offset >= 0 {
+            all.push(CommittedOffset {
+                topic: topic.to_owned(),
+                partition,
+                offset,
+                leader_epoch: (epoch >= 0).then_some(epoch),
+                metadata: Option::<&str>::unwrap_or_default(text).to_owned(),
+            });
+        }
+        Ok(())
+    };
+    // Up to version 7 it is one group, and behind that a list.
     for topic in &read.topics {
         for told in &topic.partitions {
-            let error = Error::of_code(told.error_code, None);
-            error.map_err(|error| error.of_partition(topic.name, told.partition_index))?;
             let at = (told.committed_offset, told.committed_leader_epoch);
-            take(topic.name, told.partition_index, at, told.metadata);
+            take((topic.name, told.partition_index), told.error_code, at, told.metadata)?;
         }
     }
     for group in &read.groups {
         Error::of_code(group.error_code, None)?;
         for topic in &group.topics {
             for told in &topic.partitions {
-                let error = Error::of_code(told.error_code, None);
-                error.map_err(|error| error.of_partition(topic.name, told.partition_index))?;
                 let at = (told.committed_offset, told.committed_leader_epoch);
-                take(topic.name, told.partition_index, at, told.metadata);
+                take((topic.name, told.partition_index), told.error_code, at, told.metadata)?;
             }
         }
     }

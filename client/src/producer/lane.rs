@@ -13,6 +13,7 @@ use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::record::batch::{BatchHeader, HeaderFields, sequence_after};
 
 use super::delivery::{Appended, BatchDelivery, Callback};
+use super::memory::Room;
 use crate::error::{Error, ErrorKind};
 
 /// A producer's id and epoch, as a broker gave them.
@@ -33,7 +34,8 @@ pub(super) struct Sealed {
     pub(super) delivery: Arc<BatchDelivery>,
     pub(super) callbacks: Vec<(u32, i64, Callback)>,
     pub(super) created: Instant,
-    pub(super) reserved: usize,
+    /// Shared by the parts of a batch that was split.
+    pub(super) room: Arc<Room>,
     base_sequence: i32,
     state: State,
     /// How often it was sent.
@@ -221,9 +223,15 @@ impl Lane {
         late
     }
 
-    /// When the oldest batch is too old.
+    /// When the oldest batch is too old. What is in flight is answered first.
     pub(super) fn expires(&self, timeout: Duration) -> Option<Instant> {
-        self.batches.iter().map(|batch| batch.created + timeout).min()
+        let waits = self.batches.iter().filter(|batch| batch.state != State::InFlight);
+        waits.map(|batch| batch.created + timeout).min()
+    }
+
+    /// A batch that was given a sequence is not sent: those behind it were numbered as if it were.
+    pub(super) fn left_out(&mut self) {
+        self.is_broken |= self.identity.is_some();
     }
 
     /// Puts batches where one was taken out for being too large; their records are as many.
@@ -261,7 +269,7 @@ impl Sealed {
         records: i32,
         delivery: Arc<BatchDelivery>,
         callbacks: Vec<(u32, i64, Callback)>,
-        (created, reserved): (Instant, usize),
+        (created, room): (Instant, Arc<Room>),
     ) -> Self {
         let base_sequence = BatchHeader::new(&bytes).map_or(-1, BatchHeader::base_sequence);
         Self {
@@ -271,7 +279,7 @@ impl Sealed {
             delivery,
             callbacks,
             created,
-            reserved,
+            room,
             base_sequence,
             state: State::Waiting(None),
             tries: 0,

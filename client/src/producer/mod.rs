@@ -197,19 +197,13 @@ impl Producer {
             return Err(Error::new(ErrorKind::Usage, detail).of_topic(record.topic));
         }
         let topic = shared.wait_for_topic(record.topic, || self.wake())?;
-        let (mut reserved, mut was_closed) = (None, false);
+        let (mut room, mut was_closed) = (None, false);
         loop {
             let (partition, is_free) = self.choose(&topic, record)?;
             let queue = topic.queue(partition).ok_or_else(|| no_partition(&topic, partition))?;
-            match queue.put(&mut to_put, &settings.batch, &mut reserved)? {
-                Put::Done { delivery, is_batch_full, is_news, is_new_batch } => {
+            match queue.put(&mut to_put, &settings.batch, &mut room)? {
+                Put::Done { delivery, is_batch_full, is_news } => {
                     let is_batch_full = is_batch_full || was_closed;
-                    if let Some(unused) = reserved.filter(|_| !is_new_batch) {
-                        shared.memory.give(unused);
-                    }
-                    if is_new_batch {
-                        shared.begun();
-                    }
                     if is_free {
                         topic.appended(bytes, is_batch_full, settings.batch.bytes_max);
                     }
@@ -226,8 +220,9 @@ impl Producer {
                     let wanted = bytes.max(settings.batch.bytes_max);
                     let timeout = settings.block_max;
                     let taken = shared.memory.take(wanted, timeout, || self.wake());
-                    taken.map_err(|why| why.error(wanted, settings).of_topic(record.topic))?;
-                    reserved = Some(wanted);
+                    let taken =
+                        taken.map_err(|why| why.error(wanted, settings).of_topic(record.topic));
+                    room = Some(taken?);
                 }
             }
         }
@@ -268,9 +263,10 @@ impl Producer {
         Ok(self.shared.wait_for_topic(topic, || self.wake())?.count())
     }
 
-    /// Sends what is there at once, and waits until all of it was acknowledged or has failed.
+    /// Sends what is there at once, and waits until all of it was acknowledged or has failed. What
+    /// other threads send meanwhile is not waited for.
     pub fn flush(&self) {
-        self.shared.flush(|| self.wake());
+        self.shared.memory.flush(|| self.wake());
     }
 
     /// Takes no more records, sends what is there, and waits for it, but no longer than this. What
@@ -292,7 +288,7 @@ impl Producer {
         let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         handle.wake();
         handle.join();
-        self.shared.unfinished() == 0
+        self.shared.memory.taken() == 0
     }
 }
 
@@ -307,7 +303,7 @@ impl Drop for Producer {
 
 impl std::fmt::Debug for Producer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let unfinished = self.shared.unfinished();
+        let unfinished = self.shared.memory.taken();
         f.debug_struct("Producer").field("unfinished_batches", &unfinished).finish_non_exhaustive()
     }
 }

@@ -10,6 +10,7 @@ use ottla_protocol::record::builder::{BatchBuilder, BatchOptions, BuildError, Ne
 use ottla_protocol::record::compression::{Codec, Compression};
 
 use super::delivery::{BatchDelivery, Callback, Delivery};
+use super::memory::Room;
 use super::ratio::Ratio;
 use crate::error::{Error, ErrorKind};
 
@@ -52,8 +53,8 @@ pub(super) struct Batch {
     pub(super) delivery: Arc<BatchDelivery>,
     pub(super) callbacks: Vec<(u32, i64, Callback)>,
     pub(super) created: Instant,
-    /// Bytes of `buffer.memory` that it has.
-    pub(super) reserved: usize,
+    /// Its part of `buffer.memory`.
+    pub(super) room: Room,
     is_compressed: bool,
     /// Bytes of its records before they are compressed, at most.
     record_bytes: usize,
@@ -67,8 +68,6 @@ pub(super) enum Put {
         is_batch_full: bool,
         /// The sender does not know yet that there is something.
         is_news: bool,
-        /// A batch was begun with the memory for it.
-        is_new_batch: bool,
     },
     /// There is no batch with room, and memory for a new one is needed.
     NeedsBatch {
@@ -108,7 +107,7 @@ impl PartitionQueue {
     }
 
     /// Puts a record into the open batch, or into a new one if there is memory for it
-    /// (`reserved`, which is left to the caller when it was not needed).
+    /// (`room`, which is left to the caller when it was not needed).
     ///
     /// # Errors
     /// The producer is closed; the record cannot be encoded.
@@ -116,7 +115,7 @@ impl PartitionQueue {
         &self,
         to_put: &mut ToPut<'_>,
         settings: &BatchSettings,
-        reserved: &mut Option<usize>,
+        room: &mut Option<Room>,
     ) -> Result<Put, Error> {
         let mut state = self.state();
         if state.is_closed {
@@ -131,14 +130,13 @@ impl PartitionQueue {
             state.full.extend(full);
             is_batch_full = true;
         }
-        let is_new_batch = state.open.is_none();
-        if is_new_batch {
-            let Some(reserved) = reserved.take() else {
+        if state.open.is_none() {
+            let Some(room) = room.take() else {
                 // What was closed can be sent while memory is waited for.
                 return Ok(Put::NeedsBatch { is_batch_full });
             };
             let delivery = BatchDelivery::new(Arc::clone(&self.topic), self.partition);
-            state.open = Some(Batch::new(delivery, settings.compression, reserved)?);
+            state.open = Some(Batch::new(delivery, settings.compression, room)?);
         }
         let open = state.open.as_mut().expect("it was just made");
         let delivery = open.put(to_put).map_err(|error| {
@@ -147,7 +145,7 @@ impl PartitionQueue {
         })?;
         is_batch_full |= !open.has_room(1, settings.bytes_max, &self.ratio);
         let is_news = !std::mem::replace(&mut state.is_listed, true);
-        Ok(Put::Done { delivery, is_batch_full, is_news, is_new_batch })
+        Ok(Put::Done { delivery, is_batch_full, is_news })
     }
 
     /// When the first batch is to be sent; `None` when there is none. `now` when one is full.
@@ -201,17 +199,17 @@ impl Batch {
     pub(super) fn new(
         delivery: Arc<BatchDelivery>,
         compression: Compression,
-        reserved: usize,
+        room: Room,
     ) -> Result<Self, Error> {
         let options = BatchOptions { compression, ..BatchOptions::default() };
-        let builder = BatchBuilder::with_buffer(options, Vec::with_capacity(reserved));
+        let builder = BatchBuilder::with_buffer(options, Vec::with_capacity(room.bytes));
         let builder = builder.map_err(|error| Error::new(ErrorKind::Usage, error.to_string()))?;
         Ok(Self {
             builder,
             delivery,
             callbacks: Vec::new(),
             created: Instant::now(),
-            reserved,
+            room,
             is_compressed: compression.codec() != Codec::None,
             record_bytes: 0,
         })
@@ -269,7 +267,7 @@ impl Batch {
             delivery: self.delivery,
             callbacks: self.callbacks,
             created: self.created,
-            reserved: self.reserved,
+            room: self.room,
         };
         (built.map_err(|error| Error::new(ErrorKind::Usage, error.to_string())), rest)
     }
@@ -281,5 +279,5 @@ pub(super) struct Rest {
     pub(super) delivery: Arc<BatchDelivery>,
     pub(super) callbacks: Vec<(u32, i64, Callback)>,
     pub(super) created: Instant,
-    pub(super) reserved: usize,
+    pub(super) room: Room,
 }

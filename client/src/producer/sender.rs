@@ -321,23 +321,18 @@ impl Sender {
             let id = self.next_batch;
             let producer = lane.next(current, batch.records_count());
             let (built, rest) = batch.build(queue.ratio(), producer);
-            let of = (rest.created, rest.reserved);
-            let bytes = match built {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    let sealed = Sealed::new(
-                        (id, Vec::new()),
-                        rest.records,
-                        rest.delivery,
-                        rest.callbacks,
-                        of,
-                    );
-                    let error = error.of_partition(&queue.topic, queue.partition);
-                    finish(&self.shared, sealed, Err(error));
-                    return None;
-                }
+            let of = (rest.created, Arc::new(rest.room));
+            let (bytes, error) = match built {
+                Ok(bytes) => (bytes, None),
+                Err(error) => (Vec::new(), Some(error)),
             };
-            lane.push(Sealed::new((id, bytes), rest.records, rest.delivery, rest.callbacks, of));
+            let sealed = Sealed::new((id, bytes), rest.records, rest.delivery, rest.callbacks, of);
+            if let Some(error) = error {
+                lane.left_out();
+                finish(sealed, Err(error.of_partition(&queue.topic, queue.partition)));
+                return None;
+            }
+            lane.push(sealed);
         }
         let batch = lane.send(is_idempotent, now)?;
         Some(Chosen {
@@ -438,7 +433,7 @@ impl Sender {
             (tries <= settings.retries).then(wait)
         };
         match lane.answered(id, result, again, now) {
-            After::Finished(batch, result) => finish(&self.shared, batch, result),
+            After::Finished(batch, result) => finish(batch, result),
             After::Again | After::Unknown => {}
             After::Split(batch, at) => {
                 queue.ratio().reset();
@@ -446,10 +441,12 @@ impl Sender {
                 match split::halves(batch, first, settings.batch) {
                     Ok(parts) => {
                         self.next_batch += parts.len() as BatchId;
-                        (1..parts.len()).for_each(|_| self.shared.begun());
                         lane.replace(at, parts);
                     }
-                    Err((batch, error)) => finish(&self.shared, batch, Err(of(error))),
+                    Err((batch, error)) => {
+                        lane.left_out();
+                        finish(batch, Err(of(error)));
+                    }
                 }
             }
         }

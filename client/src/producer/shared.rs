@@ -16,13 +16,11 @@ use crate::error::{Error, ErrorKind};
 /// The topics that are known, the records that wait, and what the client's thread is to do.
 pub(super) struct Shared {
     pub(super) settings: ProducerSettings,
-    pub(super) memory: Memory,
+    pub(super) memory: Arc<Memory>,
     topics: RwLock<HashMap<Arc<str>, Arc<TopicQueues>>>,
     news: Mutex<News>,
     /// Topics became known, or cannot be.
     topics_changed: Condvar,
-    /// Batches were finished.
-    drained: Condvar,
     /// Whether the client's thread may be asleep and has to be woken.
     pub(super) is_asleep: AtomicBool,
 }
@@ -35,12 +33,8 @@ pub(super) struct News {
     /// Topics whose metadata is wanted, and why they have none.
     wanted: HashSet<String>,
     topic_errors: HashMap<String, Error>,
-    /// Nobody waits for others: how many do not want to.
-    flushes: usize,
     /// Until when what is there may be sent; nothing more is taken.
     closing: Option<Instant>,
-    /// Batches that are not finished.
-    unfinished: usize,
     is_ended: bool,
 }
 
@@ -117,7 +111,6 @@ impl Shared {
             topics: RwLock::default(),
             news: Mutex::default(),
             topics_changed: Condvar::new(),
-            drained: Condvar::new(),
             is_asleep: AtomicBool::new(false),
         }
     }
@@ -215,49 +208,14 @@ impl Shared {
         self.topics.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// A batch was begun.
-    pub(super) fn begun(&self) {
-        self.news().unfinished += 1;
-    }
-
-    /// Batches were finished, or became more.
-    pub(super) fn finished(&self, count: usize) {
-        let mut news = self.news();
-        news.unfinished = news.unfinished.saturating_sub(count);
-        let is_drained = news.unfinished == 0;
-        drop(news);
-        if is_drained {
-            self.drained.notify_all();
-        }
-    }
-
     /// Whether nothing waits for others: somebody flushes, closes, or waits for room.
     pub(super) fn is_urgent(&self) -> bool {
-        let news = self.news();
-        let is_flushed = news.flushes > 0 || news.closing.is_some();
-        drop(news);
-        is_flushed || self.memory.is_waited_for()
+        self.closing().is_some() || self.memory.is_waited_for()
     }
 
     /// Until when what is there may be sent, if nothing more is to come.
     pub(super) fn closing(&self) -> Option<Instant> {
         self.news().closing
-    }
-
-    /// Batches that are not finished.
-    pub(super) fn unfinished(&self) -> usize {
-        self.news().unfinished
-    }
-
-    /// Waits until all records that were sent before are acknowledged or have failed.
-    pub(super) fn flush(&self, wake: impl FnOnce()) {
-        self.news().flushes += 1;
-        wake();
-        let mut news = self.news();
-        while news.unfinished > 0 && !news.is_ended {
-            news = self.drained.wait(news).unwrap_or_else(PoisonError::into_inner);
-        }
-        news.flushes -= 1;
     }
 
     /// Takes nothing more, and says until when the rest may be sent.
@@ -275,7 +233,6 @@ impl Shared {
         self.news().is_ended = true;
         self.memory.close();
         self.topics_changed.notify_all();
-        self.drained.notify_all();
     }
 
     /// Whether the client's thread is to be woken.

@@ -1,7 +1,7 @@
 //! Records sent to a broker in the same process, and looked for in its files.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -330,4 +330,30 @@ fn settings_that_contradict_each_other_are_told() {
     let told = refused(&[("delivery.timeout.ms", "10")]);
     let expected = "delivery.timeout.ms=10: less than linger.ms and request.timeout.ms together";
     assert_eq!(told, Err(expected.to_owned()));
+}
+
+#[test]
+fn a_flush_ends_while_others_go_on_sending() {
+    let site = Site::new();
+    site.admin().create_topics(&[NewTopic::new("t").partitions(2)]).unwrap();
+    let settings = [("linger.ms", "100"), ("batch.size", "500"), ("buffer.memory", "10000")];
+    let producer = producer(&site, &settings);
+    let is_over = AtomicBool::new(false);
+    let flushed = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::SeqCst) {
+                drop(producer.send(&ProducerRecord::new("t", b"other").partition(1)).unwrap());
+            }
+        });
+        let flush = |_| {
+            let own = producer.send(&ProducerRecord::new("t", b"own").partition(0)).ok()?;
+            producer.flush();
+            own.is_done().then_some(())
+        };
+        let flushed = (0..20).filter_map(flush).count();
+        is_over.store(true, Ordering::SeqCst);
+        flushed
+    });
+    assert_eq!(flushed, 20);
+    producer.close(Duration::from_secs(30)).unwrap();
 }

@@ -3,10 +3,15 @@
 use ottla_protocol::record::builder::{BatchBuilder, BatchOptions, NewRecord};
 use ottla_protocol::record::set::Batch;
 
+use super::super::memory::Memory;
 use super::*;
 
 const ME: Identity = Identity { id: 7, epoch: 0 };
 const WAIT: Duration = Duration::from_millis(100);
+
+fn room() -> Arc<Room> {
+    Arc::new(Memory::new(1).take(0, WAIT, || {}).unwrap())
+}
 
 /// A lane, a clock, and ids.
 struct Stage {
@@ -33,7 +38,7 @@ impl Stage {
         self.next_id += 1;
         let bytes = builder.build().unwrap();
         let delivery = BatchDelivery::new("t".into(), 0);
-        let of = (self.now, 0);
+        let of = (self.now, room());
         let sealed = Sealed::new((self.next_id, bytes), records, delivery, Vec::new(), of);
         self.lane.push(sealed);
         self.next_id
@@ -169,7 +174,7 @@ fn what_is_too_large_is_split_in_its_place() {
         let mut builder = BatchBuilder::new(options).unwrap();
         builder.append(&NewRecord::default()).unwrap();
         let delivery = BatchDelivery::new("t".into(), 0);
-        let of = (large.created, 0);
+        let of = (large.created, room());
         Sealed::new((id, builder.build().unwrap()), 1, delivery, Vec::new(), of)
     };
     stage.lane.replace(place, vec![part(8, 0), part(9, 1)]);
@@ -187,6 +192,9 @@ fn what_is_too_old_has_failed() {
     stage.sent();
     stage.push(1);
     assert_eq!(stage.lane.expires(timeout), Some(stage.now + timeout));
+    let first = stage.lane.batches.remove(1).unwrap();
+    assert_eq!(stage.lane.expires(timeout), None);
+    stage.lane.push(first);
     assert!(stage.lane.expire(timeout, stage.now).is_empty());
     stage.now += timeout;
     let late = stage.lane.expire(timeout, stage.now);
@@ -210,7 +218,7 @@ fn without_idempotence_each_goes_when_it_can() {
             builder.build().unwrap()
         };
         let delivery = BatchDelivery::new("t".into(), 0);
-        stage.lane.push(Sealed::new((id, bytes), 1, delivery, Vec::new(), (stage.now, 0)));
+        stage.lane.push(Sealed::new((id, bytes), 1, delivery, Vec::new(), (stage.now, room())));
         stage.lane.send(false, stage.now).unwrap();
     }
     assert!(is_again(&stage.answer(2, ErrorCode::NOT_LEADER_OR_FOLLOWER)));

@@ -5,15 +5,14 @@ use std::time::Instant;
 use super::{Partition, Sender};
 use crate::error::{Error, ErrorKind};
 use crate::net::{Net, Node, Until};
-use crate::producer::delivery::Appended;
+use crate::producer::delivery::{Appended, BatchDelivery, Callback};
 use crate::producer::lane::Sealed;
 use crate::producer::queue::Batch;
-use crate::producer::shared::Shared;
 
 impl Sender {
     /// Whether the producer is closed, and all is done or its time is over.
     pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.shared.closing().is_some_and(|until| until <= now || self.shared.unfinished() == 0)
+        self.shared.closing().is_some_and(|until| until <= now || self.shared.memory.taken() == 0)
     }
 
     /// Fails what is left.
@@ -21,13 +20,13 @@ impl Sender {
         self.sent.clear();
         for partition in &mut self.partitions {
             for batch in partition.lane.take_all() {
-                finish(&self.shared, batch, Err(Error::closed("producer")));
+                finish(batch, Err(Error::closed("producer")));
             }
         }
         for topic in self.shared.topics() {
             for queue in (0..topic.count()).filter_map(|place| topic.queue(place)) {
                 for batch in queue.close() {
-                    fail(&self.shared, batch, Error::closed("producer"));
+                    fail(batch, Error::closed("producer"));
                 }
             }
         }
@@ -42,7 +41,7 @@ impl Sender {
             let Partition { queue, lane } = &mut self.partitions[place];
             for (batch, error) in lane.expire(timeout, now) {
                 let error = error.of_partition(&queue.topic, queue.partition);
-                finish(&self.shared, batch, Err(error));
+                finish(batch, Err(error));
             }
             while queue.oldest().is_some_and(|created| created + timeout <= now) {
                 let Some(batch) = queue.take(true) else { break };
@@ -59,7 +58,7 @@ impl Sender {
                 };
                 let error = Error::new(ErrorKind::Timeout(timeout), why);
                 let error = error.of_partition(&queue.topic, queue.partition);
-                fail(&self.shared, batch, error);
+                fail(batch, error);
             }
             until = until.or(lane.expires(timeout).into());
             until = until.or(queue.oldest().map(|created| created + timeout).into());
@@ -73,30 +72,38 @@ impl Sender {
             let Partition { queue, lane } = &mut self.partitions[place];
             let error = error.clone().of_partition(&queue.topic, queue.partition);
             for batch in lane.take_all() {
-                finish(&self.shared, batch, Err(error.clone()));
+                finish(batch, Err(error.clone()));
             }
             while let Some(batch) = queue.take(true) {
-                fail(&self.shared, batch, error.clone());
+                fail(batch, error.clone());
             }
         }
     }
 }
 
 /// Tells those who sent the records, and gives the memory back.
-pub(super) fn finish(shared: &Shared, batch: Sealed, result: Result<Appended, Error>) {
-    let Sealed { delivery, callbacks, reserved, .. } = batch;
+pub(super) fn finish(batch: Sealed, result: Result<Appended, Error>) {
+    let Sealed { delivery, callbacks, room, .. } = batch;
+    tell(&delivery, callbacks, result);
+    // Behind the answer: whoever flushes has it by then.
+    drop(room);
+}
+
+/// Fails a batch that was never sent.
+fn fail(batch: Batch, error: Error) {
+    let Batch { delivery, callbacks, room, .. } = batch;
+    tell(&delivery, callbacks, Err(error));
+    drop(room);
+}
+
+fn tell(
+    delivery: &BatchDelivery,
+    callbacks: Vec<(u32, i64, Callback)>,
+    result: Result<Appended, Error>,
+) {
     for (index, timestamp, callback) in callbacks {
         let told = result.clone();
         callback(told.map(|appended| delivery.metadata(appended, index, timestamp)));
     }
     delivery.finish(result);
-    shared.memory.give(reserved);
-    shared.finished(1);
-}
-
-/// Fails a batch that was never sent.
-fn fail(shared: &Shared, batch: Batch, error: Error) {
-    let Batch { delivery, callbacks, reserved, created, .. } = batch;
-    let sealed = Sealed::new((0, Vec::new()), 0, delivery, callbacks, (created, reserved));
-    finish(shared, sealed, Err(error));
 }

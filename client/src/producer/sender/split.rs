@@ -41,9 +41,8 @@ pub(super) fn halves(
         while let Some((index, timestamp, callback)) = callbacks.next_if(|of| of.0 < end) {
             own.push((index - from, timestamp, callback));
         }
-        // The first one has the memory of all.
-        let reserved = if from == 0 { batch.reserved } else { 0 };
-        sealed.push(Sealed::new((id, bytes), records, delivery, own, (batch.created, reserved)));
+        let of = (batch.created, Arc::clone(&batch.room));
+        sealed.push(Sealed::new((id, bytes), records, delivery, own, of));
         from = end;
     }
     batch.delivery.split(split);
@@ -120,6 +119,7 @@ mod tests {
 
     use super::*;
     use crate::producer::delivery::BatchDelivery;
+    use crate::producer::memory::Memory;
 
     fn batch(codec: Codec, values: &[Vec<u8>]) -> Sealed {
         let compression = Compression::new(codec);
@@ -137,9 +137,10 @@ mod tests {
                 .unwrap();
         }
         let delivery = BatchDelivery::new("t".into(), 0);
+        let room = Memory::new(1).take(1, std::time::Duration::ZERO, || {}).unwrap();
         let count = values.len() as i32;
         let bytes = builder.build().unwrap();
-        Sealed::new((1, bytes), count, delivery, Vec::new(), (Instant::now(), 500))
+        Sealed::new((1, bytes), count, delivery, Vec::new(), (Instant::now(), Arc::new(room)))
     }
 
     #[test]
@@ -155,7 +156,6 @@ mod tests {
                 let parts = halves(batch(codec, &values), 10, settings);
                 let parts = parts.unwrap_or_else(|(_, error)| panic!("{error}"));
                 assert!(parts.len() >= 2, "{codec:?} {count}");
-                assert_eq!(parts.iter().map(|part| part.reserved).sum::<usize>(), 500);
                 let (mut read, mut sequence) = (Vec::new(), i32::MAX);
                 for (id, part) in (10..).zip(&parts) {
                     assert_eq!(part.id, id);
