@@ -203,6 +203,7 @@ impl Loader<'_> {
         log_end_offset: i64,
         found: bool,
     ) -> Result<bool, StorageError> {
+        self.read_epochs_before_list()?;
         self.epochs.truncate_from_end(log_end_offset);
         self.epochs.truncate_from_start(self.open.log_start_offset);
         let path = self.open.dir.join(LEADER_EPOCH_CHECKPOINT);

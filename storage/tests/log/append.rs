@@ -10,7 +10,9 @@ use ottla_protocol::record::control::EndTxnMarker;
 use ottla_storage::config::LogConfig;
 use ottla_storage::disk::Disk;
 use ottla_storage::leader_epoch::EpochEnd;
-use ottla_storage::log::{AppendAsLeader, AppendError, Appended, Isolation, PartitionLog, Read};
+use ottla_storage::log::{
+    AppendAsLeader, AppendError, Appended, Isolation, OpenLog, PartitionLog, Read,
+};
 use ottla_storage::producer_state::snapshots::Shutdown;
 use ottla_storage::producer_state::{Origin, ProducerError, ProducerSettings};
 use ottla_storage::sim::SimDisk;
@@ -199,6 +201,35 @@ fn epochs_are_kept() {
     log.truncate_to(3, NOW_MS).unwrap();
     assert_eq!(log.end_offset_for_epoch(0), end(0, 3));
     assert_eq!(log.end_offset_for_epoch(4), end(-1, -1));
+}
+
+#[test]
+fn epochs_of_records_that_are_there_again_are_found_in_them() {
+    let disk = new_sim();
+    let log = new_log(&disk, Path::new(DIR), small()).unwrap();
+    for (epoch, first) in [(1, 0), (1, 3), (2, 6), (5, 9), (5, 12), (6, 15)] {
+        log.begin_leader_epoch(epoch).unwrap();
+        let how = AppendAsLeader { leader_epoch: epoch, ..as_leader() };
+        let bytes = batch(first, 3, BatchOptions::default());
+        log.append_as_leader(&Validated::from_built(bytes).unwrap(), how).unwrap();
+        if first == 12 {
+            log.advance_log_start(13).unwrap();
+        }
+    }
+    // The list is written with the first epoch from 13 on, and the new log start is lost.
+    log.flush().unwrap();
+    for (log_start_offset, epochs) in
+        [(13, vec![]), (10, vec![(12, 5)]), (7, vec![(7, 2), (12, 5)]), (0, vec![(0, 1), (8, 2)])]
+    {
+        let copy = OpenLog { log_start_offset, ..opening(&disk, Path::new(DIR), small()) };
+        let log = PartitionLog::open(copy).unwrap();
+        for (offset, epoch) in epochs {
+            assert_eq!(log.epoch_for_offset(offset), Some(epoch), "{offset} of {log_start_offset}");
+        }
+        assert_eq!(log.epoch_for_offset(13), Some(5));
+        assert_eq!(log.latest_epoch(), Some(6));
+        assert_eq!(log.epoch_for_offset(log_start_offset - 1), None);
+    }
 }
 
 #[test]

@@ -62,6 +62,41 @@ impl Loader<'_> {
         Ok(())
     }
 
+    /// Puts the epochs of records that the list of them does not reach in front of it. A crash
+    /// takes the log start back to its checkpoint, and the list may have been written since the
+    /// start was moved: then records are there again whose epochs are not.
+    pub(super) fn read_epochs_before_list(&mut self) -> Result<(), StorageError> {
+        let Some(first) = self.epochs.earliest() else { return Ok(()) };
+        if first.start_offset <= self.log_start_offset {
+            return Ok(());
+        }
+        let mut epochs = LeaderEpochCache::default();
+        for segment in &self.segments {
+            let (file, path) = (segment.file()?, segment.path());
+            let mut scanner = BatchScanner::new(&*file, &path, 0, segment.size());
+            let mut is_reached = false;
+            while let Ok(Some(batch)) = scanner.next()
+                && !is_reached
+                && batch.base_offset < first.start_offset
+                && batch.leader_epoch <= first.epoch
+            {
+                note_epoch(&mut epochs, &batch);
+                // They never fall: what follows up to the list is of this epoch.
+                is_reached = batch.leader_epoch == first.epoch;
+            }
+            segment.release();
+            if is_reached || first.start_offset <= segment.base_offset() {
+                break;
+            }
+        }
+        for entry in self.epochs.entries() {
+            // None is negative, which is all that could be wrong.
+            let _changed = epochs.assign(*entry);
+        }
+        self.epochs = epochs;
+        Ok(())
+    }
+
     /// Checks segment number `n` and builds the indexes of `segment`, which has its batches, with
     /// what else these tell.
     fn recover(
