@@ -27,6 +27,12 @@ pub(crate) const COMMON: &Table = &defs! {
         "How long to wait before an attempt to connect at most; it doubles up to there.";
     "socket.connection.setup.timeout.ms": Number(0, MS_MAX) = "10000",
         "How long it may take until a connection is there.";
+    "socket.connection.setup.timeout.max.ms": Number(0, MS_MAX) = "30000",
+        "How long it may take at most; it doubles up to there with each attempt that failed.";
+    "send.buffer.bytes": Number(-1, INT_MAX) = "-1",
+        "The kernel's buffer for what a connection sends, bytes; -1 leaves it to the kernel.";
+    "receive.buffer.bytes": Number(-1, INT_MAX) = "-1",
+        "The kernel's buffer for what a connection receives, bytes; -1 leaves it to the kernel.";
     "connections.max.idle.ms": Number(-1, MS_MAX) = "540000",
         "After how long an unused connection is closed; -1 for never.";
     "receive.message.max.bytes": Number(1024, INT_MAX) = "104857600",

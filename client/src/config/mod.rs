@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::chance::Backoff;
 use crate::error::{Error, ErrorKind};
 use crate::net::reactor::NetSettings;
+use crate::net::socket::SocketBuffers;
 use crate::session::SessionSettings;
 
 mod def;
@@ -108,9 +109,16 @@ impl<'a> Settings<'a> {
         NetSettings {
             client_id: self.text("client.id").unwrap_or_default().into(),
             reconnect_backoff: self.backoff("reconnect.backoff.ms", "reconnect.backoff.max.ms"),
-            setup_timeout: self.duration("socket.connection.setup.timeout.ms"),
+            setup_timeout: self.backoff(
+                "socket.connection.setup.timeout.ms",
+                "socket.connection.setup.timeout.max.ms",
+            ),
             idle_max: u64::try_from(idle_max).ok().map(Duration::from_millis),
             frame_bytes_max: self.size("receive.message.max.bytes"),
+            socket_buffers: SocketBuffers {
+                send: usize::try_from(self.number("send.buffer.bytes")).ok(),
+                receive: usize::try_from(self.number("receive.buffer.bytes")).ok(),
+            },
         }
     }
 

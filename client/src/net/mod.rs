@@ -5,6 +5,7 @@
 //! | [`frame`] | answers out of a stream of bytes |
 //! | [`versions`] | which requests a broker serves |
 //! | [`link`] | one connection: requests out, answers in, matched by their order |
+//! | [`socket`] | sockets as the settings want them |
 //! | [`reactor`] | the thread: sockets, names, attempts to connect |
 //!
 //! What a client does is a [`Driver`]: it is called whenever something has happened, and sees the
@@ -23,6 +24,7 @@ use crate::error::{Error, ErrorKind};
 pub(crate) mod frame;
 pub(crate) mod link;
 pub(crate) mod reactor;
+pub(crate) mod socket;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod versions;

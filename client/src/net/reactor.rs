@@ -12,6 +12,7 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::link::Link;
+use super::socket::{self, SocketBuffers};
 use super::{Driver, Event, Net, Node, Outgoing, Readiness, Tag, Until};
 use crate::chance::{Backoff, Chance};
 use crate::error::{Error, ErrorKind};
@@ -26,12 +27,13 @@ pub(crate) struct NetSettings {
     pub(crate) client_id: Arc<str>,
     /// `reconnect.backoff.ms` and `reconnect.backoff.max.ms`.
     pub(crate) reconnect_backoff: Backoff,
-    /// `socket.connection.setup.timeout.ms`.
-    pub(crate) setup_timeout: Duration,
+    /// `socket.connection.setup.timeout.ms` and `socket.connection.setup.timeout.max.ms`.
+    pub(crate) setup_timeout: Backoff,
     /// `connections.max.idle.ms`; `None` for never.
     pub(crate) idle_max: Option<Duration>,
     /// `receive.message.max.bytes`: an answer may have as many bytes.
     pub(crate) frame_bytes_max: usize,
+    pub(crate) socket_buffers: SocketBuffers,
 }
 
 /// Wakes a [`Driver`] from other threads, and waits for its end.
@@ -291,9 +293,7 @@ impl Reactor {
         while let Some(address) = place.addresses.pop_front() {
             let token = Token(self.next_token);
             let open = || -> io::Result<TcpStream> {
-                let mut stream = TcpStream::connect(address)?;
-                // A request waits for nothing that may still come.
-                stream.set_nodelay(true)?;
+                let mut stream = socket::connect(address, self.settings.socket_buffers)?;
                 let both = Interest::READABLE | Interest::WRITABLE;
                 self.poll.registry().register(&mut stream, token, both)?;
                 Ok(stream)
@@ -302,7 +302,9 @@ impl Reactor {
                 Ok(stream) => {
                     self.next_token += 1;
                     self.tokens.insert(token, node);
-                    let until = now + self.settings.setup_timeout;
+                    let timeout = self.settings.setup_timeout;
+                    let until =
+                        now + timeout.after(place.failed.saturating_add(1), &mut self.chance);
                     place.state = State::Opening { token, stream, until };
                     return;
                 }
@@ -337,7 +339,7 @@ impl Reactor {
             stream,
             Arc::clone(&settings.client_id),
             settings.frame_bytes_max,
-            (settings.setup_timeout, now),
+            (settings.setup_timeout.first, now),
         );
         match link {
             Ok(link) => {
