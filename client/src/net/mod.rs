@@ -38,6 +38,9 @@ pub(crate) enum Node {
     Bootstrap(usize),
     /// A broker by its id, at the address that metadata has told.
     Broker(i32),
+    /// The same broker as the coordinator of something, over a connection of its own: an answer
+    /// that waits for the other members of a group would hold up all that is behind it.
+    Coordinator(i32),
 }
 
 /// Which request an answer belongs to; each is another one.

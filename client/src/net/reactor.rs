@@ -473,7 +473,7 @@ impl Net for Reactor {
         let Some(place) = self.places.get(&node) else { return format!("{node:?}") };
         let (host, port) = (&place.host, place.port);
         match node {
-            Node::Broker(id) => format!("{id} ({host}:{port})"),
+            Node::Broker(id) | Node::Coordinator(id) => format!("{id} ({host}:{port})"),
             Node::Bootstrap(_) => format!("at {host}:{port}"),
         }
     }

@@ -193,17 +193,17 @@ impl Calls {
         net: &mut dyn Net,
         now: Instant,
     ) -> Place {
-        let id = match route {
+        let node = match route {
             Route::Any => return metadata.any_node(net, now).into(),
-            Route::Broker(id) => *id,
+            Route::Broker(id) => Node::Broker(*id),
             Route::Controller => match metadata.cluster().controller {
-                Some(id) => id,
+                Some(id) => Node::Broker(id),
                 None => return metadata.any_node(net, now).into(),
             },
             Route::Coordinator(key) => {
                 let known = self.coordinators.entry(key.clone());
                 match known.or_insert_with(|| Coordinator::Unknown(Tries::default())) {
-                    Coordinator::Known(id) => *id,
+                    Coordinator::Known(id) => Node::Coordinator(*id),
                     Coordinator::Unknown(_) | Coordinator::Asked(..) => {
                         return Place::Wait(Until::Event);
                     }
@@ -211,13 +211,13 @@ impl Calls {
                 }
             }
         };
-        if !metadata.cluster().brokers.contains_key(&id) && !net.is_ready(Node::Broker(id)) {
+        if !metadata.knows(node) && !net.is_ready(node) {
             // It may have come to the cluster since metadata was asked for.
             metadata.refresh();
             return Place::Wait(Until::Event);
         }
-        match net.ready(Node::Broker(id), now) {
-            Readiness::Ready(versions) => Place::Ready(Node::Broker(id), versions),
+        match net.ready(node, now) {
+            Readiness::Ready(versions) => Place::Ready(node, versions),
             Readiness::Connecting => Place::Wait(Until::Event),
             Readiness::NotBefore(time) => {
                 if let Route::Coordinator(key) = route {

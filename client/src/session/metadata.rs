@@ -78,6 +78,14 @@ impl Metadata {
         &self.cluster
     }
 
+    /// Whether the cluster has such a broker, as far as was told.
+    pub(crate) fn knows(&self, node: Node) -> bool {
+        match node {
+            Node::Bootstrap(place) => place < self.bootstrap.len(),
+            Node::Broker(id) | Node::Coordinator(id) => self.cluster.brokers.contains_key(&id),
+        }
+    }
+
     /// How many answers there were: another number means that the cluster may have changed.
     pub(crate) fn updates(&self) -> u64 {
         self.updates
@@ -184,7 +192,9 @@ impl Metadata {
         let cluster = Arc::make_mut(&mut self.cluster);
         cluster.update(read);
         for broker in cluster.brokers.values() {
-            net.locate(Node::Broker(broker.id), &broker.host, broker.port);
+            for node in [Node::Broker(broker.id), Node::Coordinator(broker.id)] {
+                net.locate(node, &broker.host, broker.port);
+            }
         }
         self.updates += 1;
         // A topic that was just made, or a partition without a leader, may be there soon.

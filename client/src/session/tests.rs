@@ -204,7 +204,8 @@ fn a_call_goes_to_whom_it_is_for() {
         if stage.net.sent[0].request.api == ApiKey::FindCoordinator {
             stage.answer_coordinator(1, ErrorCode::NONE);
         }
-        assert_eq!(stage.answer(ErrorCode::NONE), Node::Broker(1));
+        // Not on the connection that other requests to it take.
+        assert_eq!(stage.answer(ErrorCode::NONE), Node::Coordinator(1));
         stage.told().unwrap().unwrap();
     }
 }
@@ -251,12 +252,12 @@ fn a_coordinator_that_is_none_any_more_is_looked_for_again() {
     let mut stage = Stage::ready();
     stage.ask(Route::Coordinator(Key::Group("g".to_owned())), 5 * SECOND);
     stage.answer_coordinator(1, ErrorCode::NONE);
-    assert_eq!(stage.answer(ErrorCode::NOT_COORDINATOR), Node::Broker(1));
+    assert_eq!(stage.answer(ErrorCode::NOT_COORDINATOR), Node::Coordinator(1));
     stage.wait();
     stage.answer_coordinator(0, ErrorCode::COORDINATOR_NOT_AVAILABLE);
     stage.wait();
     stage.answer_coordinator(2, ErrorCode::NONE);
-    assert_eq!(stage.answer(ErrorCode::NONE), Node::Broker(2));
+    assert_eq!(stage.answer(ErrorCode::NONE), Node::Coordinator(2));
     stage.told().unwrap().unwrap();
     // One that will never be there fails what waits for it.
     stage.ask(Route::Coordinator(Key::Group("secret".to_owned())), 5 * SECOND);
