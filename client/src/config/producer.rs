@@ -40,4 +40,7 @@ pub(crate) const PRODUCER: &Table = &defs! {
         "Whether records with a key go wherever those without do.";
     "partitioner.adaptive.partitioning.enable": Flag = "true",
         "Whether partitions that are faster get more of the records without a key (KIP-794).";
+    "partitioner.availability.timeout.ms": Number(0, MS_MAX) = "0",
+        "How long a broker may take nothing before its partitions get no more of the records \
+         without a key; 0 for ever (KIP-794).";
 };

@@ -19,11 +19,13 @@ use crate::net::{Answer, Driver, Event, Net, Node, Outgoing, Readiness, Tag, Unt
 use crate::pending::Pending;
 use crate::session::{Route, Session, question};
 
+mod blocked;
 mod ends;
 mod request;
 mod split;
 mod topics;
 
+use blocked::Blocked;
 use ends::finish;
 use request::Chosen;
 
@@ -45,6 +47,7 @@ pub(super) struct Sender {
     metadata_seen: u64,
     /// When partitions' loads were told last.
     loads_told: Option<Instant>,
+    blocked: Blocked,
     chance: Chance,
 }
 
@@ -131,6 +134,7 @@ impl Sender {
             next_batch: 0,
             metadata_seen: 0,
             loads_told: None,
+            blocked: Blocked::default(),
             chance: Chance::new(),
         }
     }
@@ -227,7 +231,13 @@ impl Sender {
         due.sort_by_key(|&(leader, place)| (leader, place.wrapping_sub(turn)));
         for of_leader in due.chunk_by(|(one, _), (other, _)| one == other) {
             let places: Vec<usize> = of_leader.iter().map(|(_, place)| *place).collect();
-            until = until.or(self.send_to(of_leader[0].0, &places, linger, (net, now)));
+            let leader = of_leader[0].0;
+            until = until.or(self.send_to(leader, &places, linger, (net, now)));
+            if !self.shared.settings.availability_timeout.is_zero() {
+                let due = |place: &usize| self.due(&self.partitions[*place], linger, now);
+                let has_left = places.iter().filter_map(due).any(|time| time <= now);
+                self.blocked.note(leader, has_left, now);
+            }
         }
         until
     }

@@ -29,6 +29,7 @@ pub(super) struct ProducerSettings {
     pub(super) is_idempotent: bool,
     pub(super) ignores_keys: bool,
     pub(super) is_adaptive: bool,
+    pub(super) availability_timeout: Duration,
 }
 
 impl ProducerSettings {
@@ -87,6 +88,7 @@ impl ProducerSettings {
             is_idempotent,
             ignores_keys: settings.flag("partitioner.ignore.keys"),
             is_adaptive: settings.flag("partitioner.adaptive.partitioning.enable"),
+            availability_timeout: settings.duration("partitioner.availability.timeout.ms"),
         })
     }
 }

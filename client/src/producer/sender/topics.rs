@@ -60,10 +60,14 @@ impl Sender {
         let active = self.active.iter().map(|&place| &self.partitions[place].queue.topic);
         let names: BTreeSet<Arc<str>> = active.cloned().collect();
         let cluster = self.session.metadata.cluster();
+        let timeout = self.shared.settings.availability_timeout;
         for topic in names.iter().filter_map(|name| self.shared.topic(name)) {
             let waiting = |partition: usize| -> Option<(usize, u32)> {
                 let index = i32::try_from(partition).ok()?;
-                cluster.partition(&topic.name, index)?.leader?;
+                let leader = cluster.partition(&topic.name, index)?.leader?;
+                if self.blocked.is_unavailable(leader, timeout, now) {
+                    return None;
+                }
                 let place = self.places.get(&(Arc::clone(&topic.name), index));
                 let batches = place.map_or(0, |&place| {
                     let Partition { queue, lane } = &self.partitions[place];
