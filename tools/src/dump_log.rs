@@ -28,19 +28,31 @@ use ottla_storage::disk::{Disk, DiskFile, Open, RealDisk};
 use ottla_storage::meta_properties::META_PROPERTIES_FILE;
 use ottla_storage::verify::{self, LockedDir};
 
+use crate::global::Global;
+use crate::output::Format;
 use crate::{CannotRun, Found, Outcome};
 use decoder::Contents;
 use failure::{Failure, Stop};
 use java::JavaPath;
 use printer::Printer;
 
-/// Prints what is in log segments, snapshots and indexes.
+const EXAMPLES: &str = "\
+Examples:
+  ottlactl dump-log --print-data-log data/orders-0/00000000000000000000.log
+  ottlactl dump-log --offsets-decoder data/__consumer_offsets-7/00000000000000000000.log
+  ottlactl dump-log --index-sanity-check data/orders-0/00000000000000000000.index
+  ottlactl dump-log --live -o json data/orders-0/*.log";
+
+/// Prints what is in log segments, snapshots and indexes
 #[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The files, with commas between them: .log, .checkpoint, .index, .timeindex, .txnindex,
-    /// .snapshot.
-    #[arg(long, required = true, value_name = "FILE,...")]
-    files: String,
+    /// The files: .log, .checkpoint, .index, .timeindex, .txnindex, .snapshot
+    #[arg(value_name = "FILE", required_unless_present = "files", conflicts_with = "files")]
+    paths: Vec<String>,
+    /// The same as kafka-dump-log has them, with commas between them
+    #[arg(long, value_name = "FILE,...")]
+    files: Option<String>,
     /// Prints each record too. Set by --print-data-log.
     #[arg(long)]
     deep_iteration: bool,
@@ -89,18 +101,22 @@ pub(crate) struct Args {
     /// Reads files of a running broker too, whose ends may change meanwhile.
     #[arg(long)]
     live: bool,
-    /// The form of the output.
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
-    output: Output,
 }
 
 /// The form of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Output {
     /// As kafka-dump-log prints it.
     Text,
     /// A JSON object a line.
     Json,
+}
+
+impl Args {
+    fn files(&self) -> Vec<&str> {
+        let listed = self.files.iter().flat_map(|files| java::split_commas(files));
+        self.paths.iter().map(String::as_str).chain(listed).collect()
+    }
 }
 
 /// Kafka's default of `--max-message-size`, bytes.
@@ -109,10 +125,22 @@ const MESSAGE_SIZE_MAX: i32 = 5 * 1024 * 1024;
 const STRING_DECODER: &str = "org.apache.kafka.tools.api.StringDecoder";
 
 /// Runs the command.
-pub(crate) fn run(args: &Args) -> Outcome {
-    let locked = if args.live { Vec::new() } else { lock(&RealDisk, &args.files)? };
+pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
+    let output = match global.format() {
+        None | Some(Format::Table | Format::Wide) => Output::Text,
+        Some(Format::Json) => Output::Json,
+        Some(Format::Yaml | Format::Name) => {
+            return Err(CannotRun("dump-log prints text, or JSON lines with -o json".to_owned()));
+        }
+    };
+    run_as(args, output)
+}
+
+fn run_as(args: &Args, output: Output) -> Outcome {
+    let locked = if args.live { Vec::new() } else { lock(&RealDisk, &args.files())? };
     let out = BufWriter::new(io::stdout().lock());
-    let outcome = run_with(args, &RealDisk, Box::new(out), Box::new(io::stderr().lock()));
+    let err = Box::new(io::stderr().lock());
+    let outcome = run_with(args, output, &RealDisk, Box::new(out), err);
     for dir in locked {
         // A lock file that stays behind holds nothing.
         let _left = dir.release();
@@ -122,9 +150,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
 
 /// Takes the locks of the log directories that the files are in. Files elsewhere need none, and a
 /// directory that only can be read is read.
-fn lock<'d>(disk: &'d dyn Disk, files: &str) -> Result<Vec<LockedDir<'d>>, CannotRun> {
+fn lock<'d>(disk: &'d dyn Disk, files: &[&str]) -> Result<Vec<LockedDir<'d>>, CannotRun> {
     let mut locked: Vec<LockedDir<'d>> = Vec::new();
-    for file in files.split(',') {
+    for file in files {
         let folder = match Path::new(file).parent() {
             Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
             Some(folder) => folder,
@@ -152,13 +180,14 @@ fn lock<'d>(disk: &'d dyn Disk, files: &str) -> Result<Vec<LockedDir<'d>>, Canno
 /// Runs the command on any disk, into any writers.
 fn run_with<'a>(
     args: &Args,
+    output: Output,
     disk: &dyn Disk,
     out: Box<dyn Write + 'a>,
     err: Box<dyn Write + 'a>,
 ) -> Outcome {
     refuse(args)?;
     let options = Options::new(args);
-    let mut printer: Box<dyn Printer + 'a> = match args.output {
+    let mut printer: Box<dyn Printer + 'a> = match output {
         Output::Text => Box::new(text::Text::new(out, err)),
         Output::Json => Box::new(json_lines::JsonLines::new(out)),
     };
@@ -237,7 +266,7 @@ fn dump_all(
     disk: &dyn Disk,
     printer: &mut dyn Printer,
 ) -> Result<(), Stop> {
-    for file in java::split_commas(&args.files) {
+    for file in args.files() {
         let path = JavaPath::new(file);
         printer.file(&path)?;
         match path.suffix() {

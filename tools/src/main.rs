@@ -1,42 +1,84 @@
-//! `ottlactl`: offline commands on the log directories of Ottla and of Apache Kafka.
+//! `ottlactl`: the command line for clusters of Ottla and of Apache Kafka, and for their log
+//! directories.
 //!
-//! Each command is a file: [`dump_log`], [`verify`], [`repair`]. They only take arguments apart and
-//! print; what they know of files is in `ottla-storage`, of records in `ottla-protocol`.
+//! Each command is a file: [`topics`], [`cluster`], [`dump_log`] and so on. They only take
+//! arguments apart and print; what they know of clusters is in `ottla-client`, of files in
+//! `ottla-storage`, of records in `ottla-protocol`.
+//!
+//! | module | what all commands share |
+//! |---|---|
+//! | [`global`] | which cluster, with which settings |
+//! | [`context`] | clusters by names of one's own |
+//! | [`output`] | tables, JSON, YAML, names |
+//! | [`complaint`] | words on standard error |
+//! | [`usage`] | wrong arguments in a line |
+//! | [`advice`] | the next step after a refusal |
+//! | [`confirm`] | asking before anything is lost |
 //!
 //! | exit code | meaning |
 //! |---:|---|
 //! | 0 | done, nothing found |
-//! | 1 | done as far as it goes: something is damaged |
-//! | 2 | cannot run: bad arguments, no such directory, a broker holds it |
+//! | 1 | done as far as it goes: something is damaged, or failed for some of what was named |
+//! | 2 | cannot run: bad arguments, no broker, no such directory, a broker holds it |
 //!
 //! A reader that goes away (`ottlactl … | head`) ends the program without a word.
 #![forbid(unsafe_code)]
 
+mod advice;
+mod complaint;
+mod confirm;
+mod context;
+mod duration;
+mod global;
+mod output;
+mod usage;
+
+mod cluster;
 mod dump_log;
+mod generate;
+mod groups;
 mod repair;
+mod topics;
 mod verify;
 
 use std::io;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use ottla_client::{Error, ErrorKind};
 
-/// Offline commands on the log directories of Ottla and of Apache Kafka.
+use global::Global;
+
+const EXAMPLES: &str = "\
+Examples:
+  ottlactl -b localhost:9092 topics list
+  ottlactl context set local -b localhost:9092      from here on without -b
+  ottlactl topics create orders --partitions 12
+  ottlactl topics describe orders -o json
+
+Exit codes: 0 done; 1 done, but something failed or is damaged; 2 cannot run.";
+
+/// The command line for clusters of Ottla and of Apache Kafka, and for their log directories.
 #[derive(Parser)]
-#[command(name = "ottlactl", version, about)]
+#[command(name = "ottlactl", version, about, after_help = EXAMPLES)]
 struct Cli {
+    #[command(flatten)]
+    global: global::Args,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Prints what is in log segments, snapshots and indexes.
+    Topics(topics::Args),
+    Groups(groups::Args),
+    Cluster(cluster::Args),
+    Context(context::Args),
     DumpLog(dump_log::Args),
-    /// Checks a directory: every structure against every other.
     Verify(verify::Args),
-    /// Rebuilds what can be rebuilt in a directory.
     Repair(repair::Args),
+    Completions(generate::Completions),
+    Man(generate::Man),
 }
 
 /// What a command that ran has found.
@@ -44,11 +86,11 @@ enum Command {
 enum Found {
     /// Nothing that is wrong.
     Nothing,
-    /// Something is damaged; it was printed.
+    /// Something is damaged, or was refused; it was printed.
     Damage,
 }
 
-/// Why a command cannot run, in words for a person.
+/// Why a command cannot run, in words for a person: the cause, and behind a semicolon what to do.
 #[derive(Debug)]
 struct CannotRun(String);
 
@@ -65,6 +107,20 @@ impl From<io::Error> for CannotRun {
     }
 }
 
+impl From<Error> for CannotRun {
+    fn from(error: Error) -> Self {
+        let next = match error.kind() {
+            ErrorKind::Timeout(_) | ErrorKind::Network => {
+                "; is a broker running there? -b names another, --timeout waits longer"
+            }
+            ErrorKind::Malformed => "; is this the port of a broker, without TLS?",
+            ErrorKind::UnsupportedVersion => "; ottlactl apis shows what the brokers serve",
+            _ => "",
+        };
+        Self(format!("{error}{next}"))
+    }
+}
+
 /// A report that was printed; or of which its reader has seen enough, which changes nothing about
 /// what was found.
 fn heard(printed: io::Result<()>) -> Result<(), CannotRun> {
@@ -75,17 +131,27 @@ fn heard(printed: io::Result<()>) -> Result<(), CannotRun> {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::DumpLog(args) => dump_log::run(&args),
-        Command::Verify(args) => verify::run(&args),
-        Command::Repair(args) => repair::run(&args),
+    let command = global::with_properties(Cli::command());
+    let matches = command.clone().try_get_matches();
+    let matches = matches.unwrap_or_else(|error| usage::exit(&error));
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| usage::exit(&error));
+    let global = Global::new(cli.global, &matches);
+    let outcome = match &cli.command {
+        Command::Topics(args) => topics::run(args, &global),
+        Command::Groups(args) => groups::run(args, &global),
+        Command::Cluster(args) => cluster::run(args, &global),
+        Command::Context(args) => context::run(args, &global),
+        Command::DumpLog(args) => dump_log::run(args, &global),
+        Command::Verify(args) => verify::run(args, &global),
+        Command::Repair(args) => repair::run(args),
+        Command::Completions(args) => generate::completions(args, command),
+        Command::Man(args) => generate::man(args, command),
     };
     match outcome {
         Ok(Found::Nothing) => ExitCode::SUCCESS,
         Ok(Found::Damage) => ExitCode::from(1),
         Err(CannotRun(why)) => {
-            // Standard error may be closed too, which is no reason to panic.
-            let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("ottlactl: {why}\n"));
+            complaint::print(why);
             ExitCode::from(2)
         }
     }

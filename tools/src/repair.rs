@@ -11,8 +11,14 @@ use ottla_storage::repair::{self, RepairOptions};
 use crate::verify::{Verified, What};
 use crate::{CannotRun, Found, Outcome, heard};
 
-/// Rebuilds what can be rebuilt in a directory.
+const EXAMPLES: &str = "\
+Examples:
+  ottlactl repair --dry-run /var/lib/kafka/data
+  ottlactl repair --truncate-damaged /var/lib/kafka/data";
+
+/// Rebuilds what can be rebuilt in a directory
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     what: What,

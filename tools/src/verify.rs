@@ -12,17 +12,22 @@ use std::time::{Duration, Instant};
 use ottla_storage::disk::RealDisk;
 use ottla_storage::verify::{self, DirReport, LockedDir, VerifyOptions};
 
+use crate::global::Global;
+use crate::output::Format;
 use crate::{CannotRun, Found, Outcome, heard};
 pub(crate) use metadata::Metadata;
 
-/// Checks a directory.
+const EXAMPLES: &str = "\
+Examples:
+  ottlactl verify /var/lib/kafka/data
+  ottlactl verify --deep -o json /var/lib/kafka/data";
+
+/// Checks a directory: every structure against every other
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     what: What,
-    /// Output for people or for programs.
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    output: Format,
 }
 
 /// What is verified, and how.
@@ -44,15 +49,6 @@ pub(crate) struct What {
     metadata_dir: Option<PathBuf>,
 }
 
-/// How findings are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
-    /// A line for each finding, and one for what can be done about it.
-    Text,
-    /// One JSON object.
-    Json,
-}
-
 /// A verification that was made.
 pub(crate) struct Verified {
     pub(crate) report: DirReport,
@@ -66,15 +62,19 @@ fn default_threads() -> usize {
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &Args) -> Outcome {
+pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
+    let is_data = match global.format() {
+        None | Some(Format::Table | Format::Wide) => false,
+        Some(Format::Json) => true,
+        Some(Format::Yaml | Format::Name) => {
+            return Err(CannotRun("verify prints text, or JSON with -o json".to_owned()));
+        }
+    };
     let target = args.what.lock()?;
     let metadata = args.what.metadata(&target)?;
     let verified = args.what.verify(&target, &metadata)?;
     drop(target);
-    heard(match args.output {
-        Format::Text => print::text(&verified),
-        Format::Json => print::json(&verified),
-    })?;
+    heard(if is_data { print::json(&verified) } else { print::text(&verified) })?;
     Ok(if verified.report.is_wrong() { Found::Damage } else { Found::Nothing })
 }
 

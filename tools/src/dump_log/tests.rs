@@ -21,6 +21,8 @@ const SNAPSHOT: &str = "00013a39972f0000000100000000000003e800000000000900000000
 struct Cli {
     #[command(flatten)]
     args: Args,
+    #[arg(short, long)]
+    output: Option<Format>,
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -54,9 +56,10 @@ fn dump(dir: &Path, files: &[&str], options: &[&str]) -> (String, String, Outcom
     let paths: Vec<String> = files.iter().map(|f| dir.join(f).display().to_string()).collect();
     let files = paths.join(",");
     let words = ["ottlactl", "--files", &files].into_iter().chain(options.iter().copied());
-    let args = Cli::try_parse_from(words).unwrap().args;
+    let Cli { args, output } = Cli::try_parse_from(words).unwrap();
+    let output = if output == Some(Format::Json) { Output::Json } else { Output::Text };
     let (out, err) = (Page::default(), Page::default());
-    let outcome = run_with(&args, &RealDisk, Box::new(&out), Box::new(&err));
+    let outcome = run_with(&args, output, &RealDisk, Box::new(&out), Box::new(&err));
     let folder = format!("{}/", dir.display());
     (out.text().replace(&folder, ""), err.text().replace(&folder, ""), outcome)
 }
