@@ -6,6 +6,7 @@
 
 mod real;
 mod spare;
+mod unsynced;
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -14,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use real::RealDisk;
+pub use unsynced::UnsyncedDisk;
 
 /// A file system as the log needs it.
 pub trait Disk: Debug + Send + Sync + 'static {
