@@ -1,8 +1,8 @@
 //! Taking over a directory: what it holds, and what speaks against serving it.
 //!
-//! Nothing here writes. [`Broker::start`](crate::broker::Broker::start) asks [`refusal`] before the
-//! first byte of a directory is changed, and `ottla check` prints the same reasons with a survey of
-//! the directories ([`check()`]).
+//! Nothing here writes. The start ([`crate::broker`]) asks [`refusal`] before the first byte of a
+//! directory is changed, and `ottla check` prints the same reasons with a survey of the directories
+//! ([`check()`]).
 //!
 //! A reason is one of two kinds. What cannot be understood, or belongs to somebody else, is refused
 //! in any case. What would let in whom Kafka keeps out, or hide records, is refused unless it is

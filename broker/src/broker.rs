@@ -65,6 +65,12 @@ impl fmt::Display for BrokerError {
 
 impl Error for BrokerError {}
 
+impl BrokerError {
+    pub(crate) fn new(message: String) -> Self {
+        Self(message)
+    }
+}
+
 fn failed(doing: &'static str) -> impl FnOnce(&dyn fmt::Display) -> BrokerError {
     move |error| BrokerError(format!("{doing}: {error}"))
 }
@@ -79,8 +85,8 @@ fn unusable(error: &ManagerError) -> BrokerError {
     BrokerError(format!("cannot use the log directories: {error}{next}"))
 }
 
-/// A running broker.
-pub struct Broker {
+/// A running broker: what [`crate::Broker`] and the `ottla` command have in common.
+pub struct RunningBroker {
     node: Arc<Node>,
     server: Server,
     scheduler: Scheduler,
@@ -95,14 +101,14 @@ pub struct Broker {
 pub fn run(start: Start) -> Result<(), Box<dyn Error>> {
     let begun = Instant::now();
     let stop = start.stop.clone();
-    let broker = Broker::start(start)?;
+    let broker = RunningBroker::start(start)?;
     broker.greet(begun.elapsed());
     stop.wait();
     broker.stop()?;
     Ok(())
 }
 
-impl Broker {
+impl RunningBroker {
     /// What runs it, for tests.
     #[cfg(test)]
     pub(crate) fn node(&self) -> &Arc<Node> {
@@ -117,10 +123,10 @@ impl Broker {
         Self::start_on(Arc::new(RealDisk), start)
     }
 
-    /// [`Broker::start`] with the log directories on `disk`, which need not be a real one.
+    /// [`RunningBroker::start`] with the log directories on `disk`, which need not be a real one.
     ///
     /// # Errors
-    /// As [`Broker::start`].
+    /// As [`RunningBroker::start`].
     pub fn start_on(disk: Arc<dyn Disk>, start: Start) -> Result<Self, BrokerError> {
         let Start { config, statics, stop } = start;
         let (mut server_config, endpoints) = addresses(&config, &statics)?;
@@ -238,6 +244,7 @@ impl Broker {
         if server.stop(DRAIN) != Stopped::Drained {
             log::warn!("some connections were cut");
         }
+        node.let_network_go();
         node.commits.stop();
         cleaning.stop();
         scheduler.stop();

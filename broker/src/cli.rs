@@ -92,8 +92,7 @@ pub struct Start {
 
 impl Start {
     /// Checks `statics` and makes a start of them, with a [`Stop`] that nobody has raised: all that
-    /// [`Broker::start`](crate::broker::Broker::start) needs to run a broker inside of another
-    /// program.
+    /// [`RunningBroker::start`](crate::broker::RunningBroker::start) needs.
     ///
     /// # Errors
     /// A setting is wrong; the message says which, and what would be right.
@@ -149,10 +148,7 @@ fn check(settings: &Settings) -> ExitCode {
 
 fn begin(arguments: &Settings) -> Result<Start, Box<dyn Error>> {
     let (config, statics) = settings(arguments, &hostname())?;
-    for notice in config::notices(&statics) {
-        let level = if notice.is_warning() { log::Level::Warn } else { log::Level::Info };
-        log::log!(level, "{notice}");
-    }
+    say_notices(&statics);
     for accepted in statics.accepted().iter() {
         log::warn!("accepted: {}: {}", accepted.name(), accepted.meaning());
     }
@@ -160,6 +156,14 @@ fn begin(arguments: &Settings) -> Result<Start, Box<dyn Error>> {
     let stop = Stop::new();
     stop.on_signals().map_err(|error| format!("cannot handle signals: {error}"))?;
     Ok(Start { config, statics, stop })
+}
+
+/// Logs what one should know about settings that do not do what one might think.
+pub(crate) fn say_notices(statics: &StaticConfig) {
+    for notice in config::notices(statics) {
+        let level = if notice.is_warning() { log::Level::Warn } else { log::Level::Info };
+        log::log!(level, "{notice}");
+    }
 }
 
 /// Lets this process open as many files as it may: every connection takes one, and the limit that

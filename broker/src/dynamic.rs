@@ -4,7 +4,7 @@
 //! state. A change of the configs in the image comes here before it is shown.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::{ArcSwap, Guard};
 use ottla_metadata::image::{ConfigResourceType, Image};
@@ -23,14 +23,18 @@ use crate::topic_settings::TopicSettings;
 #[derive(Debug)]
 pub struct Dynamic {
     config: ArcSwap<DynamicConfig>,
-    /// The network's limits and pools, from when it listens on.
-    network: OnceLock<Control>,
+    /// The network's limits and pools, from when it listens until it has stopped.
+    network: Mutex<Option<Control>>,
 }
 
 impl Dynamic {
     /// Begins with `config`.
     pub fn new(config: DynamicConfig) -> Self {
-        Self { config: ArcSwap::from_pointee(config), network: OnceLock::new() }
+        Self { config: ArcSwap::from_pointee(config), network: Mutex::new(None) }
+    }
+
+    fn network(&self) -> MutexGuard<'_, Option<Control>> {
+        self.network.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,9 +78,15 @@ impl Node {
     pub(crate) fn follow_with(&self, network: Control, started: &DynamicConfig) {
         // Held, so that no change falls between the settings it started with and those it follows.
         self.cluster.hold(|_| {
-            let network = self.dynamic.network.get_or_init(|| network);
-            self.change_network(network, started);
+            self.change_network(&network, started);
+            *self.dynamic.network() = Some(network);
         });
+    }
+
+    /// Lets go of the network, which has this node for its service: each would else keep the other
+    /// for ever, in a program that goes on when its broker has stopped.
+    pub(crate) fn let_network_go(&self) {
+        *self.dynamic.network() = None;
     }
 
     /// `min.insync.replicas` as this node's file has it, whatever was set since.
@@ -128,7 +138,7 @@ impl Node {
         let dirs = self.logs.log_dirs().map(|dir| dir.path().to_owned());
         self.logs.set_cordoned(dirs.filter(|dir| config.is_cordoned(dir)));
         let before = self.dynamic.config.swap(Arc::new(config));
-        if let Some(network) = self.dynamic.network.get() {
+        if let Some(network) = &*self.dynamic.network() {
             self.change_network(network, &before);
         }
     }

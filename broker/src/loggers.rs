@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use log::{LevelFilter, Log, Metadata, Record};
@@ -29,6 +30,10 @@ static SET: LazyLock<ArcSwap<Set>> = LazyLock::new(|| ArcSwap::from_pointee(Set:
 /// What the command line and the environment let through at most.
 static STARTED: LazyLock<ArcSwap<LevelFilter>> =
     LazyLock::new(|| ArcSwap::from_pointee(log::max_level()));
+
+/// Whether the process's logger is a [`Leveled`]: in a program that has a broker inside and a
+/// logger of its own, how much that one lets through is not for clients of the broker to say.
+static IS_OURS: AtomicBool = AtomicBool::new(false);
 
 /// The logger of this name, if there is one.
 pub fn find(name: &str) -> Option<&'static str> {
@@ -70,6 +75,9 @@ pub fn set(logger: &'static str, level: Option<LevelFilter>) {
         };
         set
     });
+    if !IS_OURS.load(Ordering::Relaxed) {
+        return;
+    }
     let most = SET.load().values().copied().max();
     log::set_max_level(most.unwrap_or(**STARTED.load()).max(**STARTED.load()));
 }
@@ -93,6 +101,7 @@ impl Leveled {
         let most = self.gate.filter();
         // It fails when a logger is there already, which is what a test wants.
         if log::set_boxed_logger(Box::new(self)).is_ok() {
+            IS_OURS.store(true, Ordering::Relaxed);
             STARTED.store(std::sync::Arc::new(most));
             log::set_max_level(most);
         }

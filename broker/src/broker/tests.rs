@@ -18,7 +18,7 @@ use ottla_protocol::uuid::Uuid;
 use ottla_storage::partition_dir::TopicPartition;
 use tempfile::TempDir;
 
-use super::{Broker, Refusal};
+use super::{Refusal, RunningBroker};
 use crate::cli::Start;
 use crate::config::StaticConfig;
 use crate::delayed::{DelayedOperation, Event, OperationId};
@@ -30,7 +30,7 @@ use crate::topics::Partition;
 const GROUP: &str = "g";
 
 /// A broker with one partition of groups and the topic "t".
-fn broker() -> (Broker, TempDir) {
+fn broker() -> (RunningBroker, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let start = || {
         let mut statics = StaticConfig::standalone(dir.path().to_str().unwrap());
@@ -40,7 +40,7 @@ fn broker() -> (Broker, TempDir) {
         Start::new(statics).unwrap()
     };
     // The free port that a start has found may be gone again when it listens.
-    let broker = (0..5).find_map(|_| Broker::start(start()).ok()).expect("a broker starts");
+    let broker = (0..5).find_map(|_| RunningBroker::start(start()).ok()).expect("a broker starts");
     broker.node.auto_create(&["t"]);
     broker.node.groups.prepare(&broker.node).unwrap();
     (broker, dir)
@@ -257,11 +257,11 @@ fn brokers_that_are_not_here_are_taken_out_of_service_by_a_start_that_accepts_th
         statics.accept(accept).unwrap();
         Start::new(statics).unwrap()
     };
-    let refused = Broker::start(start("acls")).err().unwrap().to_string();
+    let refused = RunningBroker::start(start("acls")).err().unwrap().to_string();
     assert!(refused.contains("1 partitions, such as __consumer_offsets-0"), "{refused}");
     assert!(refused.contains("broker 2 is in service"), "{refused}");
     let broker = (0..5)
-        .find_map(|_| Broker::start(start("other-brokers")).ok())
+        .find_map(|_| RunningBroker::start(start("other-brokers")).ok())
         .expect("it starts when that is accepted");
     let node = &broker.node;
     assert!(node.cluster.image().brokers()[&2].fenced);
@@ -286,7 +286,7 @@ fn groups_go_with_the_directory_of_their_partition() {
 }
 
 /// A broker on a log directory, with a setting, and what is asked of it when it has to end.
-fn started(log_dir: &str, setting: &str) -> (Broker, Stop) {
+fn started(log_dir: &str, setting: &str) -> (RunningBroker, Stop) {
     let start = || {
         let mut statics = StaticConfig::standalone(log_dir);
         for setting in ["listeners=PLAINTEXT://127.0.0.1:0", setting] {
@@ -299,9 +299,18 @@ fn started(log_dir: &str, setting: &str) -> (Broker, Stop) {
     tries
         .find_map(|start| {
             let stop = start.stop.clone();
-            Broker::start(start).ok().map(|broker| (broker, stop))
+            RunningBroker::start(start).ok().map(|broker| (broker, stop))
         })
         .expect("a broker starts")
+}
+
+#[test]
+fn nothing_of_a_broker_outlives_its_stop() {
+    let (broker, _dir) = broker();
+    assert_eq!(commit(&broker.node, 1), ErrorCode::NONE);
+    let node = Arc::downgrade(&broker.node);
+    broker.stop().unwrap();
+    assert!(node.upgrade().is_none());
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub enum Origin {
     Option(&'static str),
     /// Ottla's own value for a start without a file.
     BuiltIn,
+    /// The program that has the broker inside.
+    Program,
     /// The key is not set.
     Default,
 }
@@ -37,6 +39,7 @@ impl fmt::Display for Origin {
             Self::File { path, line } => write!(f, "{path}, line {line}"),
             Self::Option(name) => write!(f, "command line, {name}"),
             Self::BuiltIn => f.write_str("built in"),
+            Self::Program => f.write_str("the program's configuration"),
             Self::Default => f.write_str("default"),
         }
     }

@@ -16,7 +16,7 @@ use ottla_storage::retention::Moment;
 use tempfile::TempDir;
 
 use super::*;
-use crate::broker::Broker;
+use crate::broker::RunningBroker;
 use crate::cli::Start;
 use crate::config::StaticConfig;
 use crate::delayed::{DelayedOperation, Event, OperationId, TimerKey};
@@ -25,7 +25,7 @@ use crate::delayed::{DelayedOperation, Event, OperationId, TimerKey};
 const PATIENCE: Duration = Duration::from_secs(20);
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
-fn broker(settings: &[&str]) -> (Broker, TempDir) {
+fn broker(settings: &[&str]) -> (RunningBroker, TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let mut statics = StaticConfig::standalone(dir.path().to_str().unwrap());
     statics.set_override("listeners=PLAINTEXT://127.0.0.1:0").unwrap();
@@ -33,7 +33,7 @@ fn broker(settings: &[&str]) -> (Broker, TempDir) {
     for setting in settings {
         statics.set_override(setting).unwrap();
     }
-    let broker = Broker::start(Start::new(statics).unwrap()).unwrap();
+    let broker = RunningBroker::start(Start::new(statics).unwrap()).unwrap();
     broker.node().groups.prepare(broker.node()).unwrap();
     (broker, dir)
 }

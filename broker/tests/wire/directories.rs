@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use ottla::broker::Broker;
+use ottla::broker::RunningBroker;
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::describe_log_dirs::{
@@ -20,14 +20,14 @@ use crate::harness::{Client, TestBroker, batch, fetch_request, start};
 
 const TOPICS: [&str; 4] = ["a", "b", "c", "d"];
 
-fn run(dirs: &[&Path]) -> Broker {
+fn run(dirs: &[&Path]) -> RunningBroker {
     run_with(dirs, &[])
 }
 
-fn run_with(dirs: &[&Path], settings: &[String]) -> Broker {
+fn run_with(dirs: &[&Path], settings: &[String]) -> RunningBroker {
     let paths: Vec<&str> = dirs.iter().map(|dir| dir.to_str().unwrap()).collect();
     // The free port that a start has found may be gone again when it listens.
-    let started = (0..5).find_map(|_| Broker::start(start(&paths.join(","), settings)).ok());
+    let started = (0..5).find_map(|_| RunningBroker::start(start(&paths.join(","), settings)).ok());
     started.expect("a broker starts")
 }
 
@@ -129,7 +129,10 @@ fn the_metadata_log_may_lie_apart_from_all_partitions() {
     let refused = || {
         let other = tempfile::tempdir().unwrap();
         let setting = format!("metadata.log.dir={}", home.display());
-        Broker::start(start(other.path().to_str().unwrap(), &[setting])).err().unwrap().to_string()
+        RunningBroker::start(start(other.path().to_str().unwrap(), &[setting]))
+            .err()
+            .unwrap()
+            .to_string()
     };
     assert!(refused().contains("meta"), "{}", refused());
     broker.restart();
@@ -169,13 +172,13 @@ fn a_blank_directory_takes_the_place_of_a_lost_one() {
     fs::remove_dir_all(&other).unwrap();
     fs::create_dir(&other).unwrap();
     let both = format!("{},{}", one.display(), other.display());
-    let refused = Broker::start(start(&both, &[])).err().unwrap().to_string();
+    let refused = RunningBroker::start(start(&both, &[])).err().unwrap().to_string();
     assert!(refused.contains("--accept lost-directories"), "{refused}");
     assert_eq!(fs::read_dir(&other).unwrap().count(), 0);
 
     let mut accepting = start(&both, &[]);
     accepting.statics.accept("lost-directories").unwrap();
-    let broker = Broker::start(accepting).unwrap();
+    let broker = RunningBroker::start(accepting).unwrap();
     let mut client = Client::connect(broker.addresses()[0]);
     for topic in TOPICS {
         let is_here = one.join(format!("{topic}-0")).exists();

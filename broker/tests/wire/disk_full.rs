@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ottla::broker::Broker;
+use ottla::broker::RunningBroker;
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::create_topics::{
@@ -18,10 +18,11 @@ use ottla_storage::sim::SimDisk;
 
 use crate::harness::{Client, PATIENCE, batch, start};
 
-fn run(disk: &SimDisk) -> Broker {
+fn run(disk: &SimDisk) -> RunningBroker {
     let disk = Arc::new(disk.clone());
     // The free port that a start has found may be gone again when it listens.
-    let started = (0..5).find_map(|_| Broker::start_on(disk.clone(), start("/data", &[])).ok());
+    let started =
+        (0..5).find_map(|_| RunningBroker::start_on(disk.clone(), start("/data", &[])).ok());
     started.expect("a broker starts")
 }
 

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ottla::broker::Broker;
+use ottla::broker::RunningBroker;
 use ottla::cli::Start;
 use ottla::config::StaticConfig;
 use ottla_protocol::api::ApiKey;
@@ -44,7 +44,7 @@ pub(crate) fn start(dir: &str, settings: &[String]) -> Start {
 
 /// A broker with a directory of its own, stopped and removed when dropped.
 pub(crate) struct TestBroker {
-    running: Option<Broker>,
+    running: Option<RunningBroker>,
     settings: Vec<String>,
     dir: Option<TempDir>,
 }
@@ -65,7 +65,7 @@ impl TestBroker {
         let dir = self.dir();
         let start = || start(dir.to_str().unwrap(), &self.settings);
         // The free port that a start has found may be gone again when it listens.
-        let started = (0..5).find_map(|_| Broker::start(start()).ok());
+        let started = (0..5).find_map(|_| RunningBroker::start(start()).ok());
         self.running = Some(started.expect("a broker starts"));
     }
 

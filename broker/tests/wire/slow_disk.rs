@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
-use ottla::broker::Broker;
+use ottla::broker::RunningBroker;
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::produce::{PartitionProduceData, ProduceResponse, TopicProduceData};
@@ -150,12 +150,12 @@ impl DiskFile for SlowFile {
 
 /// A broker on such a disk, with topics `slow`, of two partitions that are synced with each append,
 /// and `quick`.
-fn run(dir: &Path) -> (Broker, Arc<Gate>, Client) {
+fn run(dir: &Path) -> (RunningBroker, Arc<Gate>, Client) {
     let gate = Arc::new(Gate::default());
     let disk = Arc::new(SlowDisk(Arc::clone(&gate)));
     let start = || start(dir.to_str().unwrap(), &[]);
     // The free port that a start has found may be gone again when it listens.
-    let started = (0..5).find_map(|_| Broker::start_on(disk.clone(), start()).ok());
+    let started = (0..5).find_map(|_| RunningBroker::start_on(disk.clone(), start()).ok());
     let broker = started.expect("a broker starts");
     let mut client = Client::connect(broker.addresses()[0]);
     client.create_topic("slow", 2, &[("flush.messages", "1")]);
@@ -165,7 +165,7 @@ fn run(dir: &Path) -> (Broker, Arc<Gate>, Client) {
 }
 
 /// Producers whose appends are written and wait for a sync.
-fn waiting(broker: &Broker, gate: &Gate) -> Vec<Client> {
+fn waiting(broker: &RunningBroker, gate: &Gate) -> Vec<Client> {
     gate.set(|state| *state = State { closed: true, ..State::default() });
     let mut producers: Vec<_> =
         (0..PRODUCERS).map(|_| Client::connect(broker.addresses()[0])).collect();
@@ -301,7 +301,8 @@ fn a_stop_waits_for_the_syncs_that_are_waited_for() {
         let code = ErrorCode::NONE.0.to_be_bytes();
         assert_eq!(answer[CODE_AT..CODE_AT + 2], code);
     }
-    let started = (0..5).find_map(|_| Broker::start(start(dir.path().to_str().unwrap(), &[])).ok());
+    let started =
+        (0..5).find_map(|_| RunningBroker::start(start(dir.path().to_str().unwrap(), &[])).ok());
     let broker = started.expect("a broker starts");
     let mut client = Client::connect(broker.addresses()[0]);
     assert_eq!(client.fetch("slow", 1).high_watermark, 1 + PRODUCERS as i64);

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, fcntl};
-use ottla::broker::Broker;
+use ottla::broker::RunningBroker;
 use tempfile::TempDir;
 
 use crate::harness::{Client, PATIENCE, TestBroker, batch, start};
@@ -232,7 +232,7 @@ fn a_partition_in_two_log_directories() {
     let dir = tempfile::tempdir().unwrap();
     let [one, other] = ["one", "other"].map(|name| dir.path().join(name));
     let both = format!("log.dirs={},{}", one.display(), other.display());
-    let broker = Broker::start(start("unused", std::slice::from_ref(&both))).unwrap();
+    let broker = RunningBroker::start(start("unused", std::slice::from_ref(&both))).unwrap();
     let mut client = Client::connect(broker.addresses()[0]);
     client.create_topic("t", 1, &[]);
     client.append("t", &batch(&[b"x"]));

@@ -156,7 +156,7 @@ mod tests {
 
     use super::*;
     use crate::api::Apis;
-    use crate::broker::Broker;
+    use crate::broker::RunningBroker;
     use crate::cli::Start;
     use crate::config::StaticConfig;
 
@@ -200,7 +200,8 @@ mod tests {
             Start::new(statics).unwrap()
         };
         // The free port that a start has found may be gone again when it listens.
-        let broker = (0..5).find_map(|_| Broker::start(start()).ok()).expect("a broker starts");
+        let broker =
+            (0..5).find_map(|_| RunningBroker::start(start()).ok()).expect("a broker starts");
         let node = broker.node();
         node.auto_create(&["t"]);
         let topic = node.topics.by_name("t").unwrap();
