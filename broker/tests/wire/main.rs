@@ -14,6 +14,7 @@ mod delete_records;
 mod deletion;
 mod directories;
 mod disk_full;
+mod embed;
 mod fetch;
 mod fetch_wait;
 mod group_versions;

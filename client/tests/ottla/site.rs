@@ -2,34 +2,33 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
-use ottla::broker::Broker;
-use ottla::cli::Start;
-use ottla::config::{BrokerConfig, StaticConfig};
-use ottla::stop::Stop;
+use ottla::{Broker, Config};
 use ottla_client::{Admin, Properties};
 
-/// A broker and its directory.
+/// A broker that can be stopped and started again where it was.
 pub(crate) struct Site {
-    dir: tempfile::TempDir,
     broker: Option<Broker>,
+    /// What it was stopped with.
+    stopped: Option<Config>,
     pub(crate) address: SocketAddr,
+    dir: PathBuf,
 }
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let broker = start(&dir, "127.0.0.1:0");
-        let address = broker.addresses()[0];
-        Self { dir, broker: Some(broker), address }
+        let broker = Broker::start(Config::ephemeral()).unwrap();
+        let (address, dir) = (broker.address(), broker.dir().to_owned());
+        Self { broker: Some(broker), stopped: None, address, dir }
     }
 
     pub(crate) fn stop(&mut self) {
-        self.broker.take().unwrap().stop().unwrap();
+        self.stopped = Some(self.broker.take().unwrap().stop().unwrap());
     }
 
     pub(crate) fn start(&mut self) {
-        self.broker = Some(start(&self.dir, &self.address.to_string()));
+        self.broker = Some(Broker::start(self.stopped.take().unwrap()).unwrap());
     }
 
     /// Settings that lead to it.
@@ -43,7 +42,7 @@ impl Site {
 
     /// The bytes of a partition's log.
     pub(crate) fn log(&self, topic: &str, partition: i32) -> Vec<u8> {
-        let folder = self.dir.path().join(format!("{topic}-{partition}"));
+        let folder = self.dir.join(format!("{topic}-{partition}"));
         let mut names: Vec<_> = fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -52,11 +51,4 @@ impl Site {
         names.sort();
         names.iter().flat_map(|path| fs::read(path).unwrap()).collect()
     }
-}
-
-fn start(dir: &tempfile::TempDir, listener: &str) -> Broker {
-    let mut statics = StaticConfig::standalone(dir.path().to_str().unwrap());
-    statics.set_override(&format!("listeners=PLAINTEXT://{listener}")).unwrap();
-    let config = BrokerConfig::new(&statics, "localhost").unwrap();
-    Broker::start(Start { config, statics, stop: Stop::new() }).unwrap()
 }
