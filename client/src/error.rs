@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ottla_protocol::error_code::ErrorCode;
 
-/// An error: what kind it is, and the topic, partition and broker that it is about.
+/// An error: what kind it is, and the topic, partition, group and broker that it is about.
 ///
 /// It is cheap to clone: all records of a batch that fails share it.
 #[derive(Clone)]
@@ -18,6 +18,7 @@ struct Inner {
     detail: String,
     topic: Option<String>,
     partition: Option<i32>,
+    group: Option<String>,
     broker: Option<String>,
 }
 
@@ -51,6 +52,7 @@ impl Error {
             detail: detail.into(),
             topic: None,
             partition: None,
+            group: None,
             broker: None,
         }))
     }
@@ -96,6 +98,12 @@ impl Error {
         })
     }
 
+    /// The same of this group.
+    #[must_use]
+    pub(crate) fn of_group(self, group: &str) -> Self {
+        self.with(|inner| inner.group = Some(group.to_owned()))
+    }
+
     /// The same from this broker: its id and address, as people know it.
     #[must_use]
     pub(crate) fn at(self, broker: impl fmt::Display) -> Self {
@@ -128,6 +136,11 @@ impl Error {
     /// The partition of the topic that it is about.
     pub fn partition(&self) -> Option<i32> {
         self.0.partition
+    }
+
+    /// The group that it is about.
+    pub fn group(&self) -> Option<&str> {
+        self.0.group.as_deref()
     }
 
     /// The broker that answered so, or did not: `1 (localhost:9092)`.
@@ -181,6 +194,10 @@ impl fmt::Display for Error {
             }
             about = true;
         }
+        if let Some(group) = &inner.group {
+            write!(f, "{}group {group}", if about { ", " } else { "" })?;
+            about = true;
+        }
         if let Some(broker) = &inner.broker {
             write!(f, "{}broker {broker}", if about { ", " } else { "" })?;
             about = true;
@@ -225,6 +242,8 @@ mod tests {
         assert_eq!((error.topic(), error.partition()), (Some("orders"), Some(3)));
         assert_eq!(shared.topic(), None);
         assert!(error.is_retriable() && !error.is_fatal());
+        let of_group = Error::new(ErrorKind::Usage, "no").of_group("g").at("1 (h:1)");
+        assert_eq!(of_group.to_string(), "group g, broker 1 (h:1): no");
         let late = Error::new(ErrorKind::Timeout(Duration::from_secs(2)), "no broker answers");
         assert_eq!(late.to_string(), "not done within 2000 ms: no broker answers");
         assert!(Error::of_code(ErrorCode::NONE, None).is_ok());

@@ -7,9 +7,9 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`Producer`] | sending records |
-//! | [`Admin`] | topics, settings, groups, the cluster |
+//! | [`Admin`] | topics, settings, offsets, groups, the cluster |
 //! | [`Properties`] | settings by Kafka's names |
-//! | [`Error`] | what went wrong, of which topic, partition and broker |
+//! | [`Error`] | what went wrong, of which topic, partition, group and broker |
 //!
 //! What it does not do yet: TLS and SASL, transactions.
 #![forbid(unsafe_code)]
@@ -30,10 +30,12 @@ mod admin;
 mod producer;
 
 pub use admin::{
-    Admin, ClusterDescription, CommittedOffset, GroupListing, NewTopic, PartitionDescription,
-    Results, TopicDescription, TopicListing,
+    AclOperation, Admin, ClusterDescription, CommittedOffset, ConfigChange, ConfigDetails,
+    ConfigEntry, ConfigKind, ConfigResource, ConfigResourceKind, ConfigSource, ConfigSynonym,
+    DeleteBefore, GroupFilter, GroupListing, IsolationLevel, ListedOffset, NewPartitions, NewTopic,
+    OffsetSpec, PartitionDescription, Results, TopicDescription, TopicListing,
 };
-pub use cluster::Broker;
+pub use cluster::{Broker, TopicPartition};
 pub use config::{Def, Kind, Properties};
 pub use error::{Error, ErrorKind};
 pub use pending::Pending;

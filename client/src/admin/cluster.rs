@@ -1,11 +1,13 @@
 //! The cluster and its brokers.
 
+use std::collections::BTreeMap;
+
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 
 use super::Admin;
 use crate::cluster::Broker;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::net::{Answer, Outgoing};
 use crate::session::Route;
 
@@ -49,5 +51,20 @@ impl Admin {
             })
         };
         self.remote.ask(Route::Any, (ApiKey::DescribeCluster, 0..=2), build, read).wait()
+    }
+
+    /// Of these brokers the ones that the cluster does not have, and what to say of them: to wait
+    /// for them makes no sense.
+    pub(super) fn absent(&self, brokers: &[i32]) -> Result<BTreeMap<i32, Error>, Error> {
+        if brokers.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let there: Vec<i32> = self.describe_cluster()?.brokers.iter().map(|of| of.id).collect();
+        let ids = || there.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
+        let error = |id: &i32| {
+            let detail = format!("the cluster has no broker {id}; it has {}", ids());
+            (*id, Error::new(ErrorKind::Usage, detail))
+        };
+        Ok(brokers.iter().filter(|id| !there.contains(id)).map(error).collect())
     }
 }

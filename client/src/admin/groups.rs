@@ -1,18 +1,15 @@
-//! Groups: which there are, and where they are.
+//! Groups: which there are, and their end.
 
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::messages::delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse};
 use ottla_protocol::messages::list_groups::{ListGroupsRequest, ListGroupsResponse};
-use ottla_protocol::messages::offset_fetch::{
-    OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchResponse,
-};
 
+use super::spread::{GroupId, sorted};
 use super::{Admin, Results};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::net::{Answer, Outgoing};
 use crate::pending::Pending;
 use crate::session::Route;
-use crate::session::calls::Key;
 
 /// A group as a listing has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,19 +24,43 @@ pub struct GroupListing {
     pub kind: String,
 }
 
-/// How far a group has come in a partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommittedOffset {
-    /// The topic.
-    pub topic: String,
-    /// The partition.
-    pub partition: i32,
-    /// The next offset to be read.
-    pub offset: i64,
-    /// The leader's epoch of the last record that was read; `None` when it was not told.
-    pub leader_epoch: Option<i32>,
-    /// What whoever committed left beside it.
-    pub metadata: String,
+/// Which groups are listed. With nothing said, all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupFilter {
+    states: Vec<String>,
+    kinds: Vec<String>,
+}
+
+impl GroupFilter {
+    /// All groups.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only groups in one of these states: `Stable`, `Empty`, `PreparingRebalance`,
+    /// `CompletingRebalance`, `Assigning`, `Reconciling`, `Dead`. From Kafka 2.6 on.
+    #[must_use]
+    pub fn states(mut self, states: &[&str]) -> Self {
+        self.states = states.iter().map(|&state| state.to_owned()).collect();
+        self
+    }
+
+    /// Only groups of one of these kinds: `classic`, `consumer`, `share`, `streams`. From Kafka 3.8
+    /// on.
+    #[must_use]
+    pub fn kinds(mut self, kinds: &[&str]) -> Self {
+        self.kinds = kinds.iter().map(|&kind| kind.to_owned()).collect();
+        self
+    }
+
+    /// The first version of ListGroups that can be told of it.
+    fn version_min(&self) -> i16 {
+        match (self.states.is_empty(), self.kinds.is_empty()) {
+            (_, false) => 5,
+            (false, true) => 4,
+            (true, true) => 0,
+        }
+    }
 }
 
 impl Admin {
@@ -48,24 +69,37 @@ impl Admin {
     /// # Errors
     /// A broker of the cluster did not answer: its groups are not known.
     pub fn list_groups(&self) -> Result<Vec<GroupListing>, Error> {
-        let asked: Vec<Pending<Vec<GroupListing>>> = self
-            .describe_cluster()?
-            .brokers
-            .iter()
-            .map(|broker| self.groups_of(broker.id))
-            .collect();
+        self.find_groups(&GroupFilter::new())
+    }
+
+    /// The groups that a filter lets pass, by their ids.
+    ///
+    /// # Errors
+    /// As [`Admin::list_groups`]; a broker is too old for the filter (`UnsupportedVersion`).
+    pub fn find_groups(&self, filter: &GroupFilter) -> Result<Vec<GroupListing>, Error> {
+        let brokers = self.describe_cluster()?.brokers;
+        let asked = brokers.iter().map(|broker| self.groups_of(broker.id, filter));
         let mut groups = Vec::new();
-        for listed in asked {
+        for listed in asked.collect::<Vec<_>>() {
             groups.extend(listed.wait()?);
         }
         groups.sort_by(|one, other| one.id.cmp(&other.id));
+        // A group that moves from broker to broker may be with both.
+        groups.dedup_by(|one, other| one.id == other.id);
         Ok(groups)
     }
 
     /// The groups that a broker coordinates.
-    fn groups_of(&self, broker: i32) -> Pending<Vec<GroupListing>> {
-        let build =
-            |version, timeout| Outgoing::new(&ListGroupsRequest::default(), version, timeout);
+    fn groups_of(&self, broker: i32, filter: &GroupFilter) -> Pending<Vec<GroupListing>> {
+        let api = (ApiKey::ListGroups, filter.version_min()..=5);
+        let filter = filter.clone();
+        let build = move |version, timeout| {
+            let request = ListGroupsRequest {
+                states_filter: filter.states.iter().map(String::as_str).collect(),
+                types_filter: filter.kinds.iter().map(String::as_str).collect(),
+            };
+            Outgoing::new(&request, version, timeout)
+        };
         let read = |answer: &Answer| {
             let read: ListGroupsResponse<'_> = answer.read()?;
             Error::of_code(read.error_code, None)?;
@@ -77,94 +111,30 @@ impl Admin {
             });
             Ok(listed.collect())
         };
-        self.remote.ask(Route::Broker(broker), (ApiKey::ListGroups, 0..=5), build, read)
-    }
-
-    /// How far a group has come, in all partitions that it has committed an offset of. A group that
-    /// is not there has come nowhere.
-    ///
-    /// # Errors
-    /// The group's coordinator did not answer, or may not tell.
-    pub fn committed_offsets(&self, group: &str) -> Result<Vec<CommittedOffset>, Error> {
-        let id = group.to_owned();
-        let build = move |version, timeout| {
-            let request = if version < 8 {
-                OffsetFetchRequest { group_id: &id, topics: None, ..Default::default() }
-            } else {
-                let group =
-                    OffsetFetchRequestGroup { group_id: &id, topics: None, ..Default::default() };
-                OffsetFetchRequest { groups: vec![group], ..Default::default() }
-            };
-            Outgoing::new(&request, version, timeout)
-        };
-        let key = Key::Group(group.to_owned());
-        // From version 10 on topics have ids in place of names.
-        let api = (ApiKey::OffsetFetch, 2..=9);
-        self.remote.ask(Route::Coordinator(key), api, build, committed).wait()
+        self.remote.ask(Route::Broker(broker), api, build, read)
     }
 
     /// Deletes groups that have no members, and all their offsets.
     ///
     /// # Errors
-    /// Of a group: its coordinator did not answer, or refuses, as with NON_EMPTY_GROUP.
-    pub fn delete_groups(&self, groups: &[&str]) -> Results<String, ()> {
-        let asked: Vec<_> =
-            groups.iter().map(|group| ((*group).to_owned(), self.delete_group(group))).collect();
-        asked.into_iter().map(|(group, deleted)| (group, deleted.wait())).collect()
+    /// A group is there twice. Of a group: its coordinator did not answer, or refuses, as with
+    /// NON_EMPTY_GROUP.
+    pub fn delete_groups(&self, groups: &[&str]) -> Result<Results<String, ()>, Error> {
+        self.of_coordinators(groups, |broker, items, deadline| {
+            let (asked, of) = (items.clone(), items.clone());
+            let build = move |version, timeout| {
+                let groups_names = asked.iter().map(|group| group.0.as_str()).collect();
+                Outgoing::new(&DeleteGroupsRequest { groups_names }, version, timeout)
+            };
+            let read = move |answer: &Answer| {
+                let read: DeleteGroupsResponse<'_> = answer.read()?;
+                let told = read.results.iter().map(|told| {
+                    (GroupId(told.group_id.to_owned()), Error::of_code(told.error_code, None))
+                });
+                sorted(ApiKey::DeleteGroups, &of, told)
+            };
+            let (route, api) = (Route::Once(broker), (ApiKey::DeleteGroups, 0..=2));
+            vec![(items, self.remote.ask_until(deadline, route, api, build, read))]
+        })
     }
-
-    fn delete_group(&self, group: &str) -> Pending<()> {
-        let id = group.to_owned();
-        let build = move |version, timeout| {
-            let request = DeleteGroupsRequest { groups_names: vec![&id] };
-            Outgoing::new(&request, version, timeout)
-        };
-        let read = |answer: &Answer| {
-            let read: DeleteGroupsResponse<'_> = answer.read()?;
-            let of = |what: &str| Error::new(ErrorKind::Malformed, what);
-            let told = read.results.first().ok_or_else(|| of("DeleteGroups: no word about it"))?;
-            Error::of_code(told.error_code, None)
-        };
-        let route = Route::Coordinator(Key::Group(group.to_owned()));
-        self.remote.ask(route, (ApiKey::DeleteGroups, 0..=2), build, read)
-    }
-}
-
-fn committed(answer: &Answer) -> Result<Vec<CommittedOffset>, Error> {
-    let read: OffsetFetchResponse<'_> = answer.read()?;
-    Error::of_code(read.error_code, None)?;
-    let mut all = Vec::new();
-    let mut take = |(topic, partition): (&str, i32), code, (offset, epoch): (i64, i32), text| {
-        Error::of_code(code, None).map_err(|error| error.of_partition(topic, partition))?;
-        // -1 stands for none.
-        if offset >= 0 {
-            all.push(CommittedOffset {
-                topic: topic.to_owned(),
-                partition,
-                offset,
-                leader_epoch: (epoch >= 0).then_some(epoch),
-                metadata: Option::<&str>::unwrap_or_default(text).to_owned(),
-            });
-        }
-        Ok(())
-    };
-    // Up to version 7 it is one group, and behind that a list.
-    for topic in &read.topics {
-        for told in &topic.partitions {
-            let at = (told.committed_offset, told.committed_leader_epoch);
-            take((topic.name, told.partition_index), told.error_code, at, told.metadata)?;
-        }
-    }
-    for group in &read.groups {
-        Error::of_code(group.error_code, None)?;
-        for topic in &group.topics {
-            for told in &topic.partitions {
-                let at = (told.committed_offset, told.committed_leader_epoch);
-                take((topic.name, told.partition_index), told.error_code, at, told.metadata)?;
-            }
-        }
-    }
-    let key = |one: &CommittedOffset| (one.topic.clone(), one.partition);
-    all.sort_by_key(key);
-    Ok(all)
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use ottla_protocol::api::ApiKey;
 use ottla_protocol::wire::WriteError;
 
+use crate::chance::Backoff;
 use crate::config::{COMMON, Properties, Settings};
 use crate::error::Error;
 use crate::net::reactor::{self, Handle};
@@ -20,11 +21,26 @@ use crate::pending::Pending;
 use crate::session::{Inbox, Route, Session, question};
 
 mod cluster;
+mod codes;
+mod configs;
+mod group_offsets;
 mod groups;
+mod offsets;
+mod operations;
+mod pages;
+mod partitions;
+mod resources;
+mod spread;
 mod topics;
 
 pub use cluster::ClusterDescription;
-pub use groups::{CommittedOffset, GroupListing};
+pub use configs::{ConfigChange, ConfigDetails, ConfigEntry, ConfigSynonym};
+pub use group_offsets::CommittedOffset;
+pub use groups::{GroupFilter, GroupListing};
+pub use offsets::{DeleteBefore, IsolationLevel, ListedOffset, OffsetSpec};
+pub use operations::AclOperation;
+pub use partitions::NewPartitions;
+pub use resources::{ConfigKind, ConfigResource, ConfigResourceKind, ConfigSource};
 pub use topics::{NewTopic, PartitionDescription, TopicDescription, TopicListing};
 
 /// The result of each item of a call, in the order of the items.
@@ -56,10 +72,7 @@ impl Admin {
     /// A setting is unknown or not valid; the system has no more threads.
     pub fn new(properties: &Properties) -> Result<Self, Error> {
         let settings = Settings::new(&[COMMON], properties)?;
-        let session = Session::new(&settings.session()?);
-        let timeout = settings.duration("default.api.timeout.ms");
-        let remote = Remote::start("ottla-admin", &settings, session, timeout)?;
-        Ok(Self { remote })
+        Ok(Self { remote: Remote::start("ottla-admin", &settings)? })
     }
 }
 
@@ -67,6 +80,7 @@ impl Admin {
 struct Remote {
     inbox: Inbox,
     timeout: Duration,
+    retry_backoff: Backoff,
     is_stopped: Arc<AtomicBool>,
     handle: Mutex<Handle>,
 }
@@ -97,17 +111,19 @@ impl Driver for Answering {
 }
 
 impl Remote {
-    fn start(
-        name: &str,
-        settings: &Settings<'_>,
-        session: Session,
-        timeout: Duration,
-    ) -> Result<Self, Error> {
+    fn start(name: &str, settings: &Settings<'_>) -> Result<Self, Error> {
+        let of_session = settings.session()?;
+        let session = Session::new(&of_session);
         let inbox = session.inbox();
         let is_stopped = Arc::new(AtomicBool::new(false));
         let driver = Answering { session, is_stopped: Arc::clone(&is_stopped) };
-        let handle = Mutex::new(reactor::spawn(name, settings.net(), driver)?);
-        Ok(Self { inbox, timeout, is_stopped, handle })
+        Ok(Self {
+            inbox,
+            timeout: settings.duration("default.api.timeout.ms"),
+            retry_backoff: of_session.retry_backoff,
+            is_stopped,
+            handle: Mutex::new(reactor::spawn(name, settings.net(), driver)?),
+        })
     }
 
     fn handle(&self) -> std::sync::MutexGuard<'_, Handle> {
@@ -128,8 +144,24 @@ impl Remote {
         F: FnMut(&Answer) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
+        self.ask_until(Instant::now() + self.timeout, route, api, build, read)
+    }
+
+    /// The same, until then.
+    fn ask_until<B, F, T>(
+        &self,
+        deadline: Instant,
+        route: Route,
+        api: (ApiKey, RangeInclusive<i16>),
+        build: B,
+        read: F,
+    ) -> Pending<T>
+    where
+        B: FnMut(i16, Duration) -> Result<Outgoing, WriteError> + Send + 'static,
+        F: FnMut(&Answer) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
         let (ask, pending) = question(route, api, build, read);
-        let deadline = Instant::now() + self.timeout;
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push_back((ask, deadline));
         self.handle().wake();
         pending
@@ -149,3 +181,6 @@ impl Drop for Remote {
 fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

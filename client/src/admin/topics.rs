@@ -1,7 +1,8 @@
 //! Topics: made, deleted, listed, looked at.
 
+use std::time::Instant;
+
 use ottla_protocol::api::ApiKey;
-use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
     CreateTopicsResponse,
@@ -15,6 +16,8 @@ use ottla_protocol::messages::metadata::{
 };
 use ottla_protocol::uuid::Uuid;
 
+use super::operations::{AclOperation, authorized};
+use super::spread::{TopicName, distinct, sorted};
 use super::{Admin, Results, millis};
 use crate::error::{Error, ErrorKind};
 use crate::net::{Answer, Outgoing};
@@ -103,8 +106,9 @@ pub struct TopicListing {
     pub partitions: usize,
 }
 
-/// All that metadata tells of a topic.
+/// What there is to know of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TopicDescription {
     /// Its name.
     pub name: String,
@@ -114,10 +118,13 @@ pub struct TopicDescription {
     pub is_internal: bool,
     /// Its partitions, by their numbers.
     pub partitions: Vec<PartitionDescription>,
+    /// What this client may do to it; `None` when the broker does not tell.
+    pub authorized_operations: Option<Vec<AclOperation>>,
 }
 
-/// All that metadata tells of a partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What there is to know of a partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PartitionDescription {
     /// Its number within the topic.
     pub index: i32,
@@ -129,6 +136,11 @@ pub struct PartitionDescription {
     pub replicas: Vec<i32>,
     /// The brokers whose replica is in sync.
     pub isr: Vec<i32>,
+    /// The brokers whose replica is not in sync and could lead all the same, without loss
+    /// (KIP-966); `None` when the broker does not tell (from Kafka 3.7 on).
+    pub elr: Option<Vec<i32>>,
+    /// The last ones that could, before there were none; `None` as for `elr`.
+    pub last_known_elr: Option<Vec<i32>>,
     /// The brokers whose replica is down.
     pub offline: Vec<i32>,
 }
@@ -144,11 +156,17 @@ impl TopicDescription {
             replicas: told.replica_nodes.clone(),
             isr: told.isr_nodes.clone(),
             offline: told.offline_replicas.clone(),
+            ..PartitionDescription::default()
         };
         let mut partitions: Vec<_> = told.partitions.iter().map(partition).collect();
         partitions.sort_by_key(|partition| partition.index);
-        let (id, is_internal) = (told.topic_id, told.is_internal);
-        Ok(Self { name: name.to_owned(), id, is_internal, partitions })
+        Ok(Self {
+            name: name.to_owned(),
+            id: told.topic_id,
+            is_internal: told.is_internal,
+            partitions,
+            authorized_operations: authorized(told.topic_authorized_operations),
+        })
     }
 }
 
@@ -156,7 +174,8 @@ impl Admin {
     /// Makes topics.
     ///
     /// # Errors
-    /// No broker answered. Of a topic: the broker's, such as TOPIC_ALREADY_EXISTS.
+    /// No broker answered; a topic is there twice. Of a topic: the broker's, such as
+    /// TOPIC_ALREADY_EXISTS.
     pub fn create_topics(&self, topics: &[NewTopic]) -> Result<Results<String, Uuid>, Error> {
         self.create(topics, false)
     }
@@ -174,7 +193,9 @@ impl Admin {
         topics: &[NewTopic],
         validate_only: bool,
     ) -> Result<Results<String, Uuid>, Error> {
-        let (topics, names) = (topics.to_vec(), names(topics.iter().map(|topic| &*topic.name)));
+        let names = topic_names(topics.iter().map(|topic| &*topic.name));
+        distinct(&names)?;
+        let topics = topics.to_vec();
         let build = move |version, timeout| {
             let topics = topics.iter().map(NewTopic::request).collect();
             let request =
@@ -184,10 +205,10 @@ impl Admin {
         let read = move |answer: &Answer| {
             let read: CreateTopicsResponse<'_> = answer.read()?;
             let told = read.topics.iter().map(|topic| {
-                let told = (topic.error_code, topic.error_message);
-                (topic.name, told, topic.topic_id)
+                let result = Error::of_code(topic.error_code, topic.error_message);
+                (TopicName(topic.name.to_owned()), result.map(|()| topic.topic_id))
             });
-            in_order(&names, told)
+            named(sorted(ApiKey::CreateTopics, &names, told))
         };
         let api = (ApiKey::CreateTopics, 2..=7);
         self.remote.ask(Route::Controller, api, build, read).wait()
@@ -198,8 +219,8 @@ impl Admin {
     /// # Errors
     /// No broker answered. Of a topic: the broker's, such as UNKNOWN_TOPIC_OR_PARTITION.
     pub fn delete_topics(&self, topics: &[&str]) -> Result<Results<String, ()>, Error> {
-        let names = names(topics.iter().copied());
-        let asked = names.clone();
+        let (asked, names) = (names(topics.iter().copied()), topic_names(topics.iter().copied()));
+        distinct(&names)?;
         let build = move |version, timeout| {
             let state = |name| DeleteTopicState { name: Some(name), topic_id: Uuid::ZERO };
             let asked = asked.iter().map(String::as_str);
@@ -215,9 +236,10 @@ impl Admin {
         let read = move |answer: &Answer| {
             let read: DeleteTopicsResponse<'_> = answer.read()?;
             let told = read.responses.iter().map(|topic| {
-                (topic.name.unwrap_or_default(), (topic.error_code, topic.error_message), ())
+                let name = topic.name.unwrap_or_default().to_owned();
+                (TopicName(name), Error::of_code(topic.error_code, topic.error_message))
             });
-            in_order(&names, told)
+            named(sorted(ApiKey::DeleteTopics, &names, told))
         };
         let api = (ApiKey::DeleteTopics, 1..=6);
         self.remote.ask(Route::Controller, api, build, read).wait()
@@ -238,7 +260,8 @@ impl Admin {
             let topics = read.topics.iter().filter(|topic| with_internal || !topic.is_internal);
             Ok(topics.map(listing).collect())
         };
-        let mut topics: Vec<TopicListing> = self.metadata(None, read)?;
+        let mut topics: Vec<TopicListing> =
+            self.metadata(None, Instant::now() + self.remote.timeout, read)?;
         topics.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(topics)
     }
@@ -251,24 +274,27 @@ impl Admin {
         &self,
         topics: &[&str],
     ) -> Result<Results<String, TopicDescription>, Error> {
-        let names = names(topics.iter().copied());
-        let asked = names.clone();
+        match self.described_in_pages(topics) {
+            Err(error) if error.kind() == ErrorKind::UnsupportedVersion => {}
+            described => return described,
+        }
+        let asked = names(topics.iter().copied());
+        let names = topic_names(topics.iter().copied());
         let read = move |read: &MetadataResponse<'_>| {
-            let described = |name: &String| {
-                let of = |topic: &&MetadataResponseTopic<'_>| topic.name == Some(name.as_str());
-                let told = read.topics.iter().find(of);
-                let told = told.ok_or_else(|| no_word(name)).and_then(TopicDescription::of);
-                (name.clone(), told)
-            };
-            Ok(names.iter().map(described).collect())
+            let told = read.topics.iter().map(|topic| {
+                let name = TopicName(topic.name.unwrap_or_default().to_owned());
+                (name, TopicDescription::of(topic))
+            });
+            named(sorted(ApiKey::Metadata, &names, told))
         };
-        self.metadata(Some(asked), read)
+        self.metadata(Some(asked), Instant::now() + self.remote.timeout, read)
     }
 
     /// Metadata of these topics, or of all.
     pub(super) fn metadata<T: Send + 'static>(
         &self,
         topics: Option<Vec<String>>,
+        deadline: Instant,
         mut read: impl FnMut(&MetadataResponse<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let build = move |version, timeout| {
@@ -277,6 +303,7 @@ impl Admin {
             let request = MetadataRequest {
                 topics: asked.map(|topics| topics.iter().map(|name| of(name.as_str())).collect()),
                 allow_auto_topic_creation: false,
+                include_topic_authorized_operations: topics.is_some() && version >= 8,
                 ..Default::default()
             };
             Outgoing::new(&request, version, timeout)
@@ -286,7 +313,8 @@ impl Admin {
             Error::of_code(told.error_code, None)?;
             read(&told)
         };
-        self.remote.ask(Route::Any, (ApiKey::Metadata, 4..=13), build, read).wait()
+        let api = (ApiKey::Metadata, 4..=13);
+        self.remote.ask_until(deadline, Route::Any, api, build, read).wait()
     }
 }
 
@@ -294,28 +322,13 @@ fn names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// What was told of each topic, in the order in which it was asked for.
-///
-/// # Errors
-/// It is to be asked of another broker.
-fn in_order<'a, T: Clone>(
-    names: &[String],
-    told: impl Iterator<Item = (&'a str, (ErrorCode, Option<&'a str>), T)> + Clone,
-) -> Result<Results<String, T>, Error> {
-    let elsewhere = told.clone().find(|(_, (code, _), _)| *code == ErrorCode::NOT_CONTROLLER);
-    if let Some((_, (code, message), _)) = elsewhere {
-        Error::of_code(code, message)?;
-    }
-    let of = |name: &String| {
-        let result = match told.clone().find(|(of, _, _)| of == name) {
-            Some((_, (code, message), value)) => Error::of_code(code, message).map(|()| value),
-            None => Err(no_word(name)),
-        };
-        (name.clone(), result.map_err(|error| error.of_topic(name)))
-    };
-    Ok(names.iter().map(of).collect())
+fn topic_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<TopicName> {
+    names.map(|name| TopicName(name.to_owned())).collect()
 }
 
-fn no_word(topic: &str) -> Error {
-    Error::new(ErrorKind::Malformed, "the answer has no word about it").of_topic(topic)
+/// The same by the topics' names.
+pub(super) fn named<T>(
+    results: Result<Results<TopicName, T>, Error>,
+) -> Result<Results<String, T>, Error> {
+    Ok(results?.into_iter().map(|(name, result)| (name.0, result)).collect())
 }

@@ -48,6 +48,9 @@ pub(crate) enum Route {
     Controller,
     /// This one.
     Broker(i32),
+    /// This one, and once: whoever asks finds out who is asked next. It fails when the broker
+    /// cannot be reached, and with any error that the answer says.
+    Once(i32),
     /// The coordinator of a group.
     Coordinator(Key),
 }
@@ -195,7 +198,7 @@ impl Calls {
     ) -> Place {
         let node = match route {
             Route::Any => return metadata.any_node(net, now).into(),
-            Route::Broker(id) => Node::Broker(*id),
+            Route::Broker(id) | Route::Once(id) => Node::Broker(*id),
             Route::Controller => match metadata.cluster().controller {
                 Some(id) => Node::Broker(id),
                 None => return metadata.any_node(net, now).into(),
@@ -225,7 +228,10 @@ impl Calls {
                     self.coordinators.remove(key);
                 }
                 metadata.refresh();
-                Place::Wait(Until::Time(time))
+                match net.last_error(node) {
+                    Some(error) if matches!(route, Route::Once(_)) => Place::None(error),
+                    _ => Place::Wait(Until::Time(time)),
+                }
             }
         }
     }
@@ -268,8 +274,10 @@ impl Calls {
             return None;
         };
         let error = if error.broker().is_some() { error } else { error.at(net.name(node)) };
-        self.learn(&call.ask.route(), &error, metadata);
-        if error.is_retriable() && now < call.deadline {
+        let route = call.ask.route();
+        self.learn(&route, &error, metadata);
+        let is_repeated = error.is_retriable() && !matches!(route, Route::Once(_));
+        if is_repeated && now < call.deadline {
             call.tries.again(error, self.retry_backoff, &mut self.chance, now);
             self.waiting.push(call);
         } else {
@@ -296,7 +304,9 @@ impl Calls {
             Route::Coordinator(key) => {
                 self.coordinators.remove(key);
             }
-            Route::Any | Route::Controller | Route::Broker(_) => metadata.refresh(),
+            Route::Any | Route::Controller | Route::Broker(_) | Route::Once(_) => {
+                metadata.refresh()
+            }
         }
     }
 

@@ -248,6 +248,23 @@ fn what_cannot_pass_fails_at_once() {
 }
 
 #[test]
+fn what_is_asked_once_is_not_asked_again() {
+    let mut stage = Stage::ready();
+    stage.ask(Route::Once(1), 5 * SECOND);
+    stage.answer(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
+    let error = stage.told().unwrap().unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS));
+    // Nor is a broker waited for that cannot be reached.
+    stage.ask(Route::Once(1), 5 * SECOND);
+    let later = stage.now + SECOND;
+    stage.net.set_there(Node::Broker(1), false, Some(later));
+    stage.turn();
+    assert_eq!(stage.told().unwrap().unwrap_err().kind(), ErrorKind::Network);
+    stage.ask(Route::Once(1), 5 * SECOND);
+    assert_eq!(stage.told().unwrap().unwrap_err().kind(), ErrorKind::Network);
+}
+
+#[test]
 fn a_coordinator_that_is_none_any_more_is_looked_for_again() {
     let mut stage = Stage::ready();
     stage.ask(Route::Coordinator(Key::Group("g".to_owned())), 5 * SECOND);

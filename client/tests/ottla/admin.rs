@@ -115,7 +115,7 @@ fn groups_are_asked_of_their_coordinator() {
     let admin = site.admin();
     assert!(admin.list_groups().unwrap().is_empty());
     assert!(admin.committed_offsets("nobody").unwrap().is_empty());
-    let deleted = admin.delete_groups(&["nobody", "else"]);
+    let deleted = admin.delete_groups(&["nobody", "else"]).unwrap();
     assert_eq!(deleted[1].0, "else");
     for (_, result) in deleted {
         let code = result.unwrap_err().code().unwrap();

@@ -2,5 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admin;
+mod admin_configs;
+mod admin_groups;
+mod admin_offsets;
 mod producer;
 mod site;
