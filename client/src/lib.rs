@@ -32,8 +32,9 @@ mod producer;
 pub use admin::{
     AclOperation, Admin, ClusterDescription, CommittedOffset, ConfigChange, ConfigDetails,
     ConfigEntry, ConfigKind, ConfigResource, ConfigResourceKind, ConfigSource, ConfigSynonym,
-    DeleteBefore, GroupFilter, GroupListing, IsolationLevel, ListedOffset, NewPartitions, NewTopic,
-    OffsetSpec, PartitionDescription, Results, TopicDescription, TopicListing,
+    DeleteBefore, GroupDescription, GroupFilter, GroupKind, GroupListing, GroupMember,
+    IsolationLevel, ListedOffset, MemberDescription, NewPartitions, NewTopic, OffsetSpec,
+    PartitionDescription, Results, TopicDescription, TopicListing,
 };
 pub use cluster::{Broker, TopicPartition};
 pub use config::{Def, Kind, Properties};

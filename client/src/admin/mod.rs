@@ -23,6 +23,8 @@ use crate::session::{Inbox, Route, Session, question};
 mod cluster;
 mod codes;
 mod configs;
+mod group_descriptions;
+mod group_members;
 mod group_offsets;
 mod groups;
 mod offsets;
@@ -35,6 +37,8 @@ mod topics;
 
 pub use cluster::ClusterDescription;
 pub use configs::{ConfigChange, ConfigDetails, ConfigEntry, ConfigSynonym};
+pub use group_descriptions::{GroupDescription, GroupKind, MemberDescription};
+pub use group_members::GroupMember;
 pub use group_offsets::CommittedOffset;
 pub use groups::{GroupFilter, GroupListing};
 pub use offsets::{DeleteBefore, IsolationLevel, ListedOffset, OffsetSpec};

@@ -1,5 +1,8 @@
 //! Calls that go to the coordinators of groups.
 
+use ottla_protocol::messages::describe_groups::{
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup,
+};
 use ottla_protocol::messages::find_coordinator::{
     Coordinator, FindCoordinatorRequest, FindCoordinatorResponse,
 };
@@ -107,4 +110,31 @@ fn older_brokers_are_asked_group_by_group() {
         (Node::Coordinator(2), vec!["b-2".to_owned()]),
     ];
     assert_eq!(asked, expected);
+}
+
+#[test]
+fn brokers_that_know_one_kind_of_groups_are_asked_about_that() {
+    let served = served(&[(ApiKey::ConsumerGroupDescribe, NONE), (ApiKey::DescribeGroups, 0..=5)]);
+    let admin = play(LONG, served, |net, sent| match sent.request.api {
+        ApiKey::Metadata => answer_metadata(net, &sent, [1, 2]),
+        ApiKey::FindCoordinator => answer_coordinators(net, &sent),
+        _ => {
+            let request: DescribeGroupsRequest<'_> = sent.read();
+            let group = |&group_id: &&'_ str| (group_id.to_owned(), group_id.starts_with("no"));
+            let told: Vec<_> = request.groups.iter().map(group).collect();
+            let groups = told.iter().map(|(group_id, is_dead)| DescribedGroup {
+                group_id,
+                group_state: if *is_dead { "Dead" } else { "Stable" },
+                ..Default::default()
+            });
+            let groups = groups.collect();
+            net.answer(&sent, &DescribeGroupsResponse { groups, ..Default::default() });
+        }
+    });
+    let results = admin.describe_groups(&["nobody-1", "a-2", "b-1"]).unwrap();
+    let error = results[0].1.as_ref().unwrap_err();
+    assert_eq!(error.to_string(), "group nobody-1: GROUP_ID_NOT_FOUND (69)");
+    let described = results[1..].iter().map(|(_, told)| told.as_ref().unwrap());
+    let described: Vec<_> = described.map(|of| (of.id.as_str(), of.coordinator)).collect();
+    assert_eq!(described, [("a-2", 2), ("b-1", 1)]);
 }
