@@ -1,7 +1,6 @@
 //! The cluster as metadata tells it: brokers, topics, who leads which partition.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::metadata::{MetadataResponse, MetadataResponseTopic};
@@ -18,29 +17,6 @@ pub struct Broker {
     pub port: u16,
     /// Its rack; `None` when it has none.
     pub rack: Option<String>,
-}
-
-/// A partition of a topic.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TopicPartition {
-    /// The topic.
-    pub topic: String,
-    /// The partition's number within the topic.
-    pub partition: i32,
-}
-
-impl TopicPartition {
-    /// This partition of this topic.
-    pub fn new(topic: &str, partition: i32) -> Self {
-        Self { topic: topic.to_owned(), partition }
-    }
-}
-
-/// `orders-3`
-impl fmt::Display for TopicPartition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.topic, self.partition)
-    }
 }
 
 /// What is known of the cluster.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use ottla_protocol::error_code::ErrorCode;
 
+use crate::partition::TopicPartition;
+
 /// An error: what kind it is, and the topic, partition, group and broker that it is about.
 ///
 /// It is cheap to clone: all records of a batch that fails share it.
@@ -41,6 +43,17 @@ pub enum ErrorKind {
     Malformed,
     /// A broker does not serve the request in any version that this client knows.
     UnsupportedVersion,
+    /// Records that a broker sent fail their checksum, or are none. The partition goes on when it
+    /// is sought past them.
+    Corrupt,
+    /// A partition has no committed offset, or its offset is not there, and `auto.offset.reset`
+    /// does not say where else to begin. It goes on when it is sought.
+    NoOffset,
+    /// Records that were read are not in the log any more, because another replica leads since
+    /// (KIP-320).
+    Truncated,
+    /// [`Consumer::wakeup`](crate::Consumer::wakeup) was called.
+    Wakeup,
     /// The client was closed.
     Closed,
 }
@@ -104,6 +117,12 @@ impl Error {
         self.with(|inner| inner.group = Some(group.to_owned()))
     }
 
+    /// The same of this partition.
+    #[must_use]
+    pub(crate) fn of(self, partition: &TopicPartition) -> Self {
+        self.of_partition(&partition.topic, partition.partition)
+    }
+
     /// The same from this broker: its id and address, as people know it.
     #[must_use]
     pub(crate) fn at(self, broker: impl fmt::Display) -> Self {
@@ -158,7 +177,11 @@ impl Error {
             | ErrorKind::Usage
             | ErrorKind::Malformed
             | ErrorKind::UnsupportedVersion
+            | ErrorKind::Corrupt
+            | ErrorKind::NoOffset
+            | ErrorKind::Truncated
             | ErrorKind::Closed => false,
+            ErrorKind::Wakeup => true,
         }
     }
 

@@ -7,6 +7,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`Producer`] | sending records |
+//! | [`Consumer`] | reading records |
 //! | [`Admin`] | topics, settings, offsets, groups, the cluster |
 //! | [`Properties`] | settings by Kafka's names |
 //! | [`Error`] | what went wrong, of which topic, partition, group and broker |
@@ -19,6 +20,7 @@ mod chance;
 mod config;
 mod error;
 mod net;
+mod partition;
 mod pending;
 
 // What all clients have in common:
@@ -27,6 +29,7 @@ mod session;
 
 // The clients:
 mod admin;
+mod consumer;
 mod producer;
 
 pub use admin::{
@@ -36,9 +39,14 @@ pub use admin::{
     IsolationLevel, ListedOffset, MemberDescription, NewPartitions, NewTopic, OffsetSpec,
     PartitionDescription, Results, TopicDescription, TopicListing,
 };
-pub use cluster::{Broker, TopicPartition};
+pub use cluster::Broker;
 pub use config::{Def, Kind, Properties};
+pub use consumer::{
+    Consumer, OffsetAndMetadata, OffsetAndTimestamp, OwnedRecord, Record, Records, RecordsIntoIter,
+    RecordsIter,
+};
 pub use error::{Error, ErrorKind};
+pub use partition::TopicPartition;
 pub use pending::Pending;
 pub use producer::{
     Delivery, Header, Partitioner, Producer, ProducerRecord, RecordMetadata, partition_of_key,

@@ -13,9 +13,9 @@ use ottla_protocol::wire::{Message, ReadError, Reader, Ver, Wire};
 use super::operations::{AclOperation, authorized};
 use super::spread::{Asked, GroupId, sorted};
 use super::{Admin, Results};
-use crate::cluster::TopicPartition;
 use crate::error::{Error, ErrorKind};
 use crate::net::{Answer, Outgoing};
+use crate::partition::TopicPartition;
 use crate::session::Route;
 
 /// How a group's members agree on who reads what.

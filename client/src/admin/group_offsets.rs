@@ -18,9 +18,9 @@ use ottla_protocol::messages::offset_fetch::{
 
 use super::spread::{Asked, GroupId, by_topic, distinct, sorted};
 use super::{Admin, Results};
-use crate::cluster::TopicPartition;
 use crate::error::{Error, ErrorKind};
 use crate::net::{Answer, Outgoing};
+use crate::partition::TopicPartition;
 use crate::pending::Pending;
 use crate::session::Route;
 use crate::session::calls::Key;

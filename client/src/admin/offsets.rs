@@ -13,9 +13,9 @@ use ottla_protocol::messages::list_offsets::{
 
 use super::spread::{Asked, distinct, sorted};
 use super::{Admin, Results, millis};
-use crate::cluster::TopicPartition;
 use crate::error::{Error, ErrorKind};
 use crate::net::{Answer, Outgoing};
+use crate::partition::TopicPartition;
 use crate::pending::Pending;
 use crate::session::Route;
 

@@ -13,9 +13,9 @@ use ottla_protocol::messages::metadata::{MetadataResponse, MetadataResponseParti
 
 use super::{Admin, Remote, Results};
 use crate::chance::Chance;
-use crate::cluster::TopicPartition;
 use crate::error::{Error, ErrorKind};
 use crate::net::{Answer, Outgoing};
+use crate::partition::TopicPartition;
 use crate::pending::Pending;
 use crate::session::Route;
 
@@ -228,9 +228,9 @@ impl Admin {
                 .collect();
             let leader = |at: &TopicPartition| {
                 let no_word = || Error::new(ErrorKind::Malformed, "Metadata: no word about it");
-                let topic = topics.get(at.topic.as_str()).ok_or_else(no_word)?;
+                let topic = topics.get(&*at.topic).ok_or_else(no_word)?;
                 Error::of_code(topic.error_code, None)?;
-                leader_of(known.get(&(at.topic.as_str(), at.partition)).copied(), &brokers)
+                leader_of(known.get(&(&*at.topic, at.partition)).copied(), &brokers)
             };
             Ok(partitions.iter().map(|at| (at.clone(), leader(at))).collect())
         };

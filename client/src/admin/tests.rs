@@ -10,10 +10,10 @@ use ottla_protocol::messages::metadata::{
 };
 
 use super::*;
-use crate::cluster::TopicPartition;
 use crate::error::ErrorKind;
 use crate::net::Node;
 use crate::net::tests::fake::{FakeNet, Sent};
+use crate::partition::TopicPartition;
 use crate::session::SessionSettings;
 
 mod groups;

@@ -12,6 +12,7 @@ use crate::net::reactor::NetSettings;
 use crate::net::socket::SocketBuffers;
 use crate::session::SessionSettings;
 
+mod consumer;
 mod def;
 mod every_client;
 mod producer;
@@ -20,6 +21,7 @@ mod properties;
 pub use def::{Def, Kind};
 pub use properties::Properties;
 
+pub(crate) use consumer::CONSUMER;
 pub(crate) use def::{Table, defs};
 pub(crate) use every_client::COMMON;
 pub(crate) use producer::PRODUCER;

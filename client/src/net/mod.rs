@@ -199,6 +199,16 @@ impl Answer {
         &self.frame[self.body..]
     }
 
+    /// All of its bytes.
+    pub(crate) fn frame(&self) -> &[u8] {
+        &self.frame
+    }
+
+    /// All of its bytes, to be kept.
+    pub(crate) fn into_frame(self) -> Vec<u8> {
+        self.frame
+    }
+
     /// The version of request and answer.
     pub(crate) fn version(&self) -> i16 {
         self.version

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ottla_protocol::api::ApiKey;
-use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 
 use super::delivery::Appended;
@@ -17,7 +16,7 @@ use crate::chance::Chance;
 use crate::error::{Error, ErrorKind};
 use crate::net::{Answer, Driver, Event, Net, Node, Outgoing, Readiness, Tag, Until};
 use crate::pending::Pending;
-use crate::session::{Route, Session, question};
+use crate::session::{Route, Session, is_of_metadata, question};
 
 mod blocked;
 mod ends;
@@ -460,22 +459,5 @@ impl Sender {
                 }
             }
         }
-    }
-}
-
-/// Whether another broker may have to be asked.
-fn is_of_metadata(error: &Error) -> bool {
-    match error.code() {
-        None => error.kind() == ErrorKind::Network,
-        Some(code) => matches!(
-            code,
-            ErrorCode::NOT_LEADER_OR_FOLLOWER
-                | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-                | ErrorCode::LEADER_NOT_AVAILABLE
-                | ErrorCode::FENCED_LEADER_EPOCH
-                | ErrorCode::UNKNOWN_TOPIC_ID
-                | ErrorCode::INCONSISTENT_TOPIC_ID
-                | ErrorCode::KAFKA_STORAGE_ERROR
-        ),
     }
 }

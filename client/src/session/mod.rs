@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use ottla_protocol::error_code::ErrorCode;
+
 use crate::chance::Backoff;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::net::{Answer, Event, Net, Tag, Until};
 
 pub(crate) mod calls;
@@ -82,6 +84,25 @@ impl Session {
 
 /// An answer, or why there is none, by the request's tag.
 pub(crate) type Answered = (Tag, Result<Answer, Error>);
+
+/// Whether another broker may have to be asked.
+pub(crate) fn is_of_metadata(error: &Error) -> bool {
+    match error.code() {
+        None => error.kind() == ErrorKind::Network,
+        Some(code) => matches!(
+            code,
+            ErrorCode::NOT_LEADER_OR_FOLLOWER
+                | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+                | ErrorCode::LEADER_NOT_AVAILABLE
+                | ErrorCode::FENCED_LEADER_EPOCH
+                | ErrorCode::UNKNOWN_TOPIC_ID
+                | ErrorCode::INCONSISTENT_TOPIC_ID
+                | ErrorCode::KAFKA_STORAGE_ERROR
+                | ErrorCode::REPLICA_NOT_AVAILABLE
+                | ErrorCode::UNKNOWN_LEADER_EPOCH
+        ),
+    }
+}
 
 #[cfg(test)]
 mod tests;

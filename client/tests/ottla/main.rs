@@ -5,5 +5,6 @@ mod admin;
 mod admin_configs;
 mod admin_groups;
 mod admin_offsets;
+mod consumer;
 mod producer;
 mod site;
