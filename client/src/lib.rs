@@ -33,11 +33,13 @@ mod consumer;
 mod producer;
 
 pub use admin::{
-    AclOperation, Admin, ClusterDescription, CommittedOffset, ConfigChange, ConfigDetails,
-    ConfigEntry, ConfigKind, ConfigResource, ConfigResourceKind, ConfigSource, ConfigSynonym,
-    DeleteBefore, GroupDescription, GroupFilter, GroupKind, GroupListing, GroupMember,
-    IsolationLevel, ListedOffset, MemberDescription, NewPartitions, NewTopic, OffsetSpec,
-    PartitionDescription, Results, TopicDescription, TopicListing,
+    AclOperation, Admin, BrokerApi, ClusterDescription, CommittedOffset, ConfigChange,
+    ConfigDetails, ConfigEntry, ConfigKind, ConfigResource, ConfigResourceKind, ConfigSource,
+    ConfigSynonym, DeleteBefore, Feature, FeatureMetadata, FeatureUpdate, FeatureUpgrade,
+    GroupDescription, GroupFilter, GroupKind, GroupListing, GroupMember, IsolationLevel,
+    ListedOffset, LogDirDescription, MemberDescription, NewPartitions, NewTopic, OffsetSpec,
+    PartitionDescription, QuorumInfo, QuorumNode, QuorumReplica, ReplicaInfo, Results,
+    TopicDescription, TopicListing, TopicPartitionReplica,
 };
 pub use cluster::Broker;
 pub use config::{Def, Kind, Properties};

@@ -1,18 +1,20 @@
 //! The cluster and its brokers.
 
-use std::collections::BTreeMap;
-
 use ottla_protocol::api::ApiKey;
-use ottla_protocol::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
+use ottla_protocol::messages::describe_cluster::{
+    DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
+};
 
 use super::Admin;
+use super::operations::{AclOperation, authorized};
 use crate::cluster::Broker;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::net::{Answer, Outgoing};
 use crate::session::Route;
 
 /// The cluster and its brokers.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClusterDescription {
     /// The cluster's id.
     pub id: String,
@@ -20,6 +22,10 @@ pub struct ClusterDescription {
     pub controller: Option<i32>,
     /// The brokers, by their ids.
     pub brokers: Vec<Broker>,
+    /// Brokers that are registered and not in use, by their ids; none are told before Kafka 4.0.
+    pub fenced: Vec<Broker>,
+    /// What this client may do to the cluster; `None` when the broker does not tell.
+    pub authorized_operations: Option<Vec<AclOperation>>,
 }
 
 impl Admin {
@@ -28,43 +34,37 @@ impl Admin {
     /// # Errors
     /// No broker answered.
     pub fn describe_cluster(&self) -> Result<ClusterDescription, Error> {
-        let build =
-            |version, timeout| Outgoing::new(&DescribeClusterRequest::default(), version, timeout);
+        let build = |version, timeout| {
+            let request = DescribeClusterRequest {
+                include_cluster_authorized_operations: true,
+                include_fenced_brokers: version >= 2,
+                ..Default::default()
+            };
+            Outgoing::new(&request, version, timeout)
+        };
         let read = |answer: &Answer| {
             let read: DescribeClusterResponse<'_> = answer.read()?;
             Error::of_code(read.error_code, read.error_message)?;
-            let mut brokers: Vec<Broker> = read
-                .brokers
-                .iter()
-                .map(|broker| Broker {
-                    id: broker.broker_id,
-                    host: broker.host.to_owned(),
-                    port: u16::try_from(broker.port).unwrap_or(0),
-                    rack: broker.rack.map(str::to_owned),
-                })
-                .collect();
-            brokers.sort_by_key(|broker| broker.id);
+            let broker = |told: &DescribeClusterBroker<'_>| Broker {
+                id: told.broker_id,
+                host: told.host.to_owned(),
+                port: u16::try_from(told.port).unwrap_or(0),
+                rack: told.rack.map(str::to_owned),
+            };
+            let brokers = |is_fenced: bool| {
+                let told = read.brokers.iter().filter(|told| told.is_fenced == is_fenced);
+                let mut brokers: Vec<Broker> = told.map(broker).collect();
+                brokers.sort_by_key(|broker| broker.id);
+                brokers
+            };
             Ok(ClusterDescription {
                 id: read.cluster_id.to_owned(),
                 controller: (read.controller_id >= 0).then_some(read.controller_id),
-                brokers,
+                brokers: brokers(false),
+                fenced: brokers(true),
+                authorized_operations: authorized(read.cluster_authorized_operations),
             })
         };
         self.remote.ask(Route::Any, (ApiKey::DescribeCluster, 0..=2), build, read).wait()
-    }
-
-    /// Of these brokers the ones that the cluster does not have, and what to say of them: to wait
-    /// for them makes no sense.
-    pub(super) fn absent(&self, brokers: &[i32]) -> Result<BTreeMap<i32, Error>, Error> {
-        if brokers.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let there: Vec<i32> = self.describe_cluster()?.brokers.iter().map(|of| of.id).collect();
-        let ids = || there.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
-        let error = |id: &i32| {
-            let detail = format!("the cluster has no broker {id}; it has {}", ids());
-            (*id, Error::new(ErrorKind::Usage, detail))
-        };
-        Ok(brokers.iter().filter(|id| !there.contains(id)).map(error).collect())
     }
 }

@@ -20,6 +20,7 @@ use crate::net::{Answer, Driver, Net, Outgoing, Until};
 use crate::pending::Pending;
 use crate::session::{Inbox, Route, Session, question};
 
+mod brokers;
 mod cluster;
 mod codes;
 mod configs;
@@ -27,23 +28,28 @@ mod group_descriptions;
 mod group_members;
 mod group_offsets;
 mod groups;
+mod log_dirs;
 mod offsets;
 mod operations;
 mod pages;
 mod partitions;
+mod quorum;
 mod resources;
 mod spread;
 mod topics;
 
+pub use brokers::{BrokerApi, Feature, FeatureMetadata, FeatureUpdate, FeatureUpgrade};
 pub use cluster::ClusterDescription;
 pub use configs::{ConfigChange, ConfigDetails, ConfigEntry, ConfigSynonym};
 pub use group_descriptions::{GroupDescription, GroupKind, MemberDescription};
 pub use group_members::GroupMember;
 pub use group_offsets::CommittedOffset;
 pub use groups::{GroupFilter, GroupListing};
+pub use log_dirs::{LogDirDescription, ReplicaInfo, TopicPartitionReplica};
 pub use offsets::{DeleteBefore, IsolationLevel, ListedOffset, OffsetSpec};
 pub use operations::AclOperation;
 pub use partitions::NewPartitions;
+pub use quorum::{QuorumInfo, QuorumNode, QuorumReplica};
 pub use resources::{ConfigKind, ConfigResource, ConfigResourceKind, ConfigSource};
 pub use topics::{NewTopic, PartitionDescription, TopicDescription, TopicListing};
 
