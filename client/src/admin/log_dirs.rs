@@ -14,9 +14,9 @@ use ottla_protocol::messages::describe_log_dirs::{
 
 use super::spread::{Item, by_topic, distinct, sorted};
 use super::{Admin, Results};
-use crate::cluster::TopicPartition;
 use crate::error::{Error, ErrorKind};
 use crate::net::{Answer, Outgoing};
+use crate::partition::TopicPartition;
 use crate::pending::Pending;
 use crate::session::Route;
 
