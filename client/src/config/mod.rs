@@ -2,7 +2,7 @@
 //!
 //! [`Properties`] are names and values as a file or a program has them; the tables say which names
 //! there are, and what they mean. A name that is in no table is an error that says which one was
-//! probably meant.
+//! probably meant, unless Kafka's clients have it for what does not matter here ([`elsewhere`]).
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::session::SessionSettings;
 
 mod consumer;
 mod def;
+mod elsewhere;
 mod every_client;
 mod producer;
 mod properties;
@@ -23,6 +24,7 @@ pub use properties::Properties;
 
 pub(crate) use consumer::CONSUMER;
 pub(crate) use def::{Table, defs};
+use elsewhere::Elsewhere;
 pub(crate) use every_client::COMMON;
 pub(crate) use producer::PRODUCER;
 
@@ -34,22 +36,37 @@ pub(crate) struct Settings<'a> {
 
 impl<'a> Settings<'a> {
     /// # Errors
-    /// A name that is in none of the tables; a value that is not valid.
+    /// A name that no client has, or whose effect would be missed; a value that is not valid.
     pub(crate) fn new(
         tables: &'static [&'static Table],
         properties: &'a Properties,
     ) -> Result<Self, Error> {
         let settings = Self { tables, properties };
         for (name, value) in properties.iter() {
-            let Some(def) = settings.def(name) else {
-                let all = tables.iter().flat_map(|table| table.iter());
-                let guess = ottla_properties::nearest(name, all.map(|def| def.name));
-                let guess = guess.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
-                return Err(properties.error(name, &format!("unknown setting{guess}")));
-            };
-            def.check(value).map_err(|wrong| properties.error(name, &wrong))?;
+            match settings.def(name) {
+                Some(def) => def.check(value).map_err(|wrong| properties.error(name, &wrong))?,
+                None => settings.pass_over(name, value)?,
+            }
         }
         Ok(settings)
+    }
+
+    /// A name that is in none of the tables.
+    fn pass_over(&self, name: &str, value: &str) -> Result<(), Error> {
+        match Elsewhere::of(name, value) {
+            Some(Elsewhere::OtherKind) => Ok(()),
+            Some(Elsewhere::NoEffect) => {
+                log::debug!("{name} has no effect on this client");
+                Ok(())
+            }
+            Some(Elsewhere::Missing(wrong)) => Err(self.error(name, wrong)),
+            None => {
+                let all = self.tables.iter().flat_map(|table| table.iter());
+                let guess = ottla_properties::nearest(name, all.map(|def| def.name));
+                let guess = guess.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+                Err(self.error(name, &format!("unknown setting{guess}")))
+            }
+        }
     }
 
     fn def(&self, name: &str) -> Option<&'static Def> {
@@ -209,6 +226,9 @@ mod tests {
         assert_eq!(refused("bootstrap.server", "a:1"), text);
         let text = "retry.backoff.ms=soon: not a whole number from 0 to 9223372036854775807";
         assert_eq!(refused("retry.backoff.ms", "soon"), text);
+        let text = "transactional.id=a: there are no transactions yet; leave it out";
+        assert_eq!(refused("transactional.id", "a"), text);
+        assert!(settings(&Properties::new().with("value.serializer", "S")).is_ok());
         for address in ["", "a", "a:", ":1", "a:0", "a:65536", "::1:1", "[::1:1"] {
             let properties = Properties::new().with("bootstrap.servers", address);
             let error = settings(&properties).unwrap().session().unwrap_err();
