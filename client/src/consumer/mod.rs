@@ -301,6 +301,7 @@ impl Consumer {
         for partition in partitions {
             state.positions.set(partition, to.clone());
         }
+        state.forget_errors(partitions);
         state.clean();
         drop(state);
         self.wake();

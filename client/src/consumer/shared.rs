@@ -105,6 +105,14 @@ impl State {
         }
     }
 
+    /// Forgets what was wrong where these partitions were before.
+    pub(super) fn forget_errors(&mut self, partitions: &[TopicPartition]) {
+        let is_about = |error: &Error, of: &TopicPartition| {
+            error.topic() == Some(&*of.topic) && error.partition() == Some(of.partition)
+        };
+        self.errors.retain(|error| !partitions.iter().any(|of| is_about(error, of)));
+    }
+
     /// Drops what was fetched of positions that are not those any more.
     pub(super) fn clean(&mut self) {
         let positions = &mut self.positions;

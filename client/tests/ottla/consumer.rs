@@ -360,3 +360,22 @@ fn a_poll_is_woken_and_one_thread_polls() {
     });
     assert!(consumer.poll(Duration::ZERO).unwrap().is_empty());
 }
+
+#[test]
+fn a_seek_makes_good_what_was_wrong_before_it() {
+    let site = Site::new();
+    topic(&site, "t", 2);
+    send(&producer(&site, &[]), "t", 0, 0..3);
+    let consumer = consumer(&site, &[("auto.offset.reset", "none")]);
+    let (first, other) = (partition("t", 0), partition("t", 1));
+    consumer.assign(&[first.clone(), other.clone()]).unwrap();
+    // Both are told to have no place to begin, without a poll that could tell it.
+    let until = Instant::now() + LONG;
+    while consumer.position(&first).is_ok() || consumer.position(&other).is_ok() {
+        assert!(Instant::now() < until);
+    }
+    consumer.seek(&first, 0).unwrap();
+    let error = consumer.poll(LONG).unwrap_err();
+    assert_eq!((error.topic(), error.partition()), (Some("t"), Some(1)), "{error}");
+    assert_eq!(numbers(&consumer, 3), [0, 1, 2]);
+}
