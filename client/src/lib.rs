@@ -35,11 +35,12 @@ mod producer;
 pub use admin::{
     AclOperation, Admin, BrokerApi, ClusterDescription, CommittedOffset, ConfigChange,
     ConfigDetails, ConfigEntry, ConfigKind, ConfigResource, ConfigResourceKind, ConfigSource,
-    ConfigSynonym, DeleteBefore, Feature, FeatureMetadata, FeatureUpdate, FeatureUpgrade,
-    GroupDescription, GroupFilter, GroupKind, GroupListing, GroupMember, IsolationLevel,
-    ListedOffset, LogDirDescription, MemberDescription, NewPartitions, NewTopic, OffsetSpec,
-    PartitionDescription, QuorumInfo, QuorumNode, QuorumReplica, ReplicaInfo, Results,
-    TopicDescription, TopicListing, TopicPartitionReplica,
+    ConfigSynonym, DeleteBefore, ElectionType, Feature, FeatureMetadata, FeatureUpdate,
+    FeatureUpgrade, GroupDescription, GroupFilter, GroupKind, GroupListing, GroupMember,
+    IsolationLevel, ListedOffset, LogDirDescription, MemberDescription, NewPartitions, NewTopic,
+    OffsetSpec, PartitionDescription, PartitionReassignment, ProducerState, QuorumInfo, QuorumNode,
+    QuorumReplica, ReplicaInfo, Results, TopicDescription, TopicListing, TopicPartitionReplica,
+    TransactionDescription, TransactionFilter, TransactionListing,
 };
 pub use cluster::Broker;
 pub use config::{Def, Kind, Properties};

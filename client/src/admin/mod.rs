@@ -34,9 +34,11 @@ mod operations;
 mod pages;
 mod partitions;
 mod quorum;
+mod reassignments;
 mod resources;
 mod spread;
 mod topics;
+mod transactions;
 
 pub use brokers::{BrokerApi, Feature, FeatureMetadata, FeatureUpdate, FeatureUpgrade};
 pub use cluster::ClusterDescription;
@@ -50,8 +52,12 @@ pub use offsets::{DeleteBefore, IsolationLevel, ListedOffset, OffsetSpec};
 pub use operations::AclOperation;
 pub use partitions::NewPartitions;
 pub use quorum::{QuorumInfo, QuorumNode, QuorumReplica};
+pub use reassignments::{ElectionType, PartitionReassignment};
 pub use resources::{ConfigKind, ConfigResource, ConfigResourceKind, ConfigSource};
 pub use topics::{NewTopic, PartitionDescription, TopicDescription, TopicListing};
+pub use transactions::{
+    ProducerState, TransactionDescription, TransactionFilter, TransactionListing,
+};
 
 /// The result of each item of a call, in the order of the items.
 pub type Results<K, T> = Vec<(K, Result<T, Error>)>;

@@ -63,6 +63,50 @@ impl Item for GroupId {
     }
 }
 
+/// A transactional id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TransactionalId(pub(super) String);
+
+impl fmt::Display for TransactionalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "transactional id {}", self.0)
+    }
+}
+
+impl Item for TransactionalId {
+    fn blame(&self, error: Error) -> Error {
+        error
+    }
+}
+
+/// What has a coordinator.
+pub(super) trait Coordinated: Item {
+    /// Its name.
+    fn name(&self) -> &str;
+    /// What has this name.
+    fn of(name: &str) -> Self;
+}
+
+impl Coordinated for GroupId {
+    fn name(&self) -> &str {
+        &self.0
+    }
+
+    fn of(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+impl Coordinated for TransactionalId {
+    fn name(&self) -> &str {
+        &self.0
+    }
+
+    fn of(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
 /// What an answer told of each item that was asked for, in the order in which it was asked for.
 ///
 /// # Errors
@@ -249,27 +293,31 @@ impl Admin {
         self.of_keys(0, groups.iter().map(|&group| GroupId(group.to_owned())).collect(), ask)
     }
 
-    fn of_keys<T>(
+    /// Asks the coordinators of groups (type 0) or transactional ids (type 1).
+    ///
+    /// # Errors
+    /// A key is there twice.
+    pub(super) fn of_keys<K: Coordinated + Send + 'static, T>(
         &self,
         key_type: i8,
-        keys: Vec<GroupId>,
-        ask: impl FnMut(i32, Vec<GroupId>, Instant) -> Vec<Asked<GroupId, T>>,
+        keys: Vec<K>,
+        ask: impl FnMut(i32, Vec<K>, Instant) -> Vec<Asked<K, T>>,
     ) -> Result<Results<String, T>, Error> {
         distinct(&keys)?;
-        let find = |open: &[GroupId], deadline| self.coordinators(key_type, open, deadline);
+        let find = |open: &[K], deadline| self.coordinators(key_type, open, deadline);
         let results = self.remote.spread(&keys, find, ask);
-        Ok(results.into_iter().map(|(key, result)| (key.0, result)).collect())
+        Ok(results.into_iter().map(|(key, result)| (key.name().to_owned(), result)).collect())
     }
 
-    fn coordinators(
+    fn coordinators<K: Coordinated + Send + 'static>(
         &self,
         key_type: i8,
-        keys: &[GroupId],
+        keys: &[K],
         deadline: Instant,
-    ) -> Result<Found<GroupId>, Error> {
+    ) -> Result<Found<K>, Error> {
         let asked = keys.to_vec();
         let build = move |version, timeout| {
-            let coordinator_keys = asked.iter().map(|key| key.0.as_str()).collect();
+            let coordinator_keys = asked.iter().map(K::name).collect();
             let request =
                 FindCoordinatorRequest { key_type, coordinator_keys, ..Default::default() };
             Outgoing::new(&request, version, timeout)
@@ -279,7 +327,7 @@ impl Admin {
             let read: FindCoordinatorResponse<'_> = answer.read()?;
             let told = read.coordinators.iter().map(|told| {
                 let result = Error::of_code(told.error_code, told.error_message);
-                (GroupId(told.key.to_owned()), result.map(|()| told.node_id))
+                (K::of(told.key), result.map(|()| told.node_id))
             });
             sorted(ApiKey::FindCoordinator, &asked, told)
         };
@@ -288,7 +336,8 @@ impl Admin {
         match many {
             Err(error) if error.kind() == ErrorKind::UnsupportedVersion => {
                 // One at a time.
-                let asked = keys.iter().map(|key| (key, self.coordinator(key_type, key, deadline)));
+                let asked =
+                    keys.iter().map(|key| (key, self.coordinator(key_type, key.name(), deadline)));
                 let asked: Vec<_> = asked.collect();
                 Ok(asked.into_iter().map(|(key, told)| (key.clone(), told.wait())).collect())
             }
@@ -296,8 +345,8 @@ impl Admin {
         }
     }
 
-    fn coordinator(&self, key_type: i8, key: &GroupId, deadline: Instant) -> Pending<i32> {
-        let key = key.0.clone();
+    fn coordinator(&self, key_type: i8, key: &str, deadline: Instant) -> Pending<i32> {
+        let key = key.to_owned();
         let build = move |version, timeout| {
             let request = FindCoordinatorRequest { key: &key, key_type, ..Default::default() };
             Outgoing::new(&request, version, timeout)

@@ -19,6 +19,7 @@ use crate::session::SessionSettings;
 mod groups;
 mod leaders;
 mod pages;
+mod transactions;
 
 /// An admin client whose connections are made up.
 struct Played<S> {

@@ -5,6 +5,7 @@ mod admin;
 mod admin_brokers;
 mod admin_configs;
 mod admin_groups;
+mod admin_moves;
 mod admin_offsets;
 mod consumer;
 mod producer;
