@@ -357,3 +357,6 @@ fn is_abort(batch: &Batch<'_>) -> bool {
     let key = record.and_then(|record| record.key);
     ControlType::from_key(key) == Ok(ControlType::Abort)
 }
+
+#[cfg(test)]
+mod tests;

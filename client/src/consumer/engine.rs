@@ -97,3 +97,6 @@ impl Drop for Engine {
         self.shared.notify();
     }
 }
+
+#[cfg(test)]
+mod tests;

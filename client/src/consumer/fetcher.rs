@@ -128,6 +128,9 @@ impl Fetcher {
             if place.is_paused || known.is_checking || known.checked_epoch < epoch {
                 continue;
             }
+            if place.wrong_metadata == Some(metadata.updates()) {
+                continue;
+            }
             if let Some(time) = place.waits(now) {
                 *until = until.or(Until::Time(time));
                 continue;
@@ -271,8 +274,11 @@ impl Fetcher {
             let Some(&generation) = sent.generations.get(&part.partition) else { continue };
             let of = told::Of { broker: sent.broker, generation, frame: &frame };
             let told = told::take(&mut state, of, part, &shared.settings, now);
-            if let Some((partition, leader)) = told.leader {
-                metadata.set_leader(&partition.topic, partition.partition, leader);
+            let mut is_wrong = told.is_of_metadata;
+            if let Some((partition, leader)) = told.leader
+                && metadata.set_leader(&partition.topic, partition.partition, leader)
+            {
+                is_wrong = false;
             }
             if told.is_of_metadata {
                 metadata.refresh();
@@ -280,6 +286,7 @@ impl Fetcher {
             if let Some((partition, error)) = told.again {
                 log::debug!("{partition}, broker {name}: fetched again because of {error}");
                 if let Some(place) = state.positions.get_mut(&partition) {
+                    place.wrong_metadata = is_wrong.then(|| metadata.updates());
                     place.failed = place.failed.saturating_add(1);
                     let wait = shared.settings.retry_backoff.after(place.failed, &mut self.chance);
                     place.not_before = Some(now + wait);

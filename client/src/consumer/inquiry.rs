@@ -31,6 +31,22 @@ pub(super) struct Inquiry {
     pub(super) deadline: Option<Instant>,
     pub(super) tries: u32,
     pub(super) not_before: Option<Instant>,
+    /// The answer of metadata that was found wrong: it waits for another one.
+    pub(super) wrong_metadata: Option<u64>,
+}
+
+impl Inquiry {
+    pub(super) fn new(partition: TopicPartition, what: What, whose: Whose) -> Self {
+        Self {
+            partition,
+            what,
+            whose,
+            deadline: None,
+            tries: 0,
+            not_before: None,
+            wrong_metadata: None,
+        }
+    }
 }
 
 /// What is asked.
@@ -101,6 +117,11 @@ impl Inquiries {
         for inquiry in std::mem::take(&mut self.waiting) {
             if inquiry.deadline.is_some_and(|deadline| deadline <= now) {
                 // Whoever waits has seen the time pass as well.
+                continue;
+            }
+            if inquiry.wrong_metadata == Some(metadata.updates()) {
+                until = until.or(inquiry.deadline.into());
+                self.waiting.push(inquiry);
                 continue;
             }
             if let Some(time) = inquiry.not_before.filter(|time| *time > now) {
@@ -252,7 +273,8 @@ impl Inquiries {
                 }
                 Err(error) => error,
             };
-            if is_of_metadata(&error) {
+            inquiry.wrong_metadata = is_of_metadata(&error).then(|| metadata.updates());
+            if inquiry.wrong_metadata.is_some() {
                 metadata.refresh();
             }
             if error.is_retriable() {

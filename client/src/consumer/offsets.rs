@@ -91,14 +91,9 @@ impl Consumer {
         }
         for (partition, timestamp) in wanted {
             let (promise, waiting) = pending();
-            state.inquiries.push(Inquiry {
-                partition: partition.clone(),
-                what: What::OffsetOf(*timestamp),
-                whose: Whose::Caller(promise),
-                deadline: Some(begun + timeout),
-                tries: 0,
-                not_before: None,
-            });
+            let (what, whose) = (What::OffsetOf(*timestamp), Whose::Caller(promise));
+            let inquiry = Inquiry::new(partition.clone(), what, whose);
+            state.inquiries.push(Inquiry { deadline: Some(begun + timeout), ..inquiry });
             asked.push((partition, waiting));
         }
         drop(state);

@@ -32,6 +32,8 @@ pub(super) struct Place {
     pub(super) is_paused: bool,
     /// Not asked for anything before this time.
     pub(super) not_before: Option<Instant>,
+    /// The answer of metadata that was found wrong: it waits for another one.
+    pub(super) wrong_metadata: Option<u64>,
     /// Tries in a row that failed.
     pub(super) failed: u32,
     pub(super) marks: Option<Marks>,
@@ -114,6 +116,7 @@ impl Positions {
             state: State::Unknown { is_asked: false },
             is_paused: false,
             not_before: None,
+            wrong_metadata: None,
             failed: 0,
             marks: None,
             preferred: None,

@@ -89,19 +89,24 @@ pub(crate) type Answered = (Tag, Result<Answer, Error>);
 pub(crate) fn is_of_metadata(error: &Error) -> bool {
     match error.code() {
         None => error.kind() == ErrorKind::Network,
-        Some(code) => matches!(
-            code,
-            ErrorCode::NOT_LEADER_OR_FOLLOWER
-                | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
-                | ErrorCode::LEADER_NOT_AVAILABLE
-                | ErrorCode::FENCED_LEADER_EPOCH
-                | ErrorCode::UNKNOWN_TOPIC_ID
-                | ErrorCode::INCONSISTENT_TOPIC_ID
-                | ErrorCode::KAFKA_STORAGE_ERROR
-                | ErrorCode::REPLICA_NOT_AVAILABLE
-                | ErrorCode::UNKNOWN_LEADER_EPOCH
-        ),
+        Some(code) => is_code_of_metadata(code),
     }
+}
+
+/// Whether a code says that another broker may have to be asked.
+pub(crate) fn is_code_of_metadata(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::NOT_LEADER_OR_FOLLOWER
+            | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+            | ErrorCode::LEADER_NOT_AVAILABLE
+            | ErrorCode::FENCED_LEADER_EPOCH
+            | ErrorCode::UNKNOWN_LEADER_EPOCH
+            | ErrorCode::UNKNOWN_TOPIC_ID
+            | ErrorCode::INCONSISTENT_TOPIC_ID
+            | ErrorCode::KAFKA_STORAGE_ERROR
+            | ErrorCode::REPLICA_NOT_AVAILABLE
+    )
 }
 
 #[cfg(test)]

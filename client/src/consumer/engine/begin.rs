@@ -32,14 +32,10 @@ impl Engine {
                 match place.need(partition, epoch, begin) {
                     Need::Nothing => {}
                     Need::Committed => of_group.push((partition.clone(), place.generation)),
-                    Need::Of(what) => self.inquiries.ask(Inquiry {
-                        partition: partition.clone(),
-                        what,
-                        whose: Whose::Position(place.generation),
-                        deadline: None,
-                        tries: 0,
-                        not_before: None,
-                    }),
+                    Need::Of(what) => {
+                        let whose = Whose::Position(place.generation);
+                        self.inquiries.ask(Inquiry::new(partition.clone(), what, whose));
+                    }
                     Need::Fail(error) => {
                         place.fail(error.clone());
                         errors.push_back(error);

@@ -13,6 +13,7 @@ use crate::consumer::settings::ConsumerSettings;
 use crate::consumer::shared::State;
 use crate::error::{Error, ErrorKind};
 use crate::partition::TopicPartition;
+use crate::session::is_code_of_metadata;
 
 /// Of whom and for what it is.
 pub(super) struct Of<'a> {
@@ -99,7 +100,7 @@ pub(super) fn take(
             fail(state, &part.partition, Error::new(ErrorKind::Corrupt, detail));
         }
         code if code.is_retriable() || was_preferred || code == ErrorCode::UNKNOWN_SERVER_ERROR => {
-            told.is_of_metadata = code.is_retriable();
+            told.is_of_metadata = is_code_of_metadata(code);
             told.again = Some((part.partition, code));
         }
         code => {
