@@ -268,7 +268,9 @@ impl Fetcher {
         (name, now): (&str, Instant),
     ) {
         let shared = Arc::clone(&self.shared);
-        let frame = Arc::new(Frame::new(answer.into_frame(), &shared.held));
+        let has_records = read.parts.iter().any(|part| !part.range.is_empty());
+        let bytes = if has_records { answer.into_frame() } else { Vec::new() };
+        let frame = Arc::new(Frame::new(bytes, &shared.held));
         let mut state = shared.state();
         for part in read.parts {
             let Some(&generation) = sent.generations.get(&part.partition) else { continue };

@@ -154,39 +154,50 @@ impl Inquiries {
             }
             by_leader.entry((leader, is_epoch)).or_default().push(inquiry);
         }
-        for ((leader, is_epoch), asked) in by_leader {
-            let node = Node::Broker(leader);
-            let versions = match net.ready(node, now) {
-                Readiness::Ready(versions) => versions,
-                Readiness::Connecting => {
-                    self.waiting.extend(asked);
-                    continue;
-                }
-                Readiness::NotBefore(time) => {
-                    // Another one may lead by now.
-                    metadata.refresh();
-                    until = until.or(Until::Time(time));
-                    self.waiting.extend(asked);
-                    continue;
-                }
-            };
-            let request = match is_epoch {
-                true => self.ends_request(&asked, metadata.cluster(), &versions),
-                false => self.offsets_request(&asked, metadata.cluster(), &versions),
-            };
-            match request {
-                Ok(request) => {
-                    let tag = net.send(node, request, now);
-                    self.sent.insert(tag, (node, asked));
-                }
-                Err(error) => {
-                    let error = error.at(net.name(node));
-                    let refused = asked.into_iter().map(|inquiry| (inquiry, Err(error.clone())));
-                    resolved.extend(refused);
-                }
-            }
+        for (of, asked) in by_leader {
+            until = until.or(self.send(of, asked, metadata, (&mut *net, now), resolved));
         }
         until
+    }
+
+    /// Sends a request to a leader if it is ready.
+    fn send(
+        &mut self,
+        (leader, is_epoch): (i32, bool),
+        asked: Vec<Inquiry>,
+        metadata: &mut Metadata,
+        (net, now): (&mut dyn Net, Instant),
+        resolved: &mut Vec<Resolved>,
+    ) -> Until {
+        let node = Node::Broker(leader);
+        let versions = match net.ready(node, now) {
+            Readiness::Ready(versions) => versions,
+            Readiness::Connecting => {
+                self.waiting.extend(asked);
+                return Until::Event;
+            }
+            Readiness::NotBefore(time) => {
+                // Another one may lead by now.
+                metadata.refresh();
+                self.waiting.extend(asked);
+                return Until::Time(time);
+            }
+        };
+        let request = match is_epoch {
+            true => self.ends_request(&asked, metadata.cluster(), &versions),
+            false => self.offsets_request(&asked, metadata.cluster(), &versions),
+        };
+        match request {
+            Ok(request) => {
+                let tag = net.send(node, request, now);
+                self.sent.insert(tag, (node, asked));
+            }
+            Err(error) => {
+                let error = error.at(net.name(node));
+                resolved.extend(asked.into_iter().map(|inquiry| (inquiry, Err(error.clone()))));
+            }
+        }
+        Until::Event
     }
 
     fn offsets_request(

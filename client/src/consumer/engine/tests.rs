@@ -50,6 +50,9 @@ fn of(partition: i32) -> TopicPartition {
     TopicPartition::new("t", partition)
 }
 
+/// A Fetch request: to whom, its session and epoch, and offsets by partition.
+type Fetched = (Sent, i32, (i32, i32), Vec<(i32, i64)>);
+
 /// A batch of records at these offsets.
 fn batch(offsets: std::ops::Range<i64>, partition_leader_epoch: i32) -> Vec<u8> {
     let base_offset = offsets.start;
@@ -174,8 +177,8 @@ impl Stage {
         self.turn();
     }
 
-    /// The next Fetch request: to whom, its session and epoch, and offsets by partition.
-    fn fetch(&mut self) -> (Sent, i32, (i32, i32), Vec<(i32, i64)>) {
+    /// The next Fetch request.
+    fn fetch(&mut self) -> Fetched {
         let sent = self.asked(ApiKey::Fetch);
         let request: FetchRequest<'_> = sent.read();
         let Node::Broker(node) = sent.node else { panic!("{:?}", sent.node) };
