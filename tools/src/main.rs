@@ -31,12 +31,18 @@ mod context;
 mod duration;
 mod global;
 mod output;
+mod time;
 mod usage;
 
+mod apis;
 mod cluster;
+mod configs;
 mod dump_log;
 mod generate;
 mod groups;
+mod logdirs;
+mod offsets;
+mod quorum;
 mod repair;
 mod topics;
 mod verify;
@@ -72,7 +78,12 @@ struct Cli {
 enum Command {
     Topics(topics::Args),
     Groups(groups::Args),
+    Configs(configs::Args),
+    Offsets(offsets::Args),
     Cluster(cluster::Args),
+    Logdirs(logdirs::Args),
+    Quorum(quorum::Args),
+    Apis(apis::Args),
     Context(context::Args),
     DumpLog(dump_log::Args),
     Verify(verify::Args),
@@ -139,7 +150,12 @@ fn main() -> ExitCode {
     let outcome = match &cli.command {
         Command::Topics(args) => topics::run(args, &global),
         Command::Groups(args) => groups::run(args, &global),
+        Command::Configs(args) => configs::run(args, &global),
+        Command::Offsets(args) => offsets::run(args, &global),
         Command::Cluster(args) => cluster::run(args, &global),
+        Command::Logdirs(args) => logdirs::run(args, &global),
+        Command::Quorum(args) => quorum::run(args, &global),
+        Command::Apis(args) => apis::run(args, &global),
         Command::Context(args) => context::run(args, &global),
         Command::DumpLog(args) => dump_log::run(args, &global),
         Command::Verify(args) => verify::run(args, &global),

@@ -15,6 +15,7 @@ use std::io::{self, IsTerminal, Write as _};
 
 use serde_json::Value;
 
+pub(crate) use changes::Fate;
 pub(crate) use data::Data;
 pub(crate) use table::{Table, number, text};
 

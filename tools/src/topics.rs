@@ -1,6 +1,10 @@
 //! `ottlactl topics`: made, deleted, listed, looked at, changed.
 
-use ottla_client::{NewTopic, TopicDescription};
+mod alter;
+
+use ottla_client::{
+    Admin, ConfigDetails, ConfigResource, ConfigSource, NewTopic, TopicDescription,
+};
 use serde_json::Value;
 
 use crate::confirm::Yes;
@@ -13,6 +17,7 @@ Examples:
   ottlactl topics list
   ottlactl topics create orders --partitions 12 --config retention.ms=86400000
   ottlactl topics describe orders
+  ottlactl topics alter orders --partitions 24
   ottlactl topics delete orders --yes";
 
 /// Topics: made, deleted, listed, looked at, changed
@@ -28,6 +33,7 @@ enum Command {
     List(List),
     Create(Create),
     Describe(Describe),
+    Alter(alter::Args),
     Delete(Delete),
 }
 
@@ -64,7 +70,7 @@ struct Create {
     #[arg(short, long = "config", value_name = "NAME=VALUE")]
     configs: Vec<String>,
     /// The brokers of the next partition, the preferred leader first; may be repeated
-    #[arg(long = "assignment", value_name = "BROKER,...", value_delimiter = None)]
+    #[arg(long = "assignment", value_name = "BROKER,...")]
     #[arg(conflicts_with_all = ["partitions", "replication_factor"])]
     assignments: Vec<String>,
     /// No error when a topic is there already
@@ -110,6 +116,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
         Command::List(args) => list(args, global),
         Command::Create(args) => create(args, global),
         Command::Describe(args) => describe(args, global),
+        Command::Alter(args) => alter::run(args, global),
         Command::Delete(args) => delete(args, global),
     }
 }
@@ -133,7 +140,7 @@ fn create(args: &Create, global: &Global) -> Outcome {
     let topics = args.names.iter().map(|name| args.topic(name)).collect::<Result<Vec<_>, _>>()?;
     let admin = global.admin()?;
     let (created, verb) = if args.dry_run {
-        (admin.validate_topics(&topics)?, "could create")
+        (admin.validate_topics(&topics)?, "checked")
     } else {
         (admin.create_topics(&topics)?, "created")
     };
@@ -161,13 +168,7 @@ impl Create {
         if let Some(count) = self.replication_factor {
             topic = topic.replication_factor(count);
         }
-        let brokers = |text: &String| {
-            let ids = text.split(',').map(|id| id.trim().parse::<i32>());
-            ids.collect::<Result<Vec<i32>, _>>().map_err(|_| {
-                CannotRun(format!("--assignment {text}: no ids of brokers, such as 1,2"))
-            })
-        };
-        let assignments = self.assignments.iter().map(brokers).collect::<Result<Vec<_>, _>>()?;
+        let assignments = brokers(&self.assignments)?;
         if !assignments.is_empty() {
             topic = topic.assignments(assignments);
         }
@@ -179,13 +180,23 @@ impl Create {
     }
 }
 
+/// The ids of each `--assignment`.
+fn brokers(assignments: &[String]) -> Result<Vec<Vec<i32>>, CannotRun> {
+    let brokers = |text: &String| {
+        let ids = text.split(',').map(|id| id.trim().parse::<i32>());
+        ids.collect::<Result<Vec<i32>, _>>()
+            .map_err(|_| CannotRun(format!("--assignment {text}: no ids of brokers, such as 1,2")))
+    };
+    assignments.iter().map(brokers).collect()
+}
+
 fn describe(args: &Describe, global: &Global) -> Outcome {
     let admin = global.admin()?;
     let names: Vec<&str> = args.names.iter().map(String::as_str).collect();
     let (mut sections, mut found) = (Vec::new(), Found::Nothing);
-    for (_, described) in admin.describe_topics(&names)? {
+    for (name, described) in admin.describe_topics(&names)? {
         match described {
-            Ok(topic) => sections.push(section(topic)),
+            Ok(topic) => sections.push(section(topic, settings(&admin, &name)?)),
             Err(error) => {
                 let CannotRun(why) = advice::on(&admin, &error);
                 complaint::print(why);
@@ -197,7 +208,21 @@ fn describe(args: &Describe, global: &Global) -> Outcome {
     Ok(found)
 }
 
-fn section(topic: TopicDescription) -> Section {
+/// What was set for the topic.
+fn settings(admin: &Admin, topic: &str) -> Result<Table, CannotRun> {
+    let mut table = Table::new(&[text("setting"), text("value")]);
+    let resources = [ConfigResource::topic(topic)];
+    for (_, entries) in admin.describe_configs(&resources, ConfigDetails::default())? {
+        // It may be gone meanwhile, or its settings may not be for everybody.
+        let entries = entries.unwrap_or_default().into_iter();
+        for entry in entries.filter(|entry| entry.source == ConfigSource::Topic) {
+            table.push([entry.name.into(), entry.value.into()]);
+        }
+    }
+    Ok(table)
+}
+
+fn section(topic: TopicDescription, settings: Table) -> Section {
     let mut table = Table::new(&[
         number("partition"),
         number("leader"),
@@ -205,12 +230,14 @@ fn section(topic: TopicDescription) -> Section {
         text("replicas"),
         text("isr"),
         text("offline"),
+        text("elr").wide(),
+        text("lastKnownElr").wide(),
     ]);
     let facts = vec![
         ("topic", topic.name.into()),
         ("id", topic.id.to_string().into()),
         ("internal", topic.is_internal.into()),
-        ("partitions", topic.partitions.len().into()),
+        ("partitionCount", topic.partitions.len().into()),
     ];
     for partition in topic.partitions {
         table.push([
@@ -220,9 +247,11 @@ fn section(topic: TopicDescription) -> Section {
             partition.replicas.into(),
             partition.isr.into(),
             partition.offline.into(),
+            partition.elr.into(),
+            partition.last_known_elr.into(),
         ]);
     }
-    Section { facts, tables: vec![("partitions", table)] }
+    Section { facts, tables: vec![("partitions", table), ("settings", settings)] }
 }
 
 fn delete(args: &Delete, global: &Global) -> Outcome {

@@ -1,24 +1,21 @@
 //! Wrong arguments, in one line: what is wrong, and what was probably meant.
 
+use clap::CommandFactory;
 use clap::error::ErrorKind;
 
-use crate::complaint;
+use crate::{Cli, complaint};
 
 /// Prints why the arguments are wrong, or the help that was asked for, and ends the program.
 pub(crate) fn exit(error: &clap::Error) -> ! {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         error.exit();
     }
-    complaint::print(in_a_line(&error.to_string()));
+    complaint::print(in_a_line(&error.to_string(), &command_of(std::env::args().skip(1))));
     std::process::exit(2);
 }
 
 /// Of an error's paragraphs: the cause, and a tip or where the help is.
-fn in_a_line(text: &str) -> String {
-    let of_usage = text.lines().find_map(|line| line.strip_prefix("Usage: "));
-    let is_word = |word: &&str| !word.starts_with(['[', '<', '-']);
-    let command: Vec<&str> =
-        of_usage.unwrap_or("ottlactl").split(' ').take_while(is_word).collect();
+fn in_a_line(text: &str, command: &str) -> String {
     let (mut cause, mut tip) = (Vec::new(), None);
     for line in text.lines().take_while(|line| !line.starts_with("Usage: ")) {
         let line = line.trim();
@@ -28,8 +25,20 @@ fn in_a_line(text: &str) -> String {
             cause.push(line.strip_prefix("error: ").unwrap_or(line));
         }
     }
-    let tip = tip.unwrap_or_else(|| format!("see {} --help", command.join(" ")));
+    let tip = tip.unwrap_or_else(|| format!("see {command} --help"));
     format!("{}; {tip}", cause.join(" "))
+}
+
+/// The command that was called, as far as it is one: `ottlactl topics create`.
+fn command_of(words: impl Iterator<Item = String>) -> String {
+    let (mut command, mut path) = (Cli::command(), "ottlactl".to_owned());
+    for word in words {
+        if let Some(within) = command.find_subcommand(&word).cloned() {
+            path = format!("{path} {word}");
+            command = within;
+        }
+    }
+    path
 }
 
 /// `a similar argument exists: '--partitions'` as a question.
@@ -50,11 +59,11 @@ mod tests {
                     'topics'\n\nUsage: ottlactl [OPTIONS] <COMMAND>\n\nFor more information, try \
                     '--help'.\n";
         let line = "unrecognized subcommand 'topic'; did you mean topics?";
-        assert_eq!(in_a_line(text), line);
+        assert_eq!(in_a_line(text, "ottlactl topics create"), line);
         let text = "error: the following required arguments were not provided:\n  <NAME>...\n\n\
                     Usage: ottlactl topics create <NAME>...\n\nFor more information, try '--help'.";
         let line = "the following required arguments were not provided: <NAME>...; \
                     see ottlactl topics create --help";
-        assert_eq!(in_a_line(text), line);
+        assert_eq!(in_a_line(text, "ottlactl topics create"), line);
     }
 }

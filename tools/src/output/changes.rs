@@ -9,8 +9,8 @@ use crate::{CannotRun, Found, Outcome, complaint};
 pub(crate) type Fate = Result<Vec<(&'static str, Value)>, CannotRun>;
 
 impl Output {
-    /// Prints them: `created topic orders`, or an object for each. Failures go to standard error
-    /// too.
+    /// Prints them: `created topic orders`, or an object for each, of which the first word of
+    /// `verb` is the result. Failures go to standard error too.
     pub(crate) fn changes(
         &self,
         kind: &'static str,
@@ -18,6 +18,7 @@ impl Output {
         fates: Vec<(String, Fate)>,
     ) -> Outcome {
         let mut found = Found::Nothing;
+        let result = verb.split(' ').next().unwrap_or(verb);
         let (mut list, mut text) = (Vec::new(), String::new());
         for (name, fate) in fates {
             let mut fields = vec![(kind, Data::Leaf(Value::from(name.as_str())))];
@@ -27,7 +28,7 @@ impl Output {
                         Format::Name => format!("{name}\n"),
                         _ => format!("{verb} {kind} {name}\n"),
                     };
-                    fields.push(("result", Data::Leaf(verb.into())));
+                    fields.push(("result", Data::Leaf(result.into())));
                     fields.extend(more.into_iter().map(|(name, value)| (name, Data::Leaf(value))));
                 }
                 Err(CannotRun(why)) => {

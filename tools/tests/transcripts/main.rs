@@ -1,0 +1,57 @@
+//! Every command against a broker, as transcripts: the files of `tests/expected`.
+//!
+//! A transcript is a list of commands with what each printed:
+//!
+//! | line | meaning |
+//! |---|---|
+//! | `$ ottlactl ARGS` | a command; the cluster is added |
+//! | `< TEXT` | a line of its standard input |
+//! | `! TEXT` | a line of its standard error |
+//! | `? CODE` | its exit code, if it is not 0 |
+//! | `+ FILE TEXT` | a file with a line of text, to be named `@T/FILE` |
+//! | `* TOPIC PARTITION COUNT` | records that are sent there, a second apart from 2023-11-14 on |
+//! | `# Numbers are masked.` | above all: those that are printed are never twice the same |
+//! | anything else | a line of its standard output |
+//!
+//! `UPDATE_EXPECT=1` writes what is printed into the files. `OTTLACTL_TEST_BOOTSTRAP=HOST:PORT`
+//! runs them against a cluster of one broker that is there, with its log directory in
+//! `OTTLACTL_TEST_DATA`, one after the other; each leaves it as it was.
+//! A transcript that such a cluster cannot repeat has a second form in `tests/expected/kafka`.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod mask;
+mod site;
+mod transcript;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+macro_rules! transcripts {
+    ($($name:ident)*) => {
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+        $(#[test] fn $name() { transcript::check(stringify!($name)); })*
+    };
+}
+
+transcripts! {
+    apis
+    cluster
+    configs
+    errors
+    groups
+    logdirs
+    offsets
+    quorum
+    topics
+}
+
+#[test]
+fn no_file_is_forgotten() {
+    let files: BTreeSet<String> = fs::read_dir(transcript::folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(files, NAMES.iter().map(|name| (*name).to_owned()).collect());
+}
