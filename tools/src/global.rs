@@ -99,6 +99,11 @@ impl Global {
         self.args.output
     }
 
+    /// How long brokers may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.args.timeout.unwrap_or(TIMEOUT)
+    }
+
     /// The name of the context that was asked for.
     pub(crate) fn context(&self) -> Option<&str> {
         self.args.context.as_deref()

@@ -37,7 +37,9 @@ mod usage;
 mod apis;
 mod cluster;
 mod configs;
+mod doctor;
 mod dump_log;
+mod flow;
 mod generate;
 mod groups;
 mod logdirs;
@@ -77,6 +79,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Topics(topics::Args),
+    Produce(flow::produce::Args),
+    Consume(flow::consume::Args),
+    Perf(flow::perf::Args),
     Groups(groups::Args),
     Configs(configs::Args),
     Offsets(offsets::Args),
@@ -85,6 +90,7 @@ enum Command {
     Quorum(quorum::Args),
     Apis(apis::Args),
     Context(context::Args),
+    Doctor(doctor::Args),
     DumpLog(dump_log::Args),
     Verify(verify::Args),
     Repair(repair::Args),
@@ -149,6 +155,9 @@ fn main() -> ExitCode {
     let global = Global::new(cli.global, &matches);
     let outcome = match &cli.command {
         Command::Topics(args) => topics::run(args, &global),
+        Command::Produce(args) => flow::produce::run(args, &global),
+        Command::Consume(args) => flow::consume::run(args, &global),
+        Command::Perf(args) => flow::perf::run(args, &global),
         Command::Groups(args) => groups::run(args, &global),
         Command::Configs(args) => configs::run(args, &global),
         Command::Offsets(args) => offsets::run(args, &global),
@@ -157,6 +166,7 @@ fn main() -> ExitCode {
         Command::Quorum(args) => quorum::run(args, &global),
         Command::Apis(args) => apis::run(args, &global),
         Command::Context(args) => context::run(args, &global),
+        Command::Doctor(args) => doctor::run(args, &global),
         Command::DumpLog(args) => dump_log::run(args, &global),
         Command::Verify(args) => verify::run(args, &global),
         Command::Repair(args) => repair::run(args),

@@ -41,7 +41,9 @@ transcripts! {
     groups
     logdirs
     offsets
+    perf
     quorum
+    records
     topics
 }
 

@@ -1,0 +1,27 @@
+//! Commands that move records.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`produce`] | lines in |
+//! | [`consume`] | lines out |
+//! | [`perf`] | measurements |
+//! | [`mod@format`], [`json`], [`printer`] | records as text, and back |
+//! | [`wanted`] | which records, and when to end |
+//! | [`partitions`] | offsets in a cluster |
+//! | [`input`], [`lines`] | lines as records |
+//! | [`place`], [`escapes`] | what people type |
+
+pub(crate) mod consume;
+mod escapes;
+mod format;
+mod input;
+mod interrupt;
+mod json;
+mod lines;
+mod partitions;
+pub(crate) mod perf;
+mod place;
+mod printer;
+pub(crate) mod produce;
+mod shown;
+mod wanted;

@@ -1,0 +1,87 @@
+//! `ottlactl perf`: how much a cluster takes, gives and how long that takes it.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`produce`], [`consume`], [`e2e`] | records in, out, and through |
+//! | [`meter`] | counts and latencies while they come |
+//! | [`pace`] | when each record is due |
+//! | [`payload`], [`stamp`] | what is in the records |
+//! | [`watch`] | progress on the terminal, a report each interval |
+//! | [`report`] | text, JSON, CSV |
+
+use std::time::Duration;
+
+use crate::global::Global;
+use crate::output::Format;
+use crate::{CannotRun, Outcome};
+
+pub(crate) mod consume;
+pub(crate) mod e2e;
+mod meter;
+mod pace;
+pub(crate) mod payload;
+pub(crate) mod produce;
+mod report;
+mod stamp;
+mod watch;
+
+use report::Form;
+
+const EXAMPLES: &str = "\
+Examples:
+  ottlactl perf produce test --num-records 10M --record-size 100
+  ottlactl perf produce test --throughput 50k --histogram    latencies at a fixed pace
+  ottlactl perf produce test -X acks=1 -X compression.type=zstd -o json
+  ottlactl perf consume test
+  ottlactl perf e2e test --throughput 5000 --every 1s --csv";
+
+/// Measures how fast records go in and come out
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    Produce(produce::Args),
+    Consume(consume::Args),
+    E2e(e2e::Args),
+}
+
+/// Options of every measurement.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Common {
+    /// Prints a report this often too: 1s, 10s
+    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
+    every: Option<Duration>,
+    /// Prints how many records took how long
+    #[arg(long)]
+    histogram: bool,
+    /// Prints comma-separated values, with a header
+    #[arg(long)]
+    csv: bool,
+}
+
+impl Common {
+    fn form(&self, global: &Global) -> Result<Form, CannotRun> {
+        match global.format() {
+            _ if self.csv => Ok(Form::Csv),
+            None | Some(Format::Table | Format::Wide) => Ok(Form::Text),
+            Some(Format::Json) => Ok(Form::Json),
+            Some(Format::Yaml | Format::Name) => {
+                Err(CannotRun("perf prints -o table, -o json or --csv".to_owned()))
+            }
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
+    match &args.command {
+        Command::Produce(args) => produce::run(args, global),
+        Command::Consume(args) => consume::run(args, global),
+        Command::E2e(args) => e2e::run(args, global),
+    }
+}

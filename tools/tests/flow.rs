@@ -1,0 +1,272 @@
+//! Commands that move records, against a broker in the same process.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use ottla::{Broker, Config};
+use ottla_client::{Admin, NewTopic, Properties};
+
+struct Site {
+    home: tempfile::TempDir,
+    /// Stops when it is dropped.
+    _broker: Broker,
+    address: String,
+}
+
+impl Site {
+    fn new(topics: &[(&str, i32)]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let config = Config::ephemeral().with("auto.create.topics.enable", "false");
+        let broker = Broker::start(config).unwrap();
+        let address = broker.bootstrap_servers().to_owned();
+        let admin = Admin::new(&Properties::new().with("bootstrap.servers", &address)).unwrap();
+        let new = topics.iter().map(|(name, count)| NewTopic::new(name).partitions(*count));
+        for (_, created) in admin.create_topics(&new.collect::<Vec<_>>()).unwrap() {
+            created.unwrap();
+        }
+        Self { home, _broker: broker, address }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ottlactl"));
+        command.env_remove("OTTLA_BOOTSTRAP").env("XDG_CONFIG_HOME", self.home.path());
+        command.args(["-b", &self.address]).args(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, args: &[&str], input: &[u8]) -> Output {
+        let mut child = self.command(args).spawn().unwrap();
+        // A command that has failed reads no more.
+        _ = child.stdin.take().unwrap().write_all(input);
+        child.wait_with_output().unwrap()
+    }
+
+    /// Standard output of a command that succeeds and has nothing to complain about.
+    #[track_caller]
+    fn out(&self, args: &[&str], input: &[u8]) -> Vec<u8> {
+        let output = self.run(args, input);
+        assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output:?}");
+        output.stdout
+    }
+
+    #[track_caller]
+    fn text(&self, args: &[&str], input: &str) -> String {
+        String::from_utf8(self.out(args, input.as_bytes())).unwrap()
+    }
+
+    /// Standard error of a command that ends with this code.
+    #[track_caller]
+    fn complaint(&self, args: &[&str], input: &str, code: i32) -> String {
+        let output = self.run(args, input.as_bytes());
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+const ALL: [&str; 2] = ["--from-beginning", "-e"];
+
+#[test]
+fn lines_become_records_and_lines_again() {
+    let site = Site::new(&[("t", 1)]);
+    assert_eq!(site.out(&["consume", "t", "--from-beginning", "-e"], b""), b"");
+    let args = ["produce", "t", "-K", ":", "-Z", "-H", "a=1", "-H", "n"];
+    site.out(&args, b"k:one\nk:\ntwo\xff\n:three\nlast");
+    let all = |more: &[&str]| site.out(&[&["consume", "t"], &ALL[..], more].concat(), b"");
+    assert_eq!(all(&[]), b"one\n\ntwo\xff\nthree\nlast\n");
+    let format = r"%t/%p@%o %K:%k %S:%s %h\n";
+    assert_eq!(
+        all(&["-f", format, "-Z"]),
+        b"t/0@0 1:k 3:one a=1,n=NULL\n\
+          t/0@1 1:k -1:NULL a=1,n=NULL\n\
+          t/0@2 -1:NULL 4:two\xff a=1,n=NULL\n\
+          t/0@3 -1:NULL 5:three a=1,n=NULL\n\
+          t/0@4 -1:NULL 4:last a=1,n=NULL\n"
+    );
+    assert_eq!(all(&["-c", "2"]), b"one\n\n");
+    assert_eq!(all(&["--grep", "^t(wo|h)"]), b"two\xff\nthree\n");
+    assert_eq!(all(&["--grep", r"(?-u)\xff$", "-c", "5"]), b"two\xff\n");
+}
+
+#[test]
+fn json_lines_lose_nothing() {
+    let site = Site::new(&[("from", 3), ("to", 3)]);
+    site.out(&["produce", "from", "-p", "2", "-k", "\\xfe"], b"x\xff\ny");
+    let lines = site.out(
+        &["produce", "from", "--input", "json", "--keep-partition"],
+        b"{\"partition\":1,\"ts\":5,\"headers\":[\"h\",{\"base64\":\"/w==\"},\"\",null]}\n",
+    );
+    assert_eq!(lines, b"");
+    let all = |topic| site.text(&["consume", topic, "--from-beginning", "-e", "-o", "json"], "");
+    let sent = all("from");
+    assert_eq!(sent.lines().count(), 3);
+    let tombstone = "{\"topic\":\"from\",\"partition\":1,\"offset\":0,\"tstype\":\"create\",\
+                     \"ts\":5,\"headers\":[\"h\",{\"base64\":\"/w==\"},\"\",null],\"key\":null,\
+                     \"payload\":null}";
+    assert!(sent.lines().any(|line| line == tombstone), "{sent}");
+    site.text(&["produce", "to", "--input", "json", "--keep-partition"], &sent);
+    let sorted = |text: String| {
+        let mut lines: Vec<String> =
+            text.lines().map(|line| line.replace("\"from\"", "\"to\"")).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(all("to")), sorted(sent));
+}
+
+#[test]
+fn lines_that_fail_are_told_by_their_numbers() {
+    let site = Site::new(&[("t", 1)]);
+    let long = "x".repeat(3_000);
+    let input = format!("one\n{long}\ntwo\n");
+    let told = site.complaint(&["produce", "t", "-X", "max.request.size=2000"], &input, 1);
+    assert!(told.contains("line 2: longer than 2000 bytes"), "{told}");
+    assert!(told.contains("1 of 3 lines were not appended"), "{told}");
+    let input = "{\"payload\":\"three\"}\n[]\n{\"payload\":\"four\",\"partition\":9}\n";
+    let args = ["produce", "t", "--input", "json", "--keep-partition"];
+    let told = site.complaint(&args, input, 1);
+    assert!(told.contains("line 2: no JSON object"), "{told}");
+    assert!(told.contains("line 3: t: there is no partition 9, but 1 of them"), "{told}");
+    assert_eq!(site.text(&["consume", "t", "--from-beginning", "-e"], ""), "one\ntwo\nthree\n");
+    let told = site.complaint(&["produce", "t", "-p", "1"], "x", 2);
+    assert!(told.contains("t has no partition 1, but 1 of them"), "{told}");
+    let told = site.complaint(&["produce", "u", "--timeout", "1s"], "x", 2);
+    assert!(told.starts_with("ottlactl: u: "), "{told}");
+    // What the broker refuses is told as well: by the callback, with the line.
+    let refused = "x".repeat(1_200_000);
+    let input = format!("five\n{refused}\n");
+    let told = site.complaint(&["produce", "t", "-X", "max.request.size=2000000"], &input, 1);
+    assert!(told.contains("line 2: t-0") && told.contains("MESSAGE_TOO_LARGE"), "{told}");
+}
+
+#[test]
+fn reading_begins_and_ends_where_it_is_told() {
+    let site = Site::new(&[("t", 2)]);
+    let json = |partition: i32, ts: i64, payload: &str| {
+        format!("{{\"partition\":{partition},\"ts\":{ts},\"payload\":\"{payload}\"}}\n")
+    };
+    let lines = [
+        json(0, 1000, "a"),
+        json(0, 2000, "b"),
+        json(0, 3000, "c"),
+        json(1, 1500, "d"),
+        json(1, 2500, "e"),
+    ];
+    site.text(&["produce", "t", "--input", "json", "--keep-partition"], &lines.concat());
+    let read = |args: &[&str]| {
+        let text = site.text(&[&["consume", "t", "-e"], args].concat(), "");
+        let mut values: Vec<&str> = text.lines().collect();
+        values.sort_unstable();
+        values.concat()
+    };
+    assert_eq!(read(&[]), "");
+    assert_eq!(read(&["--offset", "beginning"]), "abcde");
+    assert_eq!(read(&["--offset", "end"]), "");
+    assert_eq!(read(&["--offset", "1"]), "bce");
+    assert_eq!(read(&["--offset", "-1"]), "ce");
+    assert_eq!(read(&["--offset", "-9", "-p", "0"]), "abc");
+    assert_eq!(read(&["--offset", "@2000"]), "bce");
+    assert_eq!(read(&["--since", "1970-01-01T00:00:01.5Z"]), "bcde");
+    assert_eq!(read(&["--since", "1500", "--until", "2500"]), "bd");
+    // The time is over, so that it ends by itself.
+    let ended = site.text(&["consume", "t", "--from-beginning", "--until", "2000"], "");
+    assert_eq!(ended.lines().count(), 2);
+    let told = site.complaint(&["consume", "t", "-p", "0,2"], "", 2);
+    assert!(told.contains("t has no partition 2, but 2 of them"), "{told}");
+    let told = site.complaint(&["consume", "tt"], "", 2);
+    assert!(told.contains("did you mean t?"), "{told}");
+    let told = site.complaint(&["consume", "t", "--offset", "first"], "", 2);
+    assert!(told.contains("--offset: \"first\" is no place in a partition"), "{told}");
+    let told = site.complaint(&["consume", "t", "-f", "%q"], "", 2);
+    assert!(told.contains("%q is unknown"), "{told}");
+}
+
+#[test]
+fn a_reader_follows_until_it_is_interrupted() {
+    let site = Site::new(&[("t", 1)]);
+    for signal in ["INT", "TERM"] {
+        let mut command = site.command(&["consume", "t", "--from-beginning"]);
+        let out = site.home.path().join("out");
+        let child = command.stdout(fs::File::create(&out).unwrap()).spawn().unwrap();
+        site.text(&["produce", "t"], "hello\n");
+        let until = Instant::now() + Duration::from_secs(30);
+        while !fs::read_to_string(&out).unwrap().ends_with("hello\n") {
+            assert!(Instant::now() < until, "the record does not come");
+            thread::sleep(Duration::from_millis(10));
+        }
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
+fn a_reader_whose_own_reader_goes_ends_without_a_word() {
+    let site = Site::new(&[("t", 1)]);
+    site.text(&["produce", "t"], &"some text\n".repeat(20_000));
+    let mut command = site.command(&["consume", "t", "--from-beginning"]);
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn measurements_count_what_went_in_and_out() {
+    let site = Site::new(&[("t", 2)]);
+    let args = ["perf", "produce", "t", "-n", "5k", "-s", "50", "-o", "json", "--histogram"];
+    let produced: serde_json::Value = serde_json::from_str(&site.text(&args, "")).unwrap();
+    assert_eq!((&produced["records"], &produced["bytes"]), (&5000.into(), &250_000.into()));
+    let counted: u64 = produced["histogram_us"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step[2].as_u64().unwrap())
+        .sum();
+    assert_eq!(counted, 5000);
+    let args = ["perf", "produce", "t", "-n", "200", "-t", "1000", "--every", "50ms", "--csv"];
+    let rows = site.text(&args, "");
+    let took = rows.lines().last().unwrap().split(',').nth(5).unwrap().parse::<f64>().unwrap();
+    assert!(rows.starts_with("test,kind,records,") && took > 0.19, "{rows}");
+    let intervals = rows.lines().filter(|row| row.starts_with("produce,interval,"));
+    let sum: u64 =
+        intervals.map(|row| row.split(',').nth(2).unwrap().parse::<u64>().unwrap()).sum();
+    assert!(0 < sum && sum <= 200, "{rows}");
+    let consumed: serde_json::Value =
+        serde_json::from_str(&site.text(&["perf", "consume", "t", "-o", "json"], "")).unwrap();
+    assert_eq!((&consumed["records"], &consumed["bytes"]), (&5200.into(), &270_000.into()));
+    let some = site.text(&["perf", "consume", "t", "-n", "100"], "");
+    assert!(some.starts_with("records     100\n"), "{some}");
+    let told = site.complaint(&["perf", "consume", "t", "-n", "6k", "--idle", "300ms"], "", 1);
+    assert!(told.contains("5200 of 6000 records came"), "{told}");
+    let args = ["perf", "e2e", "t", "-n", "300", "-t", "3000", "-o", "json"];
+    let through: serde_json::Value = serde_json::from_str(&site.text(&args, "")).unwrap();
+    assert_eq!((&through["records"], &through["failed"]), (&300.into(), &0.into()));
+    assert!(through["latency_us"]["p50"].as_u64().unwrap() > 0, "{through}");
+}
+
+#[test]
+fn a_doctor_tells_by_its_code() {
+    let site = Site::new(&[("t", 1)]);
+    let settings = site.home.path().join("server.properties");
+    let settings = settings.to_str().unwrap();
+    fs::write(settings, "log.dirs=/tmp/x\nnum.partitons=3\n").unwrap();
+    let output = site.run(&["doctor", settings, "-o", "json"], b"");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let findings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let find = |word: &str| {
+        let mut all = findings.as_array().unwrap().iter();
+        all.find(|one| one["finding"].as_str().unwrap().contains(word)).unwrap()
+    };
+    assert_eq!(find("num.partitons")["remedy"], "did you mean num.partitions?");
+    assert_eq!(find("log.dirs has /tmp/x")["severity"], "error");
+    let text = site.run(&["doctor", "--all"], b"");
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("good    cluster: cluster "), "{text}");
+    let told = site.complaint(&["doctor", "/nowhere/server.properties"], "", 2);
+    assert!(told.contains("/nowhere/server.properties: No such file"), "{told}");
+}
