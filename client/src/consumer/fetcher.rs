@@ -295,6 +295,8 @@ impl Fetcher {
                 }
             }
         }
+        // Whoever takes the records is the last to have it.
+        drop(frame);
         drop(state);
         shared.notify();
     }
