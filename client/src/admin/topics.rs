@@ -145,20 +145,25 @@ pub struct PartitionDescription {
     pub offline: Vec<i32>,
 }
 
-impl TopicDescription {
-    fn of(told: &MetadataResponseTopic<'_>) -> Result<Self, Error> {
-        let name = told.name.unwrap_or_default();
-        Error::of_code(told.error_code, None).map_err(|error| error.of_topic(name))?;
-        let partition = |told: &MetadataResponsePartition| PartitionDescription {
+impl PartitionDescription {
+    pub(crate) fn of(told: &MetadataResponsePartition) -> Self {
+        Self {
             index: told.partition_index,
             leader: (told.leader_id >= 0).then_some(told.leader_id),
             leader_epoch: told.leader_epoch,
             replicas: told.replica_nodes.clone(),
             isr: told.isr_nodes.clone(),
             offline: told.offline_replicas.clone(),
-            ..PartitionDescription::default()
-        };
-        let mut partitions: Vec<_> = told.partitions.iter().map(partition).collect();
+            ..Self::default()
+        }
+    }
+}
+
+impl TopicDescription {
+    fn of(told: &MetadataResponseTopic<'_>) -> Result<Self, Error> {
+        let name = told.name.unwrap_or_default();
+        Error::of_code(told.error_code, None).map_err(|error| error.of_topic(name))?;
+        let mut partitions: Vec<_> = told.partitions.iter().map(PartitionDescription::of).collect();
         partitions.sort_by_key(|partition| partition.index);
         Ok(Self {
             name: name.to_owned(),

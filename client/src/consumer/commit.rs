@@ -165,7 +165,7 @@ impl Consumer {
         });
     }
 
-    fn ask(&self, ask: Box<dyn Ask>) -> Result<(), Error> {
+    pub(super) fn ask(&self, ask: Box<dyn Ask>) -> Result<(), Error> {
         let mut state = self.shared.state();
         if state.is_over {
             return Err(Error::closed("consumer"));

@@ -9,6 +9,7 @@
 //! | [`fetcher`] | requests for records, and what their answers mean |
 //! | [`inquiry`] | what leaders are asked beside records |
 //! | [`offsets`] | ends of partitions, and offsets of times |
+//! | [`topics`] | which topics and partitions there are |
 //! | [`commit`] | offsets that a group has come to |
 //! | [`engine`] | the client's thread |
 //! | [`shared`] | what it has in common with those who poll |
@@ -36,6 +37,7 @@ mod positions;
 mod record;
 mod settings;
 mod shared;
+mod topics;
 
 pub use commit::OffsetAndMetadata;
 pub use offsets::OffsetAndTimestamp;

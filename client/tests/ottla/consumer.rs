@@ -379,3 +379,18 @@ fn a_seek_makes_good_what_was_wrong_before_it() {
     assert_eq!((error.topic(), error.partition()), (Some("t"), Some(1)), "{error}");
     assert_eq!(numbers(&consumer, 3), [0, 1, 2]);
 }
+
+#[test]
+fn topics_and_partitions_are_listed() {
+    let site = Site::new();
+    topic(&site, "t", 3);
+    let consumer = consumer(&site, &[]);
+    let partitions = consumer.partitions_for("t").unwrap();
+    let told: Vec<_> = partitions.iter().map(|of| (of.index, of.leader)).collect();
+    assert_eq!(told, [(0, Some(1)), (1, Some(1)), (2, Some(1))]);
+    let error = consumer.partitions_for("nothing").unwrap_err();
+    assert_eq!(error.to_string(), "nothing: UNKNOWN_TOPIC_OR_PARTITION (3)");
+    let listed = consumer.list_topics().unwrap();
+    assert_eq!(listed.keys().collect::<Vec<_>>(), ["t"]);
+    assert_eq!(listed["t"], partitions);
+}
