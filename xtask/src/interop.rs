@@ -3,10 +3,11 @@
 //! Reading order: [`toolbox`] gets the clients, [`broker`] starts and stops a broker in a data
 //! directory, [`clients`] is the table of clients and how one is run; then the lanes, each a
 //! question that the broker has to answer: [`matrix`], [`cross`], [`dump_log`], [`hops`], [`kill`],
-//! [`groups`], [`compare`] and [`old_formats`]. `interop/README.md` tells what the client programs
-//! do.
+//! [`groups`], [`compare`] and [`old_formats`]; in [`client_kafka`] this project's client has to
+//! answer. `interop/README.md` tells what the client programs do.
 
 mod broker;
+mod client_kafka;
 mod clients;
 mod compare;
 mod cross;
@@ -22,7 +23,7 @@ mod toolbox;
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
@@ -58,7 +59,7 @@ pub(crate) struct Args {
     /// How often each kill lane kills the broker.
     #[arg(long)]
     kills: Option<u32>,
-    /// The kill lanes' random numbers; by default the clock's.
+    /// Random numbers of the kill lanes and of keys; by default the clock's.
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -88,10 +89,14 @@ enum Lane {
     Differential,
     /// Messages of the formats before Kafka 0.11 are found by today's clients.
     OldFormats,
+    /// This project's client sends keys where the Java client does.
+    Partitions,
+    /// This project's client against Apache Kafka, also beside the Java client in groups.
+    ClientKafka,
 }
 
 /// What runs when no lane is named: all of them.
-const LANES: [Lane; 11] = [
+const LANES: [Lane; 13] = [
     Lane::Clients,
     Lane::Reconnect,
     Lane::Cross,
@@ -103,6 +108,8 @@ const LANES: [Lane; 11] = [
     Lane::Tools,
     Lane::Differential,
     Lane::OldFormats,
+    Lane::Partitions,
+    Lane::ClientKafka,
 ];
 
 /// The lanes' shared state.
@@ -149,6 +156,12 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     if shop.wants(Lane::OldFormats) {
         outcome.add(lane("old-formats", || old_formats::run(&shop)));
     }
+    if shop.wants(Lane::Partitions) {
+        outcome.add(lane("partitions", || client_kafka::partitions(&shop, &usable)));
+    }
+    if shop.wants(Lane::ClientKafka) {
+        outcome.add(lane("client-kafka", || client_kafka::run(&shop, &usable)));
+    }
     if shop.wants(Lane::Differential) {
         outcome.add(lane("differential", || compare::differential(&shop)));
     }
@@ -164,6 +177,12 @@ impl Shop<'_> {
         let narrow = !self.args.client.is_empty() || !self.args.case.is_empty();
         LANES.contains(&lane)
             && (!narrow || matches!(lane, Lane::Clients | Lane::Reconnect | Lane::Groups))
+    }
+
+    /// What random numbers begin with.
+    fn seed(&self) -> Result<u64> {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        Ok(self.args.seed.unwrap_or(u64::from(clock.subsec_nanos())))
     }
 
     /// The lanes that share one data directory: it is filled, restarted, dumped.

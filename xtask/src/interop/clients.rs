@@ -29,6 +29,31 @@ const CASES: [&str; 19] = [
     "delete",
 ];
 
+/// What our own client is asked to do.
+const OUR_CASES: [&str; 21] = [
+    "create",
+    "auto-create",
+    "codec-none",
+    "codec-gzip",
+    "codec-snappy",
+    "codec-lz4",
+    "codec-zstd",
+    "every-codec",
+    "keys",
+    "nulls",
+    "headers",
+    "timestamps",
+    "large",
+    "too-large",
+    "split",
+    "seek-offset",
+    "seek-time",
+    "idempotent",
+    "transactional",
+    "list-offsets",
+    "delete",
+];
+
 /// What the command-line tools are asked to do.
 const TOOL_CASES: [&str; 16] = [
     "create",
@@ -53,6 +78,9 @@ const TOOL_CASES: [&str; 16] = [
 const ALL_VARIANTS: [&str; 6] =
     ["range", "roundrobin", "sticky", "cooperative-sticky", "consumer", "consumer-range"];
 
+/// The client of this project.
+pub(crate) const OURS: &str = "ottla-client";
+
 /// One real client.
 pub(crate) struct Client {
     /// The name on the command line.
@@ -73,7 +101,7 @@ pub(crate) struct Client {
 }
 
 /// All of them. The slowest comes first, so that none is waited for alone at the end.
-pub(crate) const CLIENTS: [Client; 9] = [
+pub(crate) const CLIENTS: [Client; 10] = [
     Client {
         name: "confluent",
         needs: Need::Python,
@@ -120,6 +148,15 @@ pub(crate) const CLIENTS: [Client; 9] = [
         variants: &ALL_VARIANTS,
         lives: true,
         start: |toolbox| java(toolbox, "Cases"),
+    },
+    Client {
+        name: OURS,
+        needs: Need::Cargo,
+        all: &OUR_CASES,
+        cannot: &[("transactional", "it has no transactions yet")],
+        variants: &[],
+        lives: true,
+        start: |toolbox| Command::new(&toolbox.ottla_client),
     },
     Client {
         name: "sarama",

@@ -8,14 +8,15 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use super::broker::Site;
-use super::clients::{self, Client};
-use super::process;
-use super::{Shop, toolbox::Toolbox};
+use super::clients::{self, Client, OURS};
+use super::toolbox::{Need, Toolbox};
+use super::{Shop, process};
 use crate::gate::Outcome;
 
 /// One direction, at full volume.
@@ -24,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(600);
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
 /// Clients in compiled languages: in a ring, each sends to the next.
-const FAST: [&str; 5] = ["franz-go", "java", "confluent", "sarama", "kcat"];
+const FAST: [&str; 6] = ["franz-go", "java", OURS, "confluent", "sarama", "kcat"];
 
 /// The others, which get less text.
 const SLOW: [&str; 5] = ["kafka-python", "aiokafka", "kafkajs", "java", "kcat"];
@@ -56,7 +57,8 @@ struct Corpus {
 pub(crate) fn run(shop: &Shop, site: &Site) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let large = corpus(&shop.toolbox, LARGE * MB)?;
-    let small = corpus(&shop.toolbox, if shop.args.full { 5 * SMALL } else { SMALL } * MB)?;
+    let small = small_corpus(shop)?;
+    outcome.add(with_java(shop, site)?);
     for (n, codec) in CODECS.into_iter().enumerate() {
         // The gate takes another pair of the ring for each codec, the full run takes all.
         let fast = if shop.args.full { 0..FAST.len() } else { n..n + 1 };
@@ -69,6 +71,32 @@ pub(crate) fn run(shop: &Shop, site: &Site) -> Result<Outcome> {
         }
     }
     Ok(outcome)
+}
+
+/// Each codec from our client to the Java client and back.
+pub(crate) fn with_java(shop: &Shop, site: &Site) -> Result<Outcome> {
+    if !shop.toolbox.has(Need::Java) || !shop.toolbox.has(Need::Cargo) {
+        // Already counted as not run.
+        return Ok(Outcome::default());
+    }
+    let text = small_corpus(shop)?;
+    let each_codec = |pair: [&str; 2]| {
+        let mut outcome = Outcome::default();
+        for codec in CODECS {
+            outcome.add(pass(shop, site, codec, (&pair, 0), &text));
+        }
+        outcome
+    };
+    thread::scope(|scope| {
+        let back = scope.spawn(|| each_codec(["java", OURS]));
+        let mut outcome = each_codec([OURS, "java"]);
+        outcome.add(back.join().expect("no worker panics"));
+        Ok(outcome)
+    })
+}
+
+fn small_corpus(shop: &Shop) -> Result<Corpus> {
+    corpus(&shop.toolbox, if shop.args.full { 5 * SMALL } else { SMALL } * MB)
 }
 
 /// One text from a client of the ring to the next one that is there.
@@ -87,7 +115,7 @@ fn pass(
         return Outcome::default();
     };
     let start = Instant::now();
-    let topic = format!("text-{codec}-{}-{}", from.name, to.name);
+    let topic = format!("text-{codec}-{}-{}-{}", from.name, to.name, corpus.lines);
     let text = Text { topic, count: corpus.lines, sha256: corpus.sha256.clone() };
     let title = format!("{codec} {} -> {}", from.name, to.name);
     let result = send(shop, site, from, codec, corpus, &text).and_then(|()| {

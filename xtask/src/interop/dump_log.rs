@@ -45,12 +45,14 @@ pub(crate) fn of_site(shop: &Shop, site: &Site) -> Result<Outcome> {
         // Already counted as not run.
         return Ok(Outcome::default());
     }
-    let mut outcome = complaints(shop, site)?;
+    let mut outcome = complaints(shop, site)?.0;
     outcome.add(compare(&shop.toolbox, &site.data(), site.name())?);
     Ok(outcome)
 }
 
-fn complaints(shop: &Shop, site: &Site) -> Result<Outcome> {
+/// Whether Kafka's tool has no complaint about a stopped site's files, and the codecs that it saw
+/// in them.
+pub(crate) fn complaints(shop: &Shop, site: &Site) -> Result<(Outcome, Vec<String>)> {
     let files = collect(&site.data())?;
     let list = shop.toolbox.target.join("dump-log.txt");
     let text: String = files.iter().map(|path| format!("{}\n", path.display())).collect();
@@ -58,12 +60,16 @@ fn complaints(shop: &Shop, site: &Site) -> Result<Outcome> {
     let mut command = shop.toolbox.java();
     command.arg("DumpLog").arg(&list);
     let mut process = process::Process::start(command, &shop.toolbox.log("dump-log"), LIMIT)?;
-    let mut last = String::new();
+    let (mut last, mut codecs) = (String::new(), Vec::new());
     while let Some(line) = process.line()? {
         println!("dump-log: {line}");
+        if let Some(names) = line.strip_prefix("codecs ") {
+            codecs = names.split(' ').map(str::to_owned).collect();
+        }
         last = line;
     }
-    Ok(Outcome::of(process.wait()?.success() && last == format!("dumped {}", files.len())))
+    let is_fine = process.wait()?.success() && last == format!("dumped {}", files.len());
+    Ok((Outcome::of(is_fine), codecs))
 }
 
 /// Lets Apache Kafka fill a directory of its own.

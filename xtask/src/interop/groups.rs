@@ -1,5 +1,6 @@
 //! Groups of every client, in every way in which it can be a member: three members, one leaves,
-//! one is killed, one joins late, the broker restarts in the middle, all end and one resumes.
+//! one is killed, one joins late, the broker restarts in the middle, all end and one resumes. In
+//! mixed groups the members are of two clients in turn.
 //!
 //! After each of these the members that are left have to share all partitions, handle every record
 //! and commit it; no record may be handled again after its commit. [`judge`] looks at that.
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::Shop;
 use super::broker::Site;
-use super::clients::{self, Client};
+use super::clients::{self, Client, OURS};
 use super::process::Process;
 use super::toolbox::Need;
 use crate::gate::Outcome;
@@ -39,7 +40,7 @@ const RECORDS_FULL: usize = 100_000;
 
 /// Sessions short enough to miss a killed member soon. Members of the classic protocol ask for
 /// three seconds; the consumer protocol takes the broker's word.
-const SETTINGS: &str = "group.min.session.timeout.ms=1000
+pub(crate) const SETTINGS: &str = "group.min.session.timeout.ms=1000
 group.consumer.min.session.timeout.ms=1000
 group.consumer.session.timeout.ms=5000
 group.consumer.min.heartbeat.interval.ms=500
@@ -53,50 +54,101 @@ pub(crate) fn run(shop: &Shop, clients: &[&Client]) -> Result<Outcome> {
         return Ok(Outcome::default());
     }
     let site = Site::fresh_with(&shop.toolbox, "groups", SETTINGS)?;
-    let mut running = Some(site.start(shop.kind)?);
-    let feeder = Mutex::new(Feeder::start(shop, &site)?);
-    let clients: Vec<&Client> =
-        clients.iter().filter(|client| !variants(shop, client).is_empty()).copied().collect();
-    let barrier = Barrier::new(clients.len() + 1);
+    let running = site.start(shop.kind)?;
+    let mut crews: Vec<Crew> = clients.iter().map(|client| Crew::of(shop, &[*client])).collect();
+    crews.extend(Crew::mixed(shop, clients, ["java", OURS]));
+    if shop.args.full {
+        crews.extend(Crew::mixed(shop, clients, [OURS, "java"]));
+    }
+    let (outcome, running) = through_restart(shop, &site, crews, || {
+        running.stop()?;
+        site.start(shop.kind)
+    })?;
+    running.stop()?;
+    Ok(outcome)
+}
+
+/// Lets the crews work before and after a restart of the broker, of which the result is given back.
+pub(crate) fn through_restart<T>(
+    shop: &Shop,
+    site: &Site,
+    mut crews: Vec<Crew>,
+    restart: impl FnOnce() -> Result<T>,
+) -> Result<(Outcome, T)> {
+    let feeder = Mutex::new(Feeder::start(shop, site)?);
+    crews.retain(|crew| !crew.variants.is_empty());
+    let barrier = Barrier::new(crews.len() + 1);
     let total = Mutex::new(Outcome::default());
-    thread::scope(|scope| -> Result<()> {
-        for client in &clients {
+    let restarted = thread::scope(|scope| {
+        for crew in &crews {
             scope.spawn(|| {
-                let outcome = one_client(shop, &site, &feeder, &barrier, client);
+                let outcome = one_crew(shop, site, &feeder, &barrier, crew);
                 total.lock().expect("no worker panics").add(outcome);
             });
         }
         barrier.wait();
-        let restarted = running.take().expect("it was started").stop();
-        let started = restarted.and_then(|()| site.start(shop.kind));
+        let restarted = restart();
         // Whatever came of it, nobody may wait for ever.
         barrier.wait();
-        running = Some(started?);
-        Ok(())
+        restarted
     })?;
-    running.context("it was restarted")?.stop()?;
-    Ok(total.into_inner().expect("no worker panics"))
+    Ok((total.into_inner().expect("no worker panics"), restarted))
 }
 
-/// The client's variants, of those that were asked for (all, if none was).
-fn variants(shop: &Shop, client: &Client) -> Vec<&'static str> {
-    let asked = &shop.args.case;
-    let all = client.variants.iter().copied();
-    all.filter(|name| asked.is_empty() || asked.iter().any(|a| a == name)).collect()
+/// Clients whose programs are members of the same groups.
+pub(crate) struct Crew<'a> {
+    /// For messages and for the names of groups.
+    name: String,
+    /// Members are of these in turn.
+    clients: Vec<&'a Client>,
+    variants: Vec<&'static str>,
 }
 
-fn one_client(
+impl<'a> Crew<'a> {
+    /// In the variants that all of them have, of those that were asked for (all, if none was).
+    fn of(shop: &Shop, clients: &[&'a Client]) -> Crew<'a> {
+        let asked = &shop.args.case;
+        let all = clients[0].variants.iter().copied();
+        let variants = all
+            .filter(|name| clients.iter().all(|client| client.variants.contains(name)))
+            .filter(|name| asked.is_empty() || asked.iter().any(|a| a == name));
+        let names: Vec<&str> = clients.iter().map(|client| client.name).collect();
+        Crew { name: names.join("-"), clients: clients.to_vec(), variants: variants.collect() }
+    }
+
+    /// Of these two, if both are there.
+    pub(crate) fn mixed(shop: &Shop, clients: &[&'a Client], names: [&str; 2]) -> Option<Crew<'a>> {
+        let named = |name| clients.iter().copied().find(|client| client.name == name);
+        let [Some(one), Some(other)] = names.map(named) else { return None };
+        Some(Crew::of(shop, &[one, other]))
+    }
+
+    fn prefix(&self) -> String {
+        format!("group-{}", self.name)
+    }
+
+    /// The client of a member: its members are called A, B and so on.
+    fn client(&self, member: char) -> &'a Client {
+        self.clients[(member as usize - 'A' as usize) % self.clients.len()]
+    }
+
+    /// Whether the clients let their programs know what came of a commit.
+    fn tells_commits(&self) -> bool {
+        !self.clients.iter().any(|client| ["kcat", "sarama"].contains(&client.name))
+    }
+}
+
+fn one_crew(
     shop: &Shop,
     site: &Site,
     feeder: &Mutex<Feeder>,
     barrier: &Barrier,
-    client: &Client,
+    crew: &Crew,
 ) -> Outcome {
     let start = Instant::now();
     let (sender, lines) = channel();
-    let names = variants(shop, client);
-    let groups = names.iter().map(|name| Group::new(client, name)).collect();
-    let mut team = Team { shop, site, feeder, client, groups, members: Vec::new(), sender, lines };
+    let groups = crew.variants.iter().map(|name| Group::new(crew, name)).collect();
+    let mut team = Team { shop, site, feeder, crew, groups, members: Vec::new(), sender, lines };
     let mut result = team.before_restart();
     barrier.wait();
     barrier.wait();
@@ -104,20 +156,20 @@ fn one_client(
         result = team.after_restart();
     }
     if let Err(error) = &result {
-        println!("FAIL groups {}: {error:#}", client.name);
+        println!("FAIL groups {}: {error:#}", crew.name);
     }
     let mut outcome = Outcome::default();
     let mut repeated = 0;
     for group in &team.groups {
         for problem in &group.judge.problems {
-            println!("FAIL groups {} {}: {problem}", client.name, group.variant);
+            println!("FAIL groups {} {}: {problem}", crew.name, group.variant);
         }
         repeated += group.judge.repeated;
         outcome.add(Outcome::of(result.is_ok() && group.judge.problems.is_empty()));
     }
-    let (passed, all) = (outcome.passed, names.len());
+    let (passed, all) = (outcome.passed, crew.variants.len());
     let seconds = start.elapsed().as_secs_f64();
-    let name = client.name;
+    let name = &crew.name;
     println!("{name}: {passed} of {all} groups, {repeated} records twice, in {seconds:.1} s");
     outcome
 }
@@ -131,8 +183,8 @@ struct Group {
 }
 
 impl Group {
-    fn new(client: &Client, variant: &'static str) -> Group {
-        let name = format!("{}-{variant}", prefix(client));
+    fn new(crew: &Crew, variant: &'static str) -> Group {
+        let name = format!("{}-{variant}", crew.prefix());
         Group { variant, name, judge: Judge::new(PARTITIONS) }
     }
 
@@ -141,16 +193,12 @@ impl Group {
     }
 }
 
-fn prefix(client: &Client) -> String {
-    format!("group-{}", client.name)
-}
-
-/// All groups of one client: each of its programs is a member of every one of them.
+/// All groups of one crew: each of its programs is a member of every one of them.
 struct Team<'a> {
     shop: &'a Shop<'a>,
     site: &'a Site<'a>,
     feeder: &'a Mutex<Feeder>,
-    client: &'a Client,
+    crew: &'a Crew<'a>,
     groups: Vec<Group>,
     members: Vec<(char, Process)>,
     sender: Sender<(char, String)>,
@@ -194,10 +242,11 @@ impl Team<'_> {
     }
 
     fn join(&mut self, member: char) -> Result<()> {
-        let mut command = self.client.command(&self.shop.toolbox, self.site.bootstrap());
-        command.args(["member", &prefix(self.client)]);
+        let client = self.crew.client(member);
+        let mut command = client.command(&self.shop.toolbox, self.site.bootstrap());
+        command.args(["member", &self.crew.prefix()]);
         command.args(self.groups.iter().map(|group| group.variant));
-        let log = self.shop.toolbox.log(&format!("group-{}-{member}", self.client.name));
+        let log = self.shop.toolbox.log(&format!("{}-{member}", self.crew.prefix()));
         let sender = self.sender.clone();
         let take = move |line| sender.send((member, line)).is_ok();
         self.members.push((member, Process::start_into(command, &log, LIMIT, take)?));
@@ -250,7 +299,7 @@ impl Team<'_> {
     /// out of the rest.
     fn settle(&mut self, after: &str) -> Result<()> {
         let names: Vec<char> = self.members.iter().map(|(name, _)| *name).collect();
-        let tells = self.tells_commits();
+        let tells = self.crew.tells_commits();
         let deadline = Instant::now() + SETTLE_LIMIT;
         loop {
             let waiting: Vec<&mut Group> = self
@@ -273,14 +322,9 @@ impl Team<'_> {
         self.check_commits(after, deadline + SETTLE_LIMIT)
     }
 
-    /// Whether the client lets its program know what came of a commit.
-    fn tells_commits(&self) -> bool {
-        !["kcat", "sarama"].contains(&self.client.name)
-    }
-
     /// What the members think to have committed has to be what the broker tells.
     fn check_commits(&mut self, after: &str, deadline: Instant) -> Result<()> {
-        let tells = self.tells_commits();
+        let tells = self.crew.tells_commits();
         for group in self.groups.iter_mut().filter(|group| group.fine()) {
             let fed = group.judge.fed();
             let places = (0..PARTITIONS).map(|p| format!(" {p}:{fed}")).collect::<String>();

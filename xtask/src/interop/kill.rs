@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -80,8 +80,7 @@ fn lane<'a>(
         // Already counted as not run.
         return Ok((None, Outcome::default()));
     }
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let seed = shop.args.seed.unwrap_or(u64::from(clock.subsec_nanos()));
+    let seed = shop.seed()?;
     let default = if shop.kind == Kind::Kafka { 3 } else { default };
     let kills = shop.args.kills.unwrap_or(default);
     println!("{name}: {kills} times, --seed {seed}");

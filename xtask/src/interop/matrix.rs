@@ -43,7 +43,8 @@ fn prefix(client: &Client) -> String {
     format!("{}-{}", client.name, std::process::id())
 }
 
-fn client_cases(shop: &Shop, bootstrap: &str, client: &Client) -> Outcome {
+/// The cases of one client.
+pub(crate) fn client_cases(shop: &Shop, bootstrap: &str, client: &Client) -> Outcome {
     let start = Instant::now();
     let cases = client.cases(&shop.args.case);
     let mut outcome = Outcome::default();

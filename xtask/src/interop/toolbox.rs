@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use super::clients::Client;
 use super::process;
-use crate::gate::target_dir;
+use crate::gate::{cargo_command, target_dir};
 
 /// Getting everything from empty caches takes under two minutes here; a stuck download ends too.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -36,9 +36,11 @@ pub(crate) enum Need {
     Go,
     /// A JDK and Maven.
     Java,
+    /// The cargo that runs this program.
+    Cargo,
 }
 
-const NEEDS: [Need; 5] = [Need::Kcat, Need::Python, Need::Node, Need::Go, Need::Java];
+const NEEDS: [Need; 6] = [Need::Kcat, Need::Python, Need::Node, Need::Go, Need::Java, Need::Cargo];
 
 impl Need {
     fn commands(self) -> &'static [&'static str] {
@@ -48,6 +50,7 @@ impl Need {
             Need::Node => &["node", "npm"],
             Need::Go => &["go"],
             Need::Java => &["java", "javac", "mvn"],
+            Need::Cargo => &[],
         }
     }
 
@@ -69,6 +72,8 @@ pub(crate) struct Toolbox {
     pub(crate) ottla: PathBuf,
     /// The release build of the offline tools.
     pub(crate) ottlactl: PathBuf,
+    /// The release build of the program around `ottla-client`.
+    pub(crate) ottla_client: PathBuf,
     ready: Vec<Need>,
 }
 
@@ -86,6 +91,7 @@ impl Toolbox {
             target: root.join("target/interop"),
             ottla: target_dir(root).join("release/ottla"),
             ottlactl: target_dir(root).join("release/ottlactl"),
+            ottla_client: target_dir(root).join("release/ottla-interop"),
             ready: Vec::new(),
         };
         fs::create_dir_all(toolbox.target.join("log"))?;
@@ -178,6 +184,7 @@ impl Toolbox {
             Need::Node => self.get_node(),
             Need::Go => self.get_go(),
             Need::Java => self.get_java(),
+            Need::Cargo => self.get_cargo(),
         };
         // The way to a registry may be bad for a moment.
         let fresh = get().or_else(|error| {
@@ -227,6 +234,11 @@ impl Toolbox {
         build.current_dir(self.sources.join("go"));
         fs::create_dir_all(self.target.join("bin"))?;
         self.run(build, "go").map(|()| true)
+    }
+
+    fn get_cargo(&self) -> Result<bool> {
+        let args = ["build", "--quiet", "--release", "-p", "ottla-interop"];
+        self.run(cargo_command(&self.root, &args), "cargo").map(|()| true)
     }
 
     fn get_java(&self) -> Result<bool> {
