@@ -123,6 +123,21 @@ impl Error {
         self.of_partition(&partition.topic, partition.partition)
     }
 
+    /// The same of something that has no place of its own here, said before the detail.
+    #[must_use]
+    pub(crate) fn about(self, what: impl fmt::Display) -> Self {
+        let what = what.to_string();
+        if self.0.detail.starts_with(&what) {
+            return self;
+        }
+        self.with(|inner| {
+            inner.detail = match inner.detail.as_str() {
+                "" => what,
+                detail => format!("{what}: {detail}"),
+            };
+        })
+    }
+
     /// The same from this broker: its id and address, as people know it.
     #[must_use]
     pub(crate) fn at(self, broker: impl fmt::Display) -> Self {
@@ -267,6 +282,8 @@ mod tests {
         assert!(error.is_retriable() && !error.is_fatal());
         let of_group = Error::new(ErrorKind::Usage, "no").of_group("g").at("1 (h:1)");
         assert_eq!(of_group.to_string(), "group g, broker 1 (h:1): no");
+        let about = of_group.about("member m").about("member m");
+        assert_eq!(about.to_string(), "group g, broker 1 (h:1): member m: no");
         let late = Error::new(ErrorKind::Timeout(Duration::from_secs(2)), "no broker answers");
         assert_eq!(late.to_string(), "not done within 2000 ms: no broker answers");
         assert!(Error::of_code(ErrorCode::NONE, None).is_ok());

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`Producer`] | sending records |
 //! | [`Consumer`] | reading records |
-//! | [`Admin`] | topics, settings, offsets, groups, the cluster |
+//! | [`Admin`] | topics, settings, offsets, groups, quotas, ACLs, brokers and the cluster |
 //! | [`Properties`] | settings by Kafka's names |
 //! | [`Error`] | what went wrong, of which topic, partition, group and broker |
 //!
@@ -33,14 +33,16 @@ mod consumer;
 mod producer;
 
 pub use admin::{
-    AclOperation, Admin, BrokerApi, ClusterDescription, CommittedOffset, ConfigChange,
-    ConfigDetails, ConfigEntry, ConfigKind, ConfigResource, ConfigResourceKind, ConfigSource,
-    ConfigSynonym, DeleteBefore, ElectionType, Feature, FeatureMetadata, FeatureUpdate,
-    FeatureUpgrade, GroupDescription, GroupFilter, GroupKind, GroupListing, GroupMember,
-    IsolationLevel, ListedOffset, LogDirDescription, MemberDescription, NewPartitions, NewTopic,
-    OffsetSpec, PartitionDescription, PartitionReassignment, ProducerState, QuorumInfo, QuorumNode,
-    QuorumReplica, ReplicaInfo, Results, TopicDescription, TopicListing, TopicPartitionReplica,
-    TransactionDescription, TransactionFilter, TransactionListing,
+    AclBinding, AclFilter, AclOperation, AclPatternType, AclPermission, AclResourceType, Admin,
+    BrokerApi, ClientQuota, ClusterDescription, CommittedOffset, ConfigChange, ConfigDetails,
+    ConfigEntry, ConfigKind, ConfigResource, ConfigResourceKind, ConfigSource, ConfigSynonym,
+    DeleteBefore, ElectionType, Feature, FeatureMetadata, FeatureUpdate, FeatureUpgrade,
+    GroupDescription, GroupFilter, GroupKind, GroupListing, GroupMember, IsolationLevel,
+    ListedOffset, LogDirDescription, MemberDescription, NewPartitions, NewTopic, OffsetSpec,
+    PartitionDescription, PartitionReassignment, ProducerState, QuorumInfo, QuorumNode,
+    QuorumReplica, QuotaChange, QuotaEntity, QuotaFilter, QuotaMatch, ReplicaInfo, Results,
+    TopicDescription, TopicListing, TopicPartitionReplica, TransactionDescription,
+    TransactionFilter, TransactionListing,
 };
 pub use cluster::Broker;
 pub use config::{Def, Kind, Properties};

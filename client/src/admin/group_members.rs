@@ -34,7 +34,7 @@ impl fmt::Display for GroupMember {
 
 impl Item for GroupMember {
     fn blame(&self, error: Error) -> Error {
-        error
+        error.about(self)
     }
 }
 

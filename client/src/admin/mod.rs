@@ -20,6 +20,7 @@ use crate::net::{Answer, Driver, Net, Outgoing, Until};
 use crate::pending::Pending;
 use crate::session::{Inbox, Route, Session, question};
 
+mod acls;
 mod brokers;
 mod cluster;
 mod codes;
@@ -34,12 +35,14 @@ mod operations;
 mod pages;
 mod partitions;
 mod quorum;
+mod quotas;
 mod reassignments;
 mod resources;
 mod spread;
 mod topics;
 mod transactions;
 
+pub use acls::{AclBinding, AclFilter, AclPatternType, AclPermission, AclResourceType};
 pub use brokers::{BrokerApi, Feature, FeatureMetadata, FeatureUpdate, FeatureUpgrade};
 pub use cluster::ClusterDescription;
 pub use configs::{ConfigChange, ConfigDetails, ConfigEntry, ConfigSynonym};
@@ -52,6 +55,7 @@ pub use offsets::{DeleteBefore, IsolationLevel, ListedOffset, OffsetSpec};
 pub use operations::AclOperation;
 pub use partitions::NewPartitions;
 pub use quorum::{QuorumInfo, QuorumNode, QuorumReplica};
+pub use quotas::{ClientQuota, QuotaChange, QuotaEntity, QuotaFilter, QuotaMatch};
 pub use reassignments::{ElectionType, PartitionReassignment};
 pub use resources::{ConfigKind, ConfigResource, ConfigResourceKind, ConfigSource};
 pub use topics::{NewTopic, PartitionDescription, TopicDescription, TopicListing};
@@ -64,6 +68,14 @@ pub type Results<K, T> = Vec<(K, Result<T, Error>)>;
 
 /// Asks brokers to do what operators want. It may be shared between threads; dropping it ends its
 /// connections.
+///
+/// What has a leader or a coordinator is asked there, all of a broker's items at once, and again
+/// where it has moved. What a broker is too old for is
+/// [`UnsupportedVersion`](crate::ErrorKind::UnsupportedVersion), with the name of the request.
+///
+/// There are no calls yet for SCRAM users, delegation tokens, ending others' transactions, share
+/// and streams groups, voters of the quorum, taking brokers out of the cluster, and for controllers
+/// that are to be asked in place of brokers.
 ///
 /// ```no_run
 /// use ottla_client::{Admin, NewTopic, Properties};

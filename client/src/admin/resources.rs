@@ -137,7 +137,7 @@ impl Item for ConfigResource {
         match self.kind {
             ConfigResourceKind::Topic => error.of_topic(&self.name),
             ConfigResourceKind::Group => error.of_group(&self.name),
-            _ => error,
+            _ => error.about(self),
         }
     }
 }

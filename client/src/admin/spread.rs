@@ -75,7 +75,7 @@ impl fmt::Display for TransactionalId {
 
 impl Item for TransactionalId {
     fn blame(&self, error: Error) -> Error {
-        error
+        error.about(self)
     }
 }
 

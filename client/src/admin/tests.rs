@@ -16,6 +16,7 @@ use crate::net::tests::fake::{FakeNet, Sent};
 use crate::partition::TopicPartition;
 use crate::session::SessionSettings;
 
+mod access;
 mod groups;
 mod leaders;
 mod pages;

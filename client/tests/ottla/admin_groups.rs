@@ -199,7 +199,7 @@ fn classic_groups_are_described_and_their_members_removed() {
     let members = [GroupMember::Id("nobody".to_owned()), GroupMember::InstanceId("i-1".to_owned())];
     let results = admin.remove_members_from_group("c", &members, "a test").unwrap();
     let error = results[0].1.as_ref().unwrap_err();
-    assert_eq!(error.to_string(), "group c: UNKNOWN_MEMBER_ID (25)");
+    assert_eq!(error.to_string(), "group c: UNKNOWN_MEMBER_ID (25): member nobody");
     assert!(results[1].1.is_ok());
     assert_eq!(described(&admin, "c").state, "Empty");
 }

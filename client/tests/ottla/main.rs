@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod admin;
+mod admin_access;
 mod admin_brokers;
 mod admin_configs;
 mod admin_groups;
