@@ -55,8 +55,13 @@ pub(crate) struct Partition {
 }
 
 impl Cluster {
-    /// Takes what an answer tells. Of topics that it does not mention nothing changes.
-    pub(crate) fn update(&mut self, answer: &MetadataResponse<'_>) {
+    /// Takes what an answer tells. Of topics that it does not mention nothing changes, and of those
+    /// that are not wanted nothing is kept: there is no end to what could be told.
+    pub(crate) fn update(
+        &mut self,
+        answer: &MetadataResponse<'_>,
+        is_wanted: impl Fn(&str) -> bool,
+    ) {
         self.id = answer.cluster_id.map(str::to_owned);
         self.controller = (answer.controller_id >= 0).then_some(answer.controller_id);
         self.brokers.clear();
@@ -68,7 +73,7 @@ impl Cluster {
             self.brokers.insert(id, Broker { id, host, port, rack });
         }
         for topic in &answer.topics {
-            let Some(name) = topic.name else { continue };
+            let Some(name) = topic.name.filter(|name| is_wanted(name)) else { continue };
             let known = self.topics.get(name);
             let topic = Topic::of(topic, known);
             if let Some(known) = known.map(|known| known.id) {
@@ -193,7 +198,7 @@ mod tests {
             // A broker that does not tell epochs.
             (2, (2, -1), (Some(2), -1)),
         ] {
-            cluster.update(&answer(id, told));
+            cluster.update(&answer(id, told), |_| true);
             assert_eq!(leader(&cluster), expected, "{told:?}");
         }
         assert_eq!(cluster.name(Uuid::from_bytes([2; 16])), Some("t"));
@@ -203,7 +208,7 @@ mod tests {
     #[test]
     fn a_new_leader_may_be_told_by_the_old_one() {
         let mut cluster = Cluster::default();
-        cluster.update(&answer(1, (1, 5)));
+        cluster.update(&answer(1, (1, 5)), |_| true);
         assert!(!cluster.set_leader("t", 1, (2, 5)));
         assert!(!cluster.set_leader("t", 1, (9, 6)));
         assert!(!cluster.set_leader("t", 7, (2, 6)));

@@ -51,6 +51,10 @@ pub(crate) trait Net {
     /// Says where a node is. When it was elsewhere before, its connection is closed.
     fn locate(&mut self, node: Node, host: &str, port: u16);
 
+    /// Forgets the nodes that are not to be kept, but for those with a connection: a broker that
+    /// metadata does not mention for a moment may still answer.
+    fn forget_unless(&mut self, is_kept: &dyn Fn(Node) -> bool);
+
     /// Whether the node can be sent a request now. If it has no connection, one is begun, unless
     /// the last attempt was too short a time ago.
     fn ready(&mut self, node: Node, now: Instant) -> Readiness;

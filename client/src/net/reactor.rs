@@ -188,11 +188,13 @@ impl Reactor {
             State::Open { token, link } if *token == of => {
                 link.write(now).and_then(|()| link.read(&mut self.events, now))
             }
-            State::Opening { token, stream, .. } if *token == of => match opened(stream) {
-                Ok(true) => return self.begin(node, now),
-                Ok(false) => return,
-                Err(error) => return self.attempt_failed(node, &error, now),
-            },
+            State::Opening { token, stream, .. } if *token == of => {
+                match socket::is_connected(stream) {
+                    Ok(true) => return self.begin(node, now),
+                    Ok(false) => return,
+                    Err(error) => return self.attempt_failed(node, &error, now),
+                }
+            }
             _ => return,
         };
         if let Err(error) = served {
@@ -410,6 +412,11 @@ impl Net for Reactor {
         self.places.insert(node, place);
     }
 
+    fn forget_unless(&mut self, is_kept: &dyn Fn(Node) -> bool) {
+        let is_idle = |place: &Place| matches!(place.state, State::Idle { .. });
+        self.places.retain(|node, place| is_kept(*node) || !is_idle(place));
+    }
+
     fn ready(&mut self, node: Node, now: Instant) -> Readiness {
         let Some(place) = self.places.get_mut(&node) else {
             // Nobody has said where it is: what will is an answer, which is an event.
@@ -484,17 +491,5 @@ impl Net for Reactor {
 
     fn next_event(&mut self) -> Option<Event> {
         self.events.pop_front()
-    }
-}
-
-/// Whether a socket is connected.
-fn opened(stream: &TcpStream) -> io::Result<bool> {
-    if let Some(error) = stream.take_error()? {
-        return Err(error);
-    }
-    match stream.peer_addr() {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-        Err(error) => Err(error),
     }
 }

@@ -44,6 +44,18 @@ fn connect_with(address: SocketAddr, buffers: SocketBuffers) -> io::Result<TcpSt
     Ok(TcpStream::from_std(socket.into()))
 }
 
+/// Whether a socket that was told to connect has done so.
+pub(super) fn is_connected(stream: &TcpStream) -> io::Result<bool> {
+    if let Some(error) = stream.take_error()? {
+        return Err(error);
+    }
+    match stream.peer_addr() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};

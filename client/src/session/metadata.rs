@@ -190,7 +190,11 @@ impl Metadata {
 
     fn update(&mut self, read: &MetadataResponse<'_>, net: &mut dyn Net) {
         let cluster = Arc::make_mut(&mut self.cluster);
-        cluster.update(read);
+        cluster.update(read, |topic| self.wanted.contains(topic));
+        net.forget_unless(&|node| match node {
+            Node::Bootstrap(_) => true,
+            Node::Broker(id) | Node::Coordinator(id) => cluster.brokers.contains_key(&id),
+        });
         for broker in cluster.brokers.values() {
             for node in [Node::Broker(broker.id), Node::Coordinator(broker.id)] {
                 net.locate(node, &broker.host, broker.port);

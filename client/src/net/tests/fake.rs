@@ -106,6 +106,10 @@ impl Net for FakeNet {
         }
     }
 
+    fn forget_unless(&mut self, is_kept: &dyn Fn(Node) -> bool) {
+        self.nodes.retain(|node, state| is_kept(*node) || state.is_ready);
+    }
+
     fn ready(&mut self, node: Node, now: Instant) -> Readiness {
         let versions = self.versions();
         match self.nodes.get_mut(&node) {
