@@ -1,17 +1,12 @@
-//! Servers that are no brokers: whatever they send, a call ends with an error, in time.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Records that are none, or too many of them.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ottla_client::{Admin, Consumer, Error, ErrorKind, Properties, TopicPartition};
-use ottla_protocol::api::ApiKey;
-use ottla_protocol::header::{RequestHeader, ResponseHeader};
-use ottla_protocol::messages::api_versions::{ApiVersion, ApiVersionsResponse};
+use ottla_client::{Consumer, ErrorKind, Properties, TopicPartition};
 use ottla_protocol::messages::fetch::{
     FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
 };
@@ -21,163 +16,9 @@ use ottla_protocol::messages::metadata::{
 use ottla_protocol::record::builder::{BatchBuilder, BatchOptions, NewRecord};
 use ottla_protocol::record::compression::{Codec, Compression};
 use ottla_protocol::uuid::Uuid;
-use ottla_protocol::wire::{Message, Reader, Records, Writer};
+use ottla_protocol::wire::{Message, Records};
 
-/// Serves every connection by `serve`, until the test's process ends.
-fn server(serve: impl Fn(TcpStream) + Send + Sync + Clone + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let serve = serve.clone();
-            thread::spawn(move || serve(stream.unwrap()));
-        }
-    });
-    address
-}
-
-/// Reads a request: its kind, version and correlation id. `None` at the connection's end.
-fn request(stream: &mut TcpStream) -> Option<(i16, i16, i32)> {
-    whole_request(stream).map(|(asked, _)| asked)
-}
-
-/// Reads a request, and its body.
-fn whole_request(stream: &mut TcpStream) -> Option<((i16, i16, i32), Vec<u8>)> {
-    let mut head = [0; 4];
-    stream.read_exact(&mut head).ok()?;
-    let mut frame = vec![0; u32::from_be_bytes(head) as usize];
-    stream.read_exact(&mut frame).ok()?;
-    let mut reader = Reader::new(&frame);
-    let header = RequestHeader::read(&mut reader).unwrap();
-    let asked = (header.api_key, header.api_version, header.correlation_id);
-    Some((asked, reader.remaining().to_vec()))
-}
-
-fn answer<'a>(
-    stream: &mut TcpStream,
-    (key, version, correlation_id): (i16, i16, i32),
-    body: &impl Message<'a>,
-) {
-    let mut writer = Writer::on(vec![0; 4]);
-    let api = ApiKey::from_i16(key).unwrap();
-    ResponseHeader { correlation_id }.write(&mut writer, api, version);
-    body.encode(&mut writer, version).unwrap();
-    let mut frame = writer.finish().bytes;
-    let length = frame.len() as u32 - 4;
-    frame[..4].copy_from_slice(&length.to_be_bytes());
-    _ = stream.write_all(&frame);
-}
-
-fn versions() -> ApiVersionsResponse<'static> {
-    let of = |api: &ApiKey| ApiVersion {
-        api_key: api.as_i16(),
-        min_version: *api.versions().start(),
-        max_version: *api.versions().end(),
-    };
-    ApiVersionsResponse { api_keys: ApiKey::ALL.iter().map(of).collect(), ..Default::default() }
-}
-
-/// Answers ApiVersions as a broker does, and everything else by `rest`.
-fn after_versions(
-    rest: impl Fn(&mut TcpStream, (i16, i16, i32)) + Send + Sync + Clone + 'static,
-) -> SocketAddr {
-    server(move |mut stream| {
-        while let Some(asked) = request(&mut stream) {
-            if asked.0 == 18 {
-                answer(&mut stream, asked, &versions());
-            } else {
-                rest(&mut stream, asked);
-            }
-        }
-    })
-}
-
-/// What a listing of topics ends with, after so many milliseconds at most.
-fn listing(address: SocketAddr, timeout_ms: &str) -> Error {
-    let properties = Properties::new()
-        .with("bootstrap.servers", &address.to_string())
-        .with("default.api.timeout.ms", timeout_ms)
-        .with("request.timeout.ms", "300")
-        .with("receive.message.max.bytes", "50000000");
-    let begun = Instant::now();
-    let error = Admin::new(&properties).unwrap().list_topics(false).unwrap_err();
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}: {error}", begun.elapsed());
-    error
-}
-
-#[test]
-fn what_is_no_broker_is_told() {
-    for (bytes, told) in [
-        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], "an answer of 1213486160 bytes"),
-        (b"\xff\xff\xff\xff", "an answer of -1 bytes"),
-        (b"\0\0\0\x02ab", "an answer of 2 bytes"),
-        (b"\0\0\0\x06\0\0\0\x09ab", "correlation id is 9, expected 0"),
-        (b"\0\0\0\x06\0\0\0\0ab", "malformed answer"),
-        (b"", "closed the connection"),
-    ] {
-        let address = server(move |mut stream| {
-            request(&mut stream);
-            _ = stream.write_all(bytes);
-            if !bytes.is_empty() {
-                // Whoever is still there waits for more.
-                _ = stream.read(&mut [0; 100]);
-            }
-        });
-        let error = listing(address, "1000");
-        assert!(error.to_string().contains(told), "{told}: {error}");
-        assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
-    }
-}
-
-#[test]
-fn silence_is_no_answer() {
-    let address = server(|mut stream| while request(&mut stream).is_some() {});
-    let error = listing(address, "1000");
-    assert!(error.to_string().contains("no answer"), "{error}");
-    let error = listing(after_versions(|_, _| {}), "1000");
-    assert!(error.to_string().contains("Metadata"), "{error}");
-}
-
-#[test]
-fn an_answer_that_is_announced_and_never_comes_is_none() {
-    let address = after_versions(|stream, _| {
-        _ = stream.write_all(&40_000_000u32.to_be_bytes());
-        _ = stream.write_all(&[0; 1000]);
-    });
-    let error = listing(address, "1000");
-    assert!(error.to_string().contains("no answer to Metadata"), "{error}");
-}
-
-#[test]
-fn bodies_of_chance_are_no_answers() {
-    let address = after_versions(|stream, (_, _, correlation_id)| {
-        let mut state = correlation_id.cast_unsigned() | 1;
-        let mut body = vec![0; 5000];
-        for byte in &mut body {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            *byte = (state >> 24) as u8;
-        }
-        _ = stream.write_all(&(body.len() as u32 + 4).to_be_bytes());
-        _ = stream.write_all(&correlation_id.to_be_bytes());
-        _ = stream.write_all(&body);
-    });
-    let error = listing(address, "1000");
-    assert!(error.to_string().contains("malformed answer: Metadata"), "{error}");
-}
-
-#[test]
-fn a_million_brokers_are_only_names() {
-    let address = after_versions(|stream, asked| {
-        let broker = |node_id| MetadataResponseBroker { node_id, host: "h", port: 9, rack: None };
-        let brokers: Vec<_> = (0..1_000_000).map(broker).collect();
-        answer(stream, asked, &MetadataResponse { brokers, ..Default::default() });
-    });
-    let properties = Properties::new()
-        .with("bootstrap.servers", &address.to_string())
-        .with("default.api.timeout.ms", "20000");
-    // It names no topics, which is an answer.
-    assert!(Admin::new(&properties).unwrap().list_topics(false).unwrap().is_empty());
-}
+use crate::server::{answer, server_that_knows_itself, versions, whole_request};
 
 /// A broker of topic `t` with one partition, whose answers to Fetch have these records.
 fn with_records(
@@ -185,9 +26,7 @@ fn with_records(
 ) -> (SocketAddr, Arc<AtomicUsize>) {
     let fetches = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&fetches);
-    let port = Arc::new(AtomicUsize::new(0));
-    let told = Arc::clone(&port);
-    let address = server(move |mut stream| {
+    let address = server_that_knows_itself(move |mut stream, own| {
         while let Some((asked, frame)) = whole_request(&mut stream) {
             match asked.0 {
                 18 => answer(&mut stream, asked, &versions()),
@@ -210,7 +49,7 @@ fn with_records(
                     answer(&mut stream, asked, &body);
                 }
                 _ => {
-                    let port = told.load(Ordering::SeqCst) as i32;
+                    let port = own.port().into();
                     let host = "127.0.0.1";
                     let broker = MetadataResponseBroker { node_id: 1, host, port, rack: None };
                     let partition = MetadataResponsePartition {
@@ -231,7 +70,6 @@ fn with_records(
             }
         }
     });
-    port.store(address.port().into(), Ordering::SeqCst);
     (address, fetches)
 }
 
