@@ -36,7 +36,8 @@ pub(crate) const COMMON: &Table = &defs! {
     "connections.max.idle.ms": Number(-1, MS_MAX) = "540000",
         "After how long an unused connection is closed; -1 for never.";
     "receive.message.max.bytes": Number(1024, INT_MAX) = "104857600",
-        "How long an answer may be. Longer ones end the connection (librdkafka's name).";
+        "How long an answer may be: longer ones end the connection (librdkafka's name). What a \
+         batch may decompress to, for a consumer.";
     "security.protocol": Choice(&["PLAINTEXT"]) = "PLAINTEXT",
         "How to talk to brokers. TLS and SASL are not there yet.";
 };

@@ -2,12 +2,13 @@
 //! seen.
 
 use std::collections::HashSet;
+use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use ottla_protocol::record::batch::BatchHeader;
-use ottla_protocol::record::compression::{Codec, DecompressLimits, decompress};
+use ottla_protocol::record::compression::{Codec, DecompressError, DecompressLimits, Decompressor};
 use ottla_protocol::record::control::ControlType;
 use ottla_protocol::record::legacy::LegacyEntry;
 use ottla_protocol::record::record::{MalformedRecord, Record, RecordBase};
@@ -37,6 +38,8 @@ pub(super) struct Cursor {
     batch: Option<OpenBatch>,
     /// What records that lie in the frame have in common, to be shared by batches.
     fetched: Option<Arc<Origin>>,
+    /// What the last batch decompressed to.
+    expanded: usize,
     /// The first of the aborted transactions that did not begin yet.
     aborted_at: usize,
     /// Who has an aborted transaction here.
@@ -74,6 +77,7 @@ impl Cursor {
             batch_at: 0,
             batch: None,
             fetched: None,
+            expanded: 0,
             aborted_at: 0,
             aborting: HashSet::new(),
         }
@@ -205,9 +209,12 @@ impl Cursor {
             (self.shared_origin(header), begin..begin + batch.payload().len())
         } else {
             let limits = DecompressLimits::of_bytes(reading.batch_bytes_max as u64);
-            let bytes = decompress(codec, batch.payload(), limits).map_err(|error| {
+            // Batches of a partition are much alike.
+            let room = self.expanded.max(2 * batch.payload().len()).min(reading.batch_bytes_max);
+            let bytes = expand(codec, batch.payload(), limits, room).map_err(|error| {
                 format!("{error}; receive.message.max.bytes is the limit for a batch")
             })?;
+            self.expanded = bytes.len();
             let range = 0..bytes.len();
             (Arc::new(self.origin(header, Payload::Decompressed(bytes))), range)
         };
@@ -322,6 +329,9 @@ impl OpenBatch {
         };
         let payload = self.origin.payload.bytes();
         let bytes = &payload[..range.end];
+        // A record has seven bytes at least, whatever its batch announces.
+        let there = (*count as usize).min(range.len() / 7);
+        into.reserve(there.min(wanted.saturating_sub(into.len())));
         while *count > 0 && into.len() < wanted {
             if range.start == range.end {
                 return Err(MalformedRecord::MissingRecords { missing: *count });
@@ -349,6 +359,23 @@ impl OpenBatch {
             count => Ok(count == 0),
         }
     }
+}
+
+/// What a payload decompresses to; `room` is how much that may be, at a guess.
+fn expand(
+    codec: Codec,
+    payload: &[u8],
+    limits: DecompressLimits,
+    room: usize,
+) -> Result<Vec<u8>, DecompressError> {
+    let mut bytes = Vec::with_capacity(room);
+    let mut reader = Decompressor::new(codec, payload, limits)?;
+    let read = reader.read_to_end(&mut bytes);
+    read.map_err(|error| DecompressError::from_read(codec, error))?;
+    if bytes.capacity() > 2 * bytes.len() {
+        bytes.shrink_to_fit();
+    }
+    Ok(bytes)
 }
 
 /// Whether a control batch says that its producer's transaction was aborted.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::uuid::Uuid;
@@ -254,7 +254,8 @@ impl Fetcher {
             }
             return;
         }
-        (broker.failed, broker.not_before) = (0, None);
+        broker.failed = 0;
+        broker.not_before = (read.throttle > Duration::ZERO).then(|| now + read.throttle);
         self.take(sent, answer, read, metadata, (&name, now));
     }
 

@@ -37,6 +37,9 @@ pub(crate) struct Metadata {
     /// When to ask although nothing is known to be wrong.
     expires: Option<Instant>,
     failed: u32,
+    /// Answers in a row by which something wanted was not there yet: for a topic that was deleted
+    /// for good, the time between them grows.
+    unsettled: u32,
     last_error: Option<Error>,
     /// Counts the answers.
     updates: u64,
@@ -66,6 +69,7 @@ impl Metadata {
             not_before: None,
             expires: None,
             failed: 0,
+            unsettled: 0,
             last_error: None,
             updates: 0,
             located_bootstrap: false,
@@ -180,7 +184,7 @@ impl Metadata {
                 self.failed = 0;
                 self.last_error = None;
                 self.expires = Some(now + self.max_age);
-                let wait = self.retry_backoff.after(1, &mut self.chance);
+                let wait = self.retry_backoff.after(self.unsettled.max(1), &mut self.chance);
                 self.not_before = Some(now + wait);
             }
             Err(error) => self.failed(error, now),
@@ -206,11 +210,13 @@ impl Metadata {
             matches!(code, ErrorCode::LEADER_NOT_AVAILABLE | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
         };
         let is_wanted = |name: &str| self.wanted.contains(name);
-        self.is_stale |= read.topics.iter().any(|topic| {
+        let is_unsettled = read.topics.iter().any(|topic| {
             topic.name.is_some_and(is_wanted)
                 && (is_passing(topic.error_code)
                     || topic.partitions.iter().any(|partition| is_passing(partition.error_code)))
         });
+        self.is_stale |= is_unsettled;
+        self.unsettled = if is_unsettled { self.unsettled.saturating_add(1) } else { 0 };
     }
 
     fn failed(&mut self, error: Error, now: Instant) {

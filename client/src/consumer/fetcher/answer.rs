@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::fetch::{AbortedTransaction, FetchResponse};
@@ -17,6 +18,8 @@ use crate::partition::TopicPartition;
 pub(super) struct Read {
     pub(super) error: ErrorCode,
     pub(super) session_id: i32,
+    /// How long the broker wants to be left alone, because of a quota.
+    pub(super) throttle: Duration,
     pub(super) parts: Vec<Part>,
     /// Whether something is of a topic that nobody knows.
     pub(super) is_strange: bool,
@@ -78,5 +81,7 @@ pub(super) fn read(answer: &Answer, cluster: &Cluster) -> Result<Read, Error> {
             });
         }
     }
-    Ok(Read { error: read.error_code, session_id: read.session_id, parts, is_strange })
+    let throttle = Duration::from_millis(u64::try_from(read.throttle_time_ms).unwrap_or(0));
+    let (error, session_id) = (read.error_code, read.session_id);
+    Ok(Read { error, session_id, throttle, parts, is_strange })
 }
