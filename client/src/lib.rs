@@ -13,6 +13,8 @@
 //! | [`Error`] | what went wrong, of which topic, partition, group and broker |
 //!
 //! What it does not do yet: TLS and SASL, transactions.
+//!
+#![doc = include_str!("guide.md")]
 #![forbid(unsafe_code)]
 
 // From the ground up:
