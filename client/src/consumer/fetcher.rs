@@ -74,13 +74,13 @@ impl Fetcher {
         let mut until = Until::Event;
         let shared = Arc::clone(&self.shared);
         let mut state = shared.state();
-        let groups = self.groups(&mut state, metadata, now, &mut until);
-        state.is_full = false;
+        let mut groups = self.groups(&mut state, metadata, now, &mut until);
+        let count = groups.len();
+        groups.retain(|_, group| self.has_room(group));
+        state.is_full = groups.len() < count;
+        // What cannot be sent is told to those who poll, who may have the state then.
+        drop(state);
         for (id, group) in groups {
-            if !self.has_room(&group) {
-                state.is_full = true;
-                continue;
-            }
             until = until.or(self.send(id, group, metadata, net, now));
         }
         until

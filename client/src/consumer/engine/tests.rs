@@ -426,6 +426,25 @@ fn records_that_were_cut_from_the_log_are_not_given() {
 }
 
 #[test]
+fn a_broker_that_serves_no_fetches_is_told() {
+    let mut stage = Stage::new(&[]);
+    let all = ApiKey::ALL.iter().filter(|api| **api != ApiKey::Fetch);
+    let all = all.map(|api| ApiVersion {
+        api_key: api.as_i16(),
+        min_version: *api.versions().start(),
+        max_version: *api.versions().end(),
+    });
+    stage.net.served = all.collect();
+    stage.shared.state().positions.assign(&[of(0)]);
+    stage.shared.state().positions.set(&of(0), PlaceState::at(At { offset: 10, epoch: -1 }));
+    stage.turn();
+    stage.answer_metadata();
+    stage.turn();
+    let error = stage.error().unwrap();
+    assert_eq!(error.kind(), ErrorKind::UnsupportedVersion, "{error}");
+}
+
+#[test]
 fn a_broker_that_knows_no_epochs_is_not_asked_for_them() {
     let mut stage = Stage::new(&[]);
     let all = ApiKey::ALL.iter().filter(|api| **api != ApiKey::OffsetForLeaderEpoch);
