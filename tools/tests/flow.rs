@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use ottla::{Broker, Config};
-use ottla_client::{Admin, NewTopic, Properties};
+use ottla_client::{Admin, CommittedOffset, DeleteBefore, NewTopic, Properties, TopicPartition};
 
 struct Site {
     home: tempfile::TempDir,
@@ -247,6 +247,96 @@ fn measurements_count_what_went_in_and_out() {
     let through: serde_json::Value = serde_json::from_str(&site.text(&args, "")).unwrap();
     assert_eq!((&through["records"], &through["failed"]), (&300.into(), &0.into()));
     assert!(through["latency_us"]["p50"].as_u64().unwrap() > 0, "{through}");
+}
+
+/// Sends tombstones with these numbers to two partitions.
+fn fill_orders(site: &Site, numbers: std::ops::Range<i32>) {
+    let lines = numbers.map(|number| {
+        format!(
+            "{{\"partition\":{},\"ts\":{number},\"key\":\"k{number}\",\
+             \"headers\":[\"h\",{{\"base64\":\"/w==\"}}],\"payload\":null}}\n",
+            number % 2
+        )
+    });
+    let lines: String = lines.collect();
+    site.text(&["produce", "orders", "--input", "json", "--keep-partition"], &lines);
+}
+
+#[test]
+fn a_mirror_goes_on_where_it_was_and_takes_groups_along() {
+    let (from, to) = (Site::new(&[("kept", 1)]), Site::new(&[]));
+    let admin = |site: &Site| {
+        Admin::new(&Properties::new().with("bootstrap.servers", &site.address)).unwrap()
+    };
+    let (source, target) = (admin(&from), admin(&to));
+    let new = NewTopic::new("orders").partitions(2).config("max.message.bytes", "2000000");
+    source.create_topics(&[new]).unwrap().remove(0).1.unwrap();
+    let state = from.home.path().join("state");
+    let args = [
+        "mirror",
+        "--pattern",
+        "or.*",
+        "--to",
+        &to.address,
+        "--state",
+        state.to_str().unwrap(),
+        "--groups",
+        "bill.*",
+    ];
+    let commit = |offset: i64| {
+        let committed = CommittedOffset {
+            topic: "orders".to_owned(),
+            partition: 1,
+            offset,
+            leader_epoch: None,
+            metadata: "note".to_owned(),
+        };
+        for group in ["billing", "other"] {
+            let set = source
+                .alter_consumer_group_offsets(group, std::slice::from_ref(&committed))
+                .unwrap();
+            set.into_iter().for_each(|(_, set)| set.unwrap());
+        }
+    };
+    fill_orders(&from, 0..10);
+    // The target's offsets begin at 0 all the same.
+    let orders = TopicPartition::new("orders", 1);
+    let cut = source.delete_records(&[(orders.clone(), DeleteBefore::Offset(3))]).unwrap();
+    cut.into_iter().for_each(|(_, cut)| assert_eq!(cut.unwrap(), 3));
+    commit(4);
+    assert!(from.text(&args, "").starts_with("7 records of 2 partitions copied"));
+    let committed = |group| target.committed_offsets(group).unwrap();
+    assert_eq!((committed("billing")[0].offset, &*committed("billing")[0].metadata), (1, "note"));
+    assert_eq!(committed("other"), []);
+    assert!(from.text(&args, "").starts_with("0 records"));
+    let described = to.text(&["topics", "describe", "orders"], "");
+    assert!(described.contains("max.message.bytes  2000000"), "{described}");
+    // As if it had been killed before it remembered the rest.
+    let remembered = fs::read(&state).unwrap();
+    fill_orders(&from, 10..20);
+    commit(10);
+    assert!(from.text(&args, "").starts_with("10 records"));
+    fs::write(&state, remembered).unwrap();
+    assert!(from.text(&args, "").starts_with("0 records"));
+    fs::remove_file(&state).unwrap();
+    assert!(from.text(&args, "").starts_with("0 records"));
+    assert_eq!(committed("billing")[0].offset, 7);
+    let read = |site: &Site| {
+        let format = r"%p %T %k %K %S %h\n";
+        let args = ["consume", "orders", "--from-beginning", "-e", "-f", format];
+        let mut lines: Vec<Vec<u8>> =
+            site.out(&args, b"").split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(read(&from).len(), 18);
+    assert_eq!(read(&from), read(&to));
+    // Somebody else writes there.
+    to.text(&["produce", "orders", "-p", "0"], "mine\n");
+    let told = from.complaint(&args, "", 2);
+    assert!(told.contains("orders-0: offset 10 of the target is not what the source"), "{told}");
+    let told = from.complaint(&["mirror", "orders", "--to", &from.address, "--state", "s"], "", 2);
+    assert!(told.contains("lead to the same cluster"), "{told}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`produce`] | lines in |
 //! | [`consume`] | lines out |
+//! | [`mirror`] | records from cluster to cluster |
 //! | [`perf`] | measurements |
 //! | [`mod@format`], [`json`], [`printer`] | records as text, and back |
 //! | [`wanted`] | which records, and when to end |
@@ -18,6 +19,7 @@ mod input;
 mod interrupt;
 mod json;
 mod lines;
+pub(crate) mod mirror;
 mod partitions;
 pub(crate) mod perf;
 mod place;

@@ -17,13 +17,15 @@ use crate::{CannotRun, Outcome};
 
 pub(crate) mod consume;
 pub(crate) mod e2e;
-mod meter;
+pub(super) mod meter;
 mod pace;
 pub(crate) mod payload;
 pub(crate) mod produce;
 mod report;
 mod stamp;
-mod watch;
+pub(super) mod watch;
+
+pub(super) use produce::leaked;
 
 use report::Form;
 

@@ -129,7 +129,7 @@ impl Args {
 
 /// A meter that stays: a callback for each record that shared ownership would count references up
 /// on one processor and down on another.
-pub(super) fn leaked(start: Instant) -> &'static Meter {
+pub(crate) fn leaked(start: Instant) -> &'static Meter {
     Box::leak(Box::new(Meter::new(start)))
 }
 

@@ -14,7 +14,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// Runs `work`. Meanwhile a thread shows on standard error, if that is a terminal, how far it is,
 /// of `expected` records if that is known, and calls `report` each interval with what came in it
 /// and how long it was.
-pub(super) fn watched<T>(
+pub(crate) fn watched<T>(
     meter: &Meter,
     expected: Option<u64>,
     every: Option<Duration>,
