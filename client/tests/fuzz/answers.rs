@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use ottla_client::{
-    Admin, Consumer, NewTopic, Producer, ProducerRecord, Properties, TopicPartition,
+    Admin, ConfigDetails, ConfigResource, Consumer, IsolationLevel, NewTopic, OffsetSpec, Producer,
+    ProducerRecord, Properties, QuotaFilter, TopicPartition,
 };
 
 use crate::memory::Alone;
@@ -111,6 +112,45 @@ fn of_admin_calls() {
             let listed_groups = admin.list_groups().is_ok();
             [created, deleted, groups, listed, described, cluster, offsets, listed_groups]
                 == [true; 8]
+        },
+    };
+    trial.run(&alone, &proxy);
+}
+
+#[test]
+fn of_admin_calls_that_look() {
+    let (alone, proxy) = (Alone::new(), Proxy::start(number("OTTLA_FUZZ_SEED", 1)));
+    Producer::new(&patient(&proxy))
+        .unwrap()
+        .send(&ProducerRecord::new("t", b"a"))
+        .unwrap()
+        .wait()
+        .unwrap();
+    let trial = Trial {
+        kinds: &[
+            "DescribeClientQuotas",
+            "DescribeConfigs",
+            "DescribeLogDirs",
+            "DescribeProducers",
+            "DescribeQuorum",
+            "ListOffsets",
+            "ListPartitionReassignments",
+        ],
+        make: |properties| Admin::new(&properties).unwrap(),
+        act: |admin, _| {
+            let partition = TopicPartition::new("t", 0);
+            let resources = [ConfigResource::topic("t"), ConfigResource::broker(1)];
+            let offsets = [(partition.clone(), OffsetSpec::Latest)];
+            let isolation = IsolationLevel::ReadUncommitted;
+            [
+                admin.describe_client_quotas(&QuotaFilter::new()).is_ok(),
+                admin.describe_configs(&resources, ConfigDetails::default()).is_ok(),
+                admin.describe_log_dirs(&[1]).is_ok(),
+                admin.describe_producers(&[partition]).is_ok(),
+                admin.describe_quorum().is_ok(),
+                admin.list_offsets(&offsets, isolation).is_ok(),
+                admin.list_partition_reassignments(None).is_ok(),
+            ] == [true; 7]
         },
     };
     trial.run(&alone, &proxy);
