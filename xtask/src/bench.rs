@@ -8,9 +8,11 @@
 //!
 //! With `--scale` it is not records that are measured but what a broker has many of ([`scale`]),
 //! with `--restart` it is starts, recoveries and appends that are synced ([`mod@restart`]), with
-//! `--curves` it is what a record costs as there is more and more of something ([`curves`]), and
-//! with `--tools` it is Kafka's own performance tools that measure ([`tools`]).
+//! `--curves` it is what a record costs as there is more and more of something ([`curves`]), with
+//! `--tools` it is Kafka's own performance tools that measure ([`tools`]), and with `--client`
+//! clients are measured beside one another, not brokers ([`client`]).
 
+mod client;
 mod codecs;
 mod crowds;
 mod curves;
@@ -43,6 +45,7 @@ use serde_json::{Value, json};
 
 use crate::gate::{cargo_command, target_dir};
 use crate::interop::{Kind, Need, Toolbox};
+use client::Clients;
 use curves::CurveArgs;
 use machine::Machine;
 use report::Figures;
@@ -87,6 +90,9 @@ pub(crate) struct Args {
     /// Kafka's own producer and consumer performance tools, on all processors.
     #[arg(long, conflicts_with_all = ["scale", "restart", "curves"])]
     tools: bool,
+    /// This project's client beside librdkafka, the Java client and rskafka.
+    #[arg(long, conflicts_with_all = ["scale", "restart", "curves", "tools", "only"])]
+    client: bool,
     #[command(flatten)]
     restart: RestartArgs,
     #[command(flatten)]
@@ -138,7 +144,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let build = ["build", "--release", "--quiet", "-p", "ottla", "-p", "ottla-bench"];
     ensure!(cargo_command(root, &build).status()?.success(), "the release build failed");
     let wants_kafka = if args.curves.curves { args.curves.kafka } else { !args.no_kafka };
-    let needs: &[Need] = if wants_kafka || args.tools { &[Need::Java] } else { &[] };
+    let needs: &[Need] = if wants_kafka || args.tools || args.client { &[Need::Java] } else { &[] };
     let (toolbox, missing) = Toolbox::prepare(root, &[], needs)?;
     let with_kafka = wants_kafka && missing.is_empty();
     for lane in &missing {
@@ -147,10 +153,11 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let folder = root.join("target/bench");
     fs::create_dir_all(&folder)?;
     let shrink = args.shrink.get();
-    let name = match (args.scale, args.restart.restart, args.tools) {
-        (true, _, _) => "scale",
-        (_, true, _) => "restart",
-        (_, _, true) => "tools",
+    let name = match (args.scale, args.restart.restart, args.tools, args.client) {
+        (true, _, _, _) => "scale",
+        (_, true, _, _) => "restart",
+        (_, _, true, _) => "tools",
+        (_, _, _, true) => "client",
         // What is not the whole must not take its place.
         _ if !args.only.is_empty() || shrink > 1 => "part",
         _ => "result",
@@ -159,6 +166,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<()> {
     let bench = Bench { root, folder: &folder, toolbox: &toolbox, shrink, name, machine };
     if args.curves.curves {
         return curves::run(&bench, &args.curves, with_kafka);
+    }
+    if args.client {
+        return Clients::build(&bench)?.run(with_kafka, args.rounds);
     }
     let mut figures = Figures::default();
     let mut brokers = vec![(Subject::Ottla, Kind::Ottla)];
@@ -255,9 +265,14 @@ impl Bench<'_> {
 
     /// Writes what has been measured so far.
     fn save(&self, figures: &Figures) -> Result<()> {
+        self.write(&self.told(figures)?, &figures.json())
+    }
+
+    /// Writes a table and what is in it.
+    fn write(&self, told: &str, rows: &Value) -> Result<()> {
         let path = self.folder.join(self.name);
-        fs::write(path.with_extension("md"), self.told(figures)?)?;
-        let json = json!({ "machine": self.machine.told()?, "rows": figures.json() });
+        fs::write(path.with_extension("md"), told)?;
+        let json = json!({ "machine": self.machine.told()?, "rows": rows });
         let json = serde_json::to_vec_pretty(&json)?;
         Ok(fs::write(path.with_extension("json"), json)?)
     }

@@ -214,7 +214,7 @@ pub(super) fn median(values: &[f64]) -> f64 {
     if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
 }
 
-fn told(values: &[f64]) -> String {
+pub(super) fn told(values: &[f64]) -> String {
     if let [value] = values {
         return short(*value);
     }
@@ -225,7 +225,7 @@ fn told(values: &[f64]) -> String {
 
 /// Round by round; of the medians when one was measured in fewer rounds. What took for ever is no
 /// measure for others.
-fn ratios(ottla: &[f64], other: &[f64]) -> Vec<f64> {
+pub(super) fn ratios(ottla: &[f64], other: &[f64]) -> Vec<f64> {
     let medians = ([median(ottla)], [median(other)]);
     let (ottla, other) =
         if ottla.len() == other.len() { (ottla, other) } else { (&medians.0[..], &medians.1[..]) };
