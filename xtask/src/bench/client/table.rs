@@ -103,7 +103,10 @@ mod tests {
         }
         let text = table.told();
         let row = text.lines().nth(2).unwrap();
-        assert_eq!(row, "| peak | 2.50 (2..3) | 8 (4..12) |  | 0.38 (0.25..0.50) |  |");
+        assert_eq!(
+            row,
+            "| peak | 2.50 (2.00..3.00) | 8.00 (4.00..12.00) |  | 0.38 (0.25..0.50) |  |"
+        );
         let answer = json!({ "records_per_s": 1.0, "records_per_cpu_s": 2.0 });
         let error = table.take("producer", "a", &answer).unwrap_err();
         assert!(error.to_string().starts_with("no peak_mib in"), "{error}");
