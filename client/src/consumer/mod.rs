@@ -231,6 +231,9 @@ impl Consumer {
                 Err(error) => {
                     if let Some(place) = state.positions.current(partition, generation) {
                         place.fail(error.clone());
+                        // What comes behind is not for who has not read this.
+                        state.positions.renew(partition);
+                        state.clean();
                         state.tell(error);
                     }
                     front.cursor = None;

@@ -168,3 +168,28 @@ fn answers_that_are_too_long_are_told() {
     thread::sleep(Duration::from_millis(300));
     assert!(fetches.load(Ordering::SeqCst) < 20);
 }
+
+#[test]
+fn nothing_behind_a_corrupt_batch_is_given_before_it_is_sought_past() {
+    let (address, _) = with_records(|at| {
+        let mut batch = batch(at, Codec::None, 2, b"value");
+        if at == 102 {
+            *batch.last_mut().unwrap() ^= 1;
+        }
+        batch
+    });
+    let consumer = consumer(address);
+    let mut read = Vec::new();
+    let error = loop {
+        match consumer.poll(Duration::from_millis(300)) {
+            Ok(records) => read.extend(records.iter().map(|record| record.offset())),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.to_string().starts_with("t-0: at offset 102: the batch's CRC"), "{error}");
+    assert_eq!(read, [100, 101]);
+    assert!(consumer.poll(Duration::from_millis(300)).is_err());
+    consumer.seek(&TopicPartition::new("t", 0), 104).unwrap();
+    let records = consumer.poll(Duration::from_secs(20)).unwrap();
+    assert_eq!(records.iter().next().unwrap().offset(), 104);
+}

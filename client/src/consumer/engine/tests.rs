@@ -559,3 +559,21 @@ fn answers_that_make_no_sense_are_told_and_not_asked_for_without_end() {
     assert!(stage.now >= before + SECOND / 20);
     assert!(stage.take().is_empty());
 }
+
+#[test]
+fn a_broker_that_is_too_old_to_fetch_from_is_told() {
+    let mut stage = Stage::new(&[]);
+    let of_api = |api: &ApiKey| ApiVersion {
+        api_key: api.as_i16(),
+        min_version: if *api == ApiKey::Fetch { 0 } else { *api.versions().start() },
+        max_version: if *api == ApiKey::Fetch { 3 } else { *api.versions().end() },
+    };
+    stage.net.served = ApiKey::ALL.iter().map(of_api).collect();
+    stage.shared.state().positions.assign(&[of(0)]);
+    stage.shared.state().positions.set(&of(0), PlaceState::at(At { offset: 1, epoch: -1 }));
+    stage.turn();
+    stage.answer_metadata();
+    let error = stage.error().unwrap();
+    assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
+    assert!(error.to_string().contains("Fetch: the broker serves versions 0 to 3"), "{error}");
+}
