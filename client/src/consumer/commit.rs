@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ottla_protocol::api::ApiKey;
+use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
     OffsetCommitResponse,
@@ -19,6 +20,7 @@ use ottla_protocol::wire::WriteError;
 
 use super::Consumer;
 use super::chunk::At;
+use super::shared::Shared;
 use crate::error::{Error, ErrorKind};
 use crate::net::{Answer, Outgoing};
 use crate::partition::TopicPartition;
@@ -136,7 +138,8 @@ impl Consumer {
             promise.keep(Ok(()));
             return Ok(done);
         }
-        let (ask, waiting) = put(group, offsets, is_repeated, &self.shared.commits);
+        self.shared.state().check_member()?;
+        let (ask, waiting) = put(group, offsets, is_repeated, &self.shared);
         self.ask(ask)?;
         Ok(waiting)
     }
@@ -193,9 +196,12 @@ pub(super) fn put(
     group: Arc<str>,
     offsets: Offsets,
     is_repeated: bool,
-    unfinished: &Arc<AtomicUsize>,
+    shared: &Arc<Shared>,
 ) -> (Box<dyn Ask>, Pending<()>) {
     let key = Key::Group(group.to_string());
+    let unfinished = Unfinished::new(&shared.commits);
+    let sent_with = Arc::new(AtomicI32::new(-1));
+    let (member_of, sent) = (Arc::clone(shared), Arc::clone(&sent_with));
     let build = move |version, timeout: Duration| -> Result<Outgoing, WriteError> {
         let topics = by_topic(offsets.iter().map(|(of, offset)| {
             let partition = OffsetCommitRequestPartition {
@@ -207,8 +213,15 @@ pub(super) fn put(
             (of, partition)
         }));
         let topics = topics.into_iter();
+        // Who has partitions by assign() is no member, and says so.
+        let member = member_of.state().identity();
+        let generation_or_epoch = member.as_ref().map_or(-1, |member| member.generation_or_epoch);
+        sent.store(generation_or_epoch, Ordering::SeqCst);
         let request = OffsetCommitRequest {
             group_id: &group,
+            generation_id_or_member_epoch: generation_or_epoch,
+            member_id: member.as_ref().map_or("", |member| &member.member_id),
+            group_instance_id: member.as_ref().and_then(|member| member.instance_id.as_deref()),
             topics: topics
                 .map(|(name, partitions)| OffsetCommitRequestTopic {
                     name,
@@ -233,14 +246,17 @@ pub(super) fn put(
     // From version 10 on topics have ids in place of names.
     let api = (ApiKey::OffsetCommit, 2..=9);
     let (ask, waiting) = question(Route::Coordinator(key), api, build, read);
-    let unfinished = Unfinished::new(unfinished);
-    (Box::new(Commit { ask, is_repeated, _unfinished: unfinished }), waiting)
+    let shared = Arc::clone(shared);
+    (Box::new(Commit { ask, is_repeated, shared, sent_with, _unfinished: unfinished }), waiting)
 }
 
 /// A commit on its way.
 struct Commit {
     ask: Box<dyn Ask>,
     is_repeated: bool,
+    shared: Arc<Shared>,
+    /// The generation or epoch that it was sent with last.
+    sent_with: Arc<AtomicI32>,
     _unfinished: Unfinished,
 }
 
@@ -277,8 +293,20 @@ impl Ask for Commit {
         self.ask.answered(answer)
     }
 
-    fn is_repeated(&self) -> bool {
-        self.is_repeated
+    fn is_repeated(&self, error: &Error) -> bool {
+        // The request is built anew, as the member is by then.
+        let may_pass = match error.code() {
+            Some(ErrorCode::STALE_MEMBER_EPOCH | ErrorCode::REBALANCE_IN_PROGRESS) => true,
+            // It was sent behind a join, and heard after it.
+            Some(ErrorCode::ILLEGAL_GENERATION) => {
+                let now = self.shared.state().identity();
+                now.is_some_and(|now| {
+                    now.generation_or_epoch != self.sent_with.load(Ordering::SeqCst)
+                })
+            }
+            _ => error.is_retriable(),
+        };
+        self.is_repeated && may_pass
     }
 
     fn failed(self: Box<Self>, error: Error) {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::commit::Offsets;
 use super::fetcher::Fetcher;
+use super::group::Membership;
 use super::inquiry::Inquiries;
 use super::shared::Shared;
 use crate::net::{Driver, Event, Net, Until};
@@ -60,15 +61,21 @@ impl Driver for Engine {
         }
         let closing = self.shared.state().closing;
         if let Some(time) = closing {
-            if time <= now || self.shared.commits.load(Ordering::SeqCst) == 0 {
+            self.ask(now);
+            self.be_member(now);
+            let has_left = {
+                let state = self.shared.state();
+                state.membership.as_ref().is_none_or(Membership::has_left)
+            };
+            if time <= now || (has_left && self.shared.commits.load(Ordering::SeqCst) == 0) {
                 return None;
             }
-            self.ask(now);
             return Some(self.session.turn(net, now).or(Until::Time(time)));
         }
         self.ask(now);
         self.resolve(resolved);
-        let mut until = self.begin(net, now);
+        let mut until = self.be_member(now);
+        until = until.or(self.begin(net, now));
         until = until.or(self.fetcher.turn(&mut self.session.metadata, net, now));
         // Last, since all of these may have found that something is to be asked for.
         Some(until.or(self.session.turn(net, now)))
@@ -76,6 +83,17 @@ impl Driver for Engine {
 }
 
 impl Engine {
+    /// Does what a member of a group has to do.
+    fn be_member(&mut self, now: Instant) -> Until {
+        let mut state = self.shared.state();
+        let Some(membership) = &mut state.membership else { return Until::Event };
+        let until = membership.turn(&mut self.session, now);
+        if membership.needs_user() {
+            self.shared.notify();
+        }
+        until
+    }
+
     /// Asks what other threads want to know.
     fn ask(&mut self, now: Instant) {
         let asks = std::mem::take(&mut self.shared.state().asks);

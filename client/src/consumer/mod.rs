@@ -11,6 +11,7 @@
 //! | [`offsets`] | ends of partitions, and offsets of times |
 //! | [`topics`] | which topics and partitions there are |
 //! | [`commit`] | offsets that a group has come to |
+//! | [`group`], [`subscribe`] | partitions that come and go with the members of a group |
 //! | [`engine`] | the client's thread |
 //! | [`shared`] | what it has in common with those who poll |
 
@@ -31,24 +32,29 @@ mod cursor;
 mod engine;
 mod fetch_session;
 mod fetcher;
+mod group;
 mod inquiry;
 mod offsets;
 mod positions;
 mod record;
 mod settings;
 mod shared;
+mod subscribe;
 mod topics;
 
 pub use commit::OffsetAndMetadata;
 pub use offsets::OffsetAndTimestamp;
 pub use record::{OwnedRecord, Record, Records, RecordsIntoIter, RecordsIter};
+pub use subscribe::{ConsumerGroupMetadata, RebalanceListener};
 
 use chunk::At;
 use cursor::{Cursor, Reading};
 use engine::Engine;
+use group::{GroupSettings, Membership};
 use positions::{EARLIEST, LATEST, State as PlaceState};
 use settings::ConsumerSettings;
 use shared::{Shared, State};
+use subscribe::Listener;
 
 /// The longest time that something can be given: a sum with an instant has to have a form.
 const TIMEOUT_MAX: Duration = Duration::from_secs(1 << 32);
@@ -86,6 +92,7 @@ pub struct Consumer {
     shared: Arc<Shared>,
     /// What only one who polls has.
     front: Mutex<Front>,
+    listener: Mutex<Option<Listener>>,
     handle: Mutex<Handle>,
 }
 
@@ -106,10 +113,13 @@ impl Consumer {
         let mut session = settings.session()?;
         session.may_create_topics = settings.flag("allow.auto.create.topics");
         let own = ConsumerSettings::new(&settings, session.retry_backoff)?;
-        let shared = Arc::new(Shared::new(own));
+        let group = own.group.clone();
+        let group = group.map(|group| GroupSettings::new(&settings, group, &session));
+        let shared = Arc::new(Shared::new(own, group.transpose()?.map(Membership::new)));
         let engine = Engine::new(Arc::clone(&shared), Session::new(&session));
         let handle = reactor::spawn("ottla-consumer", settings.net(), engine)?;
-        Ok(Self { shared, front: Mutex::default(), handle: Mutex::new(handle) })
+        let (front, listener) = (Mutex::default(), Mutex::default());
+        Ok(Self { shared, front, listener, handle: Mutex::new(handle) })
     }
 
     /// Has the client's thread look at what was changed.
@@ -122,13 +132,17 @@ impl Consumer {
     /// Takes exactly these partitions. Those that it has already go on where they are.
     ///
     /// # Errors
-    /// A topic has no name, or a partition is negative.
+    /// A topic has no name, or a partition is negative; the consumer is subscribed.
     pub fn assign(&self, partitions: &[TopicPartition]) -> Result<(), Error> {
         let wrong = |of: &&TopicPartition| of.topic.is_empty() || of.partition < 0;
         if let Some(of) = partitions.iter().find(wrong) {
             return Err(Error::new(ErrorKind::Usage, format!("there is no partition {of}")));
         }
         let mut state = self.shared.state();
+        if state.is_subscribed() {
+            let detail = "the consumer is subscribed: unsubscribe() before assign()";
+            return Err(Error::new(ErrorKind::Usage, detail));
+        }
         state.positions.assign(partitions);
         state.clean();
         drop(state);
@@ -144,7 +158,8 @@ impl Consumer {
     /// The next records, `max.poll.records` at most; none when there are none within the time.
     ///
     /// # Errors
-    /// What keeps a partition from going on. It names the partition; others go on at the next poll,
+    /// What keeps the consumer out of its group; what keeps a partition from going on. That names
+    /// the partition; others go on at the next poll,
     /// and a poll that has nothing else says it again. [`ErrorKind::Wakeup`] after
     /// [`Consumer::wakeup`]; [`ErrorKind::Usage`] when another thread polls.
     pub fn poll(&self, timeout: Duration) -> Result<Records, Error> {
@@ -155,6 +170,11 @@ impl Consumer {
         loop {
             if std::mem::take(&mut state.is_woken) {
                 return Err(Error::new(ErrorKind::Wakeup, "the consumer was woken up"));
+            }
+            Self::polled(&mut state, false);
+            state = self.rebalance(state);
+            if let Some(error) = state.membership.as_mut().and_then(Membership::error) {
+                return Err(error);
             }
             if let Some(error) = state.errors.pop_front() {
                 return Err(error);
@@ -176,7 +196,10 @@ impl Consumer {
                     None => Ok(records),
                 };
             }
-            state = self.shared.wait(taken, until);
+            state = taken;
+            Self::polled(&mut state, true);
+            state = self.shared.wait(state, until);
+            Self::polled(&mut state, false);
         }
     }
 
@@ -414,18 +437,21 @@ impl Consumer {
     fn end(&self, timeout: Duration) -> Result<(), Error> {
         let until = Instant::now() + timeout.min(TIMEOUT_MAX);
         let mut state = self.shared.state();
-        let offsets = state.consumed();
-        if state.closing.is_some() {
+        // Once is enough.
+        if std::mem::replace(&mut state.is_ending, true) {
             return Ok(());
         }
-        // Once is enough.
-        state.positions.assign(&[]);
+        let offsets = state.consumed();
         drop(state);
         let mut result = Ok(());
         if self.shared.settings.auto_commit.is_some() && !offsets.is_empty() {
             result = self.commit(offsets, true).and_then(|committed| committed.wait_for(timeout));
         }
-        self.shared.state().closing = Some(until);
+        self.leave_group();
+        let mut state = self.shared.state();
+        state.positions.assign(&[]);
+        state.closing = Some(until);
+        drop(state);
         let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
         handle.wake();
         handle.join();

@@ -110,6 +110,19 @@ impl Positions {
         }
     }
 
+    /// Has these beside those that are there.
+    pub(super) fn add(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            let place = self.new_place();
+            self.places.entry(partition.clone()).or_insert(place);
+        }
+    }
+
+    /// Has these no more.
+    pub(super) fn remove(&mut self, partitions: &[TopicPartition]) {
+        partitions.iter().for_each(|partition| drop(self.places.remove(partition)));
+    }
+
     fn new_place(&mut self) -> Place {
         Place {
             generation: self.next_generation(),

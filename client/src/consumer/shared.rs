@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use super::commit::Offsets;
 use super::cursor::Cursor;
+use super::group::{Identity, Interest, Membership};
 use super::inquiry::Inquiry;
 use super::positions::{Place, Positions};
 use super::settings::ConsumerSettings;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::partition::TopicPartition;
 use crate::session::calls::Ask;
 
@@ -44,6 +45,12 @@ pub(super) struct State {
     /// Whether a broker is not asked for more because of what is in the queue.
     pub(super) is_full: bool,
     pub(super) is_woken: bool,
+    /// The member of the group that it is or could be, if there is a group.
+    pub(super) membership: Option<Membership>,
+    /// What it is subscribed to; nothing when its partitions are assigned by hand.
+    pub(super) interest: Interest,
+    /// Whether the end has begun.
+    pub(super) is_ending: bool,
     /// Until when the end may take, once it has begun.
     pub(super) closing: Option<Instant>,
     /// Whether the client's thread has ended.
@@ -51,10 +58,10 @@ pub(super) struct State {
 }
 
 impl Shared {
-    pub(super) fn new(settings: ConsumerSettings) -> Self {
+    pub(super) fn new(settings: ConsumerSettings, membership: Option<Membership>) -> Self {
         Self {
             settings,
-            state: Mutex::default(),
+            state: Mutex::new(State { membership, ..State::default() }),
             changed: Condvar::new(),
             is_asleep: AtomicBool::new(false),
             held: Arc::default(),
@@ -130,6 +137,28 @@ impl State {
         };
         let at = self.queue.iter().position(is_open)?;
         self.queue.remove(at)
+    }
+
+    /// Whether the group says which partitions it has.
+    pub(super) fn is_subscribed(&self) -> bool {
+        self.interest != Interest::None
+    }
+
+    /// Who it is to the group's coordinator; `None` for nobody.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.membership.as_ref().and_then(Membership::identity)
+    }
+
+    /// # Errors
+    /// It is subscribed and is no member: others may have the partitions that it has had.
+    pub(super) fn check_member(&self) -> Result<(), Error> {
+        if self.is_subscribed() && self.identity().is_none() {
+            let detail = "the consumer is no member of its group now: it has not joined yet, or \
+                          has left because it did not poll within max.poll.interval.ms; its \
+                          partitions may be others'";
+            return Err(Error::new(ErrorKind::Usage, detail));
+        }
+        Ok(())
     }
 
     /// What polls have returned.

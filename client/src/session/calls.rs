@@ -35,9 +35,9 @@ pub(crate) trait Ask: Send {
     /// What the answer says. If it is retriable it is asked again.
     fn answered(&mut self, answer: &Answer) -> Result<(), Error>;
 
-    /// Whether it is asked again after a retriable error.
-    fn is_repeated(&self) -> bool {
-        true
+    /// Whether it is asked again after this error.
+    fn is_repeated(&self, error: &Error) -> bool {
+        error.is_retriable()
     }
 
     /// There will be no answer.
@@ -281,8 +281,7 @@ impl Calls {
         let error = if error.broker().is_some() { error } else { error.at(net.name(node)) };
         let route = call.ask.route();
         self.learn(&route, &error, metadata);
-        let is_repeated =
-            error.is_retriable() && call.ask.is_repeated() && !matches!(route, Route::Once(_));
+        let is_repeated = call.ask.is_repeated(&error) && !matches!(route, Route::Once(_));
         if is_repeated && now < call.deadline {
             call.tries.again(error, self.retry_backoff, &mut self.chance, now);
             self.waiting.push(call);

@@ -108,6 +108,11 @@ impl Metadata {
         }
     }
 
+    /// Asks for this topic no more, unless somebody wants it again.
+    pub(crate) fn forget(&mut self, topic: &str) {
+        self.wanted.remove(topic);
+    }
+
     /// Asks again as soon as the backoff allows: what is known was found to be wrong.
     pub(crate) fn refresh(&mut self) {
         self.is_stale = true;

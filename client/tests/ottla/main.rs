@@ -9,5 +9,6 @@ mod admin_groups;
 mod admin_moves;
 mod admin_offsets;
 mod consumer;
+mod groups;
 mod producer;
 mod site;

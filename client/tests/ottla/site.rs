@@ -18,7 +18,14 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let broker = Broker::start(Config::ephemeral()).unwrap();
+        Self::with(&[])
+    }
+
+    /// One with these settings.
+    pub(crate) fn with(settings: &[(&str, &str)]) -> Self {
+        let mut config = Config::ephemeral();
+        settings.iter().for_each(|(name, value)| config.set(name, value));
+        let broker = Broker::start(config).unwrap();
         let (address, dir) = (broker.address(), broker.dir().to_owned());
         Self { broker: Some(broker), stopped: None, address, dir }
     }

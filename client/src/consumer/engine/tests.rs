@@ -90,7 +90,7 @@ impl Stage {
         let session = settings.session().unwrap();
         let backoff = Backoff { first: SECOND / 10, max: SECOND };
         let own = ConsumerSettings::new(&settings, backoff).unwrap();
-        let shared = Arc::new(Shared::new(own));
+        let shared = Arc::new(Shared::new(own, None));
         let engine = Engine::new(Arc::clone(&shared), Session::new(&session));
         let leaders = (0..3).map(|partition| (partition, (1, 5))).collect();
         Self { engine, shared, net: FakeNet::default(), now: Instant::now(), leaders }
