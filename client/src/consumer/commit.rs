@@ -156,6 +156,11 @@ impl Consumer {
         state.commit_due = Some(now + interval);
         let offsets = state.consumed();
         drop(state);
+        self.commit_behind(offsets);
+    }
+
+    /// Commits, and has it done soon again if it fails and that may help.
+    pub(super) fn commit_behind(&self, offsets: Offsets) {
         let Ok(committed) = self.commit(offsets, false) else { return };
         let shared = Arc::clone(&self.shared);
         committed.then(move |result| {

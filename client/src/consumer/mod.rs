@@ -129,7 +129,8 @@ impl Consumer {
         }
     }
 
-    /// Takes exactly these partitions. Those that it has already go on where they are.
+    /// Takes exactly these partitions. Those that it has already go on where they are. With
+    /// `enable.auto.commit` what polls have returned of those before is committed.
     ///
     /// # Errors
     /// A topic has no name, or a partition is negative; the consumer is subscribed.
@@ -143,9 +144,13 @@ impl Consumer {
             let detail = "the consumer is subscribed: unsubscribe() before assign()";
             return Err(Error::new(ErrorKind::Usage, detail));
         }
+        let consumed = state.consumed();
         state.positions.assign(partitions);
         state.clean();
         drop(state);
+        if self.shared.settings.auto_commit.is_some() {
+            self.commit_behind(consumed);
+        }
         self.wake();
         Ok(())
     }

@@ -394,3 +394,25 @@ fn topics_and_partitions_are_listed() {
     assert_eq!(listed.keys().collect::<Vec<_>>(), ["t"]);
     assert_eq!(listed["t"], partitions);
 }
+
+#[test]
+fn what_was_read_is_committed_before_other_partitions_are_taken() {
+    let site = Site::new();
+    topic(&site, "t", 2);
+    send(&producer(&site, &[]), "t", 0, 0..10);
+    let first = partition("t", 0);
+    let consumer = consumer(&site, &[("group.id", "g")]);
+    consumer.assign(std::slice::from_ref(&first)).unwrap();
+    assert_eq!(numbers(&consumer, 10).len(), 10);
+    consumer.assign(&[partition("t", 1)]).unwrap();
+    let committed = consumer.committed(std::slice::from_ref(&first)).unwrap();
+    assert_eq!(committed[&first].as_ref().unwrap().offset, 10);
+}
+
+#[test]
+fn a_consumer_can_be_shared_and_its_records_sent() {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<Consumer>();
+    is_shared::<ottla_client::Records>();
+    is_shared::<ottla_client::OwnedRecord>();
+}
