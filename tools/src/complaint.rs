@@ -21,6 +21,11 @@ pub(crate) fn print(what: impl fmt::Display) {
     _ = writeln!(io::stderr(), "{red}ottlactl:{plain} {what}");
 }
 
+/// Prints one as Kafka's tools do, without the program's name.
+pub(crate) fn plain(what: &str) {
+    _ = writeln!(io::stderr(), "{what}");
+}
+
 /// Lets the client tell what it does, on standard error.
 pub(crate) fn log(verbosity: u8) {
     let level = match verbosity {

@@ -227,7 +227,8 @@ fn describe(args: &Describe, admin: &Admin, global: &Global) -> Outcome {
 /// An error with what it is of, and what to do about it.
 fn refused(admin: &Admin, resource: &ConfigResource, error: &Error) -> CannotRun {
     let CannotRun(why) = advice::on(admin, error);
-    let is_told = error.topic().is_some() || error.group().is_some();
+    let is_named = error.detail().starts_with(&resource.to_string());
+    let is_told = error.topic().is_some() || error.group().is_some() || is_named;
     match Of::from_kind(resource.kind).filter(|_| !is_told && error.code().is_some()) {
         Some(of) => CannotRun(format!("{} {}: {why}", of.word(), name_of(resource))),
         None => CannotRun(why),

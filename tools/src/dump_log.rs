@@ -136,6 +136,11 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
     run_as(args, output)
 }
 
+/// Runs it as Kafka's tool does.
+pub(crate) fn as_text(args: &Args) -> Outcome {
+    run_as(args, Output::Text)
+}
+
 fn run_as(args: &Args, output: Output) -> Outcome {
     let locked = if args.live { Vec::new() } else { lock(&RealDisk, &args.files())? };
     let out = BufWriter::new(io::stdout().lock());

@@ -42,6 +42,7 @@ mod dump_log;
 mod flow;
 mod generate;
 mod groups;
+mod kafka;
 mod logdirs;
 mod offsets;
 mod quorum;
@@ -95,6 +96,7 @@ enum Command {
     DumpLog(dump_log::Args),
     Verify(verify::Args),
     Repair(repair::Args),
+    InstallLinks(kafka::links::Args),
     Completions(generate::Completions),
     Man(generate::Man),
 }
@@ -149,6 +151,12 @@ fn heard(printed: io::Result<()>) -> Result<(), CannotRun> {
 }
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let program = words.next().unwrap_or_default();
+    let args: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some(code) = kafka::run_as(program.as_ref(), &args) {
+        return code;
+    }
     let command = global::with_properties(Cli::command());
     let matches = command.clone().try_get_matches();
     let matches = matches.unwrap_or_else(|error| usage::exit(&error));
@@ -172,6 +180,7 @@ fn main() -> ExitCode {
         Command::DumpLog(args) => dump_log::run(args, &global),
         Command::Verify(args) => verify::run(args, &global),
         Command::Repair(args) => repair::run(args),
+        Command::InstallLinks(args) => kafka::links::run(args, &global),
         Command::Completions(args) => generate::completions(args, command),
         Command::Man(args) => generate::man(args, command),
     };

@@ -63,10 +63,7 @@ pub(super) fn run(args: &Args, admin: &Admin, global: &Global) -> Outcome {
         .map_err(failed)?
         .into_iter()
         .map(|(member, removed)| {
-            let fate = removed.map_err(|error| {
-                let CannotRun(why) = advice::on_group(admin, &args.group, &error);
-                CannotRun(format!("{member}: {why}"))
-            });
+            let fate = removed.map_err(|error| advice::on_group(admin, &args.group, &error));
             let (GroupMember::Id(name) | GroupMember::InstanceId(name)) = member;
             (name, fate.map(|()| Vec::new()))
         })

@@ -36,6 +36,8 @@ pub(crate) struct Planned {
     pub(crate) new: Result<i64, String>,
     /// It was to be outside of what there is, and is brought to its end.
     pub(crate) is_clamped: bool,
+    /// There is no record from that time on, so it is brought to the end.
+    pub(crate) is_fallback: bool,
 }
 
 /// The first offset of a partition, and the one behind its last.
@@ -66,17 +68,19 @@ pub(crate) fn plan(
     let each = partitions.iter().zip(earliest).zip(latest).zip(at_time);
     let planned = each.map(|(((at, earliest), latest), at_time)| {
         let current = current.get(at).copied();
+        let in_words = |error: ottla_client::Error| error.to_string();
         let worked_out = || {
-            let in_words = |error: ottla_client::Error| error.to_string();
             let earliest = earliest.map_err(in_words)?.offset.unwrap_or(0);
             let latest = latest.map_err(in_words)?.offset.unwrap_or(earliest);
             let at_time = at_time.transpose().map_err(in_words)?.and_then(|listed| listed.offset);
-            new_offset(at, to, current, (earliest, latest), at_time)
+            let (new, is_clamped) = new_offset(at, to, current, (earliest, latest), at_time)?;
+            Ok((new, is_clamped, matches!(to, To::Time(_)) && at_time.is_none()))
         };
-        match worked_out() {
-            Ok((new, is_clamped)) => Planned { at: at.clone(), current, new: Ok(new), is_clamped },
-            Err(why) => Planned { at: at.clone(), current, new: Err(why), is_clamped: false },
-        }
+        let (new, is_clamped, is_fallback) = match worked_out() {
+            Ok((new, is_clamped, is_fallback)) => (Ok(new), is_clamped, is_fallback),
+            Err(why) => (Err(why), false, false),
+        };
+        Planned { at: at.clone(), current, new, is_clamped, is_fallback }
     });
     Ok(planned.collect())
 }

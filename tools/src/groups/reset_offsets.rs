@@ -196,7 +196,7 @@ fn print(
         text("done").wide(),
     ])
     .named_by(2);
-    for Planned { at, current, new, is_clamped } in planned {
+    for Planned { at, current, new, is_clamped, .. } in planned {
         let Ok(new) = new else { continue };
         let change = current.map(|current| new - current);
         let done = is_done(&at);

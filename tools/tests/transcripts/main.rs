@@ -5,11 +5,12 @@
 //! | line | meaning |
 //! |---|---|
 //! | `$ ottlactl ARGS` | a command; the cluster is added |
+//! | `$ kafka-topics ARGS` | the same by one of the names of Kafka's tools |
 //! | `< TEXT` | a line of its standard input |
 //! | `! TEXT` | a line of its standard error |
 //! | `? CODE` | its exit code, if it is not 0 |
 //! | `+ FILE TEXT` | a file with a line of text, to be named `@T/FILE` |
-//! | `* TOPIC PARTITION COUNT` | records that are sent there, a second apart from 2023-11-14 on |
+//! | `= TOPIC PARTITION COUNT` | records that are sent there, a second apart from 2023-11-14 on |
 //! | `# Numbers are masked.` | above all: those that are printed are never twice the same |
 //! | anything else | a line of its standard output |
 //!
@@ -39,6 +40,10 @@ transcripts! {
     configs
     errors
     groups
+    kafka_configs
+    kafka_consumer_groups
+    kafka_topics
+    kafka_records
     logdirs
     offsets
     perf

@@ -42,13 +42,17 @@ pub(crate) fn line(line: &str, site: &Site) -> String {
     masked.replace(&format!("\"{ID}\""), ID)
 }
 
-/// An error without a broker's own words for it, which follow its code.
+/// Errors without a broker's own words for them, which follow a code or an exception's name.
 pub(crate) fn without_words(text: &str) -> String {
+    const BEFORE_WORDS: [&str; 2] = ["Exception: ", "Error while executing topic command : "];
     let mut lines = String::new();
     for line in text.lines() {
         let code = line.find(" (").filter(|at| line.starts_with("! ") && is_code(line, *at));
-        let end = code.and_then(|at| line[at..].find(')').map(|end| at + end + 1));
-        lines += &line[..end.unwrap_or(line.len())];
+        let code = code.and_then(|at| line[at..].find(')').map(|end| at + end + 1));
+        let mut words = BEFORE_WORDS.iter();
+        let named = words.find_map(|before| Some(line.find(before)? + before.len()));
+        let end = code.or(named).unwrap_or(line.len());
+        lines += &line[..end];
         lines.push('\n');
     }
     lines

@@ -4,6 +4,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -79,7 +80,7 @@ struct Step {
     printed: String,
 }
 
-/// What is between two lines with a `$`, `+` or `*` belongs to the first of them.
+/// What is between two lines with a `$`, `+` or `=` belongs to the first of them.
 fn steps(text: &str) -> Vec<Step> {
     let mut steps = vec![Step::default()];
     let mut notes = String::new();
@@ -87,7 +88,7 @@ fn steps(text: &str) -> Vec<Step> {
         let last = steps.last_mut().unwrap();
         if line.starts_with("# ") || line == "#" {
             notes += &format!("{line}\n");
-        } else if ["$ ", "+ ", "* "].iter().any(|mark| line.starts_with(mark)) {
+        } else if ["$ ", "+ ", "= "].iter().any(|mark| line.starts_with(mark)) {
             let notes = std::mem::take(&mut notes);
             steps.push(Step { notes, line: line.to_owned(), ..Step::default() });
         } else if let Some(input) = line.strip_prefix("< ") {
@@ -110,7 +111,16 @@ impl Step {
     }
 
     fn only_reads(&self) -> bool {
-        let reads = [" list", " describe", " show", " cluster", " logdirs", " quorum", "--list"];
+        let reads = [
+            " list",
+            " describe",
+            " show",
+            " cluster",
+            " logdirs",
+            " quorum",
+            "--list",
+            "get-offsets",
+        ];
         reads.iter().any(|word| self.line.contains(word)) || self.line.contains("--describe")
     }
 
@@ -123,7 +133,7 @@ impl Step {
                 fs::write(folder.join(name), format!("{text}\n")).unwrap();
                 String::new()
             }
-            "* " => {
+            "= " => {
                 let words: Vec<&str> = rest.split(' ').collect();
                 site.send(words[0], words[1].parse().unwrap(), words[2].parse().unwrap());
                 String::new()
@@ -139,9 +149,13 @@ impl Step {
             .map(|word| word.replace("@B", &site.bootstrap))
             .collect();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ottlactl"));
-        assert_eq!(words[0], "ottlactl", "{line}");
+        let is_kafkas = words[0].starts_with("kafka-");
+        assert!(is_kafkas || words[0] == "ottlactl", "{line}");
+        command.arg0(format!("/bin/{}.sh", words[0])).args(&words[1..]);
+        if is_kafkas && words[0] != "kafka-dump-log" {
+            command.args(["--bootstrap-server", &site.bootstrap]);
+        }
         let mut child = command
-            .args(&words[1..])
             .env("OTTLA_BOOTSTRAP", &site.bootstrap)
             .env("XDG_CONFIG_HOME", site.folder.path())
             .stdin(Stdio::piped())

@@ -1,0 +1,101 @@
+//! Kafka's own tools: called by one of their names, the program takes that tool's options and
+//! prints its output, of Apache Kafka 4.3.1.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`options`] | arguments as those tools take them |
+//! | [`java`] | orders of maps, names of exceptions |
+//! | [`links`] | `ottlactl install-links` |
+//! | the others | a tool each |
+//!
+//! What is printed on standard output is the same, and so are exit codes. On standard error there
+//! is a line where the scripts have a page: no stack traces, no list of all options.
+
+mod configs;
+mod configs_args;
+mod consumer_groups;
+mod delete_records;
+mod dump_log;
+mod get_offsets;
+mod group_tables;
+mod java;
+pub(crate) mod links;
+mod log_dirs;
+mod options;
+mod reset;
+mod topics;
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::{CannotRun, complaint};
+
+/// A tool's name, and what does its work.
+type Tool = (&'static str, fn(&[String]) -> Result<(), Failed>);
+
+const TOOLS: [Tool; 7] = [
+    ("kafka-configs", configs::run),
+    ("kafka-consumer-groups", consumer_groups::run),
+    ("kafka-delete-records", delete_records::run),
+    ("kafka-dump-log", dump_log::run),
+    ("kafka-get-offsets", get_offsets::run),
+    ("kafka-log-dirs", log_dirs::run),
+    ("kafka-topics", topics::run),
+];
+
+/// Why a tool has failed.
+#[derive(Debug)]
+enum Failed {
+    /// It says so on standard error.
+    Err(String),
+    /// It says so on standard output.
+    Out(String),
+    /// It has said all.
+    Told,
+}
+
+impl From<CannotRun> for Failed {
+    fn from(CannotRun(why): CannotRun) -> Self {
+        Self::Err(why)
+    }
+}
+
+impl From<ottla_client::Error> for Failed {
+    fn from(error: ottla_client::Error) -> Self {
+        CannotRun::from(error).into()
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        CannotRun::from(error).into()
+    }
+}
+
+/// Runs as the tool by whose name the program was called, with or without `.sh`; `None` when it is
+/// none of them.
+pub(crate) fn run_as(program: &Path, args: &[String]) -> Option<ExitCode> {
+    let name = program.file_name()?.to_str()?;
+    let name = name.strip_suffix(".sh").unwrap_or(name);
+    let (_, run) = TOOLS.iter().find(|(tool, _)| *tool == name)?;
+    Some(match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            match failed {
+                Failed::Err(why) => complaint::plain(&why),
+                Failed::Out(why) => _ = out(&format!("{why}\n")),
+                Failed::Told => {}
+            }
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// Prints text on standard output.
+fn out(text: &str) -> Result<(), Failed> {
+    use std::io::Write;
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}

@@ -1,0 +1,144 @@
+//! `kafka-configs`, but for quotas and credentials.
+
+use std::fmt::Write as _;
+
+use ottla_client::{
+    Admin, ConfigDetails, ConfigEntry, ConfigResource, ConfigResourceKind, ConfigSource,
+};
+
+use super::configs_args::{Entity, KNOWN, changes, entity};
+use super::options::Options;
+use super::{Failed, java, out};
+
+/// Runs the tool.
+pub(super) fn run(args: &[String]) -> Result<(), Failed> {
+    let options = Options::parse(KNOWN, args)?;
+    if options.has("version") {
+        return out("4.3.1\n");
+    }
+    let [action] = options.given(&["alter", "describe"])[..] else {
+        let why = "Command must include exactly one action: --describe, --alter";
+        return Err(Failed::Err(why.to_owned()));
+    };
+    let (entity, name) = entity(&options)?;
+    if action == "describe" {
+        return describe(&options, &options.admin()?, entity, name);
+    }
+    let changes = changes(&options)?;
+    let name = name.ok_or_else(|| {
+        let why = "An entity name must be specified with --alter of the entity type";
+        Failed::Err(why.to_owned())
+    })?;
+    let resource = ConfigResource::new(entity.kind, &name);
+    let results = options.admin()?.incremental_alter_configs(&[(resource, changes)])?;
+    for (_, result) in results {
+        result.map_err(|error| {
+            let args = args.join(" ");
+            Failed::Err(format!(
+                "Error while executing config command with args '{args}'\n\
+                 java.util.concurrent.ExecutionException: {}",
+                java::exception(&error)
+            ))
+        })?;
+    }
+    let word = entity.word;
+    if name.is_empty() {
+        return out(&format!("Completed updating default config for {word}s in the cluster.\n"));
+    }
+    out(&format!("Completed updating config for {word} {name}.\n"))
+}
+
+fn describe(
+    options: &Options,
+    admin: &Admin,
+    entity: Entity,
+    name: Option<String>,
+) -> Result<(), Failed> {
+    let names = match name {
+        Some(name) => {
+            if !name.is_empty() && !is_there(admin, entity, &name)? {
+                let word = entity.word;
+                return out(&format!(
+                    "The {word} '{name}' doesn't exist and doesn't have dynamic config.\n"
+                ));
+            }
+            vec![name]
+        }
+        None => all_names(admin, entity)?,
+    };
+    let is_all = options.has("all");
+    for name in names {
+        let resource = ConfigResource::new(entity.kind, &name);
+        let details = ConfigDetails { synonyms: true, documentation: false };
+        let mut text = match (is_all, name.as_str()) {
+            (false, "") => format!("Default configs for {}s in the cluster are:\n", entity.word),
+            (false, name) => format!("Dynamic configs for {} {name} are:\n", entity.word),
+            (true, "") => format!("All configs for {}s in the cluster are:\n", entity.word),
+            (true, name) => format!("All configs for {} {name} are:\n", entity.word),
+        };
+        for (_, entries) in admin.describe_configs(&[resource], details)? {
+            let mut entries = entries.map_err(|error| Failed::Err(java::exception(&error)))?;
+            entries.sort_by(|one, other| one.name.cmp(&other.name));
+            let is_shown = |entry: &&ConfigEntry| is_all || is_own(entity, &name, entry);
+            text.extend(entries.iter().filter(is_shown).map(line));
+        }
+        out(&text)?;
+    }
+    Ok(())
+}
+
+/// Whether it was set for that itself.
+fn is_own(entity: Entity, name: &str, entry: &ConfigEntry) -> bool {
+    match entity.kind {
+        ConfigResourceKind::Topic => entry.source == ConfigSource::Topic,
+        ConfigResourceKind::Broker if name.is_empty() => entry.source == ConfigSource::AllBrokers,
+        ConfigResourceKind::Broker => entry.source == ConfigSource::Broker,
+        ConfigResourceKind::ClientMetrics => entry.source == ConfigSource::ClientMetrics,
+        ConfigResourceKind::Group => entry.source == ConfigSource::Group,
+        // All levels of loggers are told.
+        _ => true,
+    }
+}
+
+fn line(entry: &ConfigEntry) -> String {
+    let null = |value: &Option<String>| value.clone().unwrap_or_else(|| "null".to_owned());
+    let mut text = format!("  {}={}", entry.name, null(&entry.value));
+    let synonym =
+        |of: &ottla_client::ConfigSynonym| format!("{}:{}={}", of.source, of.name, null(&of.value));
+    let synonyms: Vec<String> = entry.synonyms.iter().map(synonym).collect();
+    let sensitive = entry.is_sensitive;
+    _ = writeln!(text, " sensitive={sensitive} synonyms={{{}}}", synonyms.join(", "));
+    text
+}
+
+fn is_there(admin: &Admin, entity: Entity, name: &str) -> Result<bool, Failed> {
+    Ok(match entity.kind {
+        ConfigResourceKind::Group => {
+            let is_group = admin.list_groups()?.iter().any(|group| group.id == name);
+            is_group || all_names(admin, entity)?.iter().any(|known| known == name)
+        }
+        _ => all_names(admin, entity)?.iter().any(|known| known == name),
+    })
+}
+
+fn all_names(admin: &Admin, entity: Entity) -> Result<Vec<String>, Failed> {
+    let is_logger = entity.kind == ConfigResourceKind::BrokerLogger;
+    Ok(match entity.kind {
+        ConfigResourceKind::Topic => {
+            let all = admin.list_topics(true)?;
+            let mut names: Vec<String> = all.into_iter().map(|topic| topic.name).collect();
+            java::map_order(&mut names, |name| java::hash(name));
+            names
+        }
+        ConfigResourceKind::Broker | ConfigResourceKind::BrokerLogger => {
+            let brokers = admin.describe_cluster()?.brokers;
+            let ids = brokers.iter().map(|broker| broker.id.to_string());
+            let default = (!is_logger).then(String::new);
+            ids.chain(default).collect()
+        }
+        kind => {
+            let all = admin.list_config_resources(&[kind])?;
+            all.into_iter().map(|resource| resource.name).collect()
+        }
+    })
+}

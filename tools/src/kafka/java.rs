@@ -1,0 +1,90 @@
+//! What shows through of Java: the order of its maps, and the names of its exceptions.
+
+use ottla_client::{Error, ErrorKind, TopicPartition};
+
+/// `String.hashCode`.
+pub(super) fn hash(text: &str) -> u32 {
+    text.encode_utf16().fold(0, |hash: u32, c| hash.wrapping_mul(31).wrapping_add(u32::from(c)))
+}
+
+/// `TopicPartition.hashCode`.
+pub(super) fn hash_of_partition(at: &TopicPartition) -> u32 {
+    let of_index = 31_u32.wrapping_add(at.partition.cast_unsigned());
+    of_index.wrapping_mul(31).wrapping_add(hash(&at.topic))
+}
+
+/// Puts entries into the order in which a `HashMap` has them that they were put into one by one.
+pub(super) fn map_order<T>(entries: &mut [T], hash: impl Fn(&T) -> u32) {
+    let mut buckets = 16_usize;
+    while entries.len() * 4 > buckets * 3 {
+        buckets *= 2;
+    }
+    entries.sort_by_key(|entry| {
+        let hash = hash(entry);
+        (hash ^ (hash >> 16)) as usize & (buckets - 1)
+    });
+}
+
+/// What the exception for it says.
+pub(super) fn message(error: &Error) -> String {
+    let name = error.code().and_then(|code| code.name()).unwrap_or_default();
+    match (error.detail(), name) {
+        ("", "UNKNOWN_TOPIC_OR_PARTITION") => {
+            "This server does not host this topic-partition.".to_owned()
+        }
+        ("", "GROUP_ID_NOT_FOUND") => "The group id does not exist.".to_owned(),
+        ("", "NON_EMPTY_GROUP") => "The group is not empty.".to_owned(),
+        ("", "GROUP_SUBSCRIBED_TO_TOPIC") => "Deleting offsets of a topic is forbidden while the \
+                                              consumer group is actively subscribed to it."
+            .to_owned(),
+        ("", "OFFSET_OUT_OF_RANGE") => {
+            "The requested offset is not within the range of offsets maintained by the server."
+                .to_owned()
+        }
+        ("", "UNKNOWN_MEMBER_ID") => "The coordinator is not aware of this member.".to_owned(),
+        ("", _) => error.to_string(),
+        (detail, _) => detail.to_owned(),
+    }
+}
+
+/// The exception with its class, as it is printed.
+pub(super) fn exception(error: &Error) -> String {
+    format!("org.apache.kafka.common.errors.{}: {}", class(error), message(error))
+}
+
+fn class(error: &Error) -> String {
+    let name = match error.kind() {
+        ErrorKind::Timeout(_) | ErrorKind::Network => return "TimeoutException".to_owned(),
+        ErrorKind::UnsupportedVersion => "UNSUPPORTED_VERSION",
+        _ => error.code().and_then(|code| code.name()).unwrap_or("UNKNOWN_SERVER"),
+    };
+    match name {
+        "INVALID_CONFIG" => return "InvalidConfigurationException".to_owned(),
+        "TOPIC_ALREADY_EXISTS" => return "TopicExistsException".to_owned(),
+        "NON_EMPTY_GROUP" => return "GroupNotEmptyException".to_owned(),
+        "COORDINATOR_LOAD_IN_PROGRESS" => return "CoordinatorLoadInProgressException".to_owned(),
+        _ => {}
+    }
+    let mut class = String::new();
+    for word in name.trim_end_matches("_EXCEPTION").split('_') {
+        let (first, rest) = word.split_at(word.len().min(1));
+        class.push_str(first);
+        class.push_str(&rest.to_ascii_lowercase());
+    }
+    class + "Exception"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_have_javas_order() {
+        let mut all: Vec<_> = (0..3).map(|index| TopicPartition::new("t1", index)).collect();
+        map_order(&mut all, hash_of_partition);
+        assert_eq!(all.iter().map(|at| at.partition).collect::<Vec<_>>(), [2, 1, 0]);
+        let mut names = ["retention.ms", "cleanup.policy", "__consumer_offsets", "t1", "t2"];
+        map_order(&mut names, |name| hash(name));
+        assert_eq!(names, ["cleanup.policy", "retention.ms", "t1", "__consumer_offsets", "t2"]);
+    }
+}

@@ -1,0 +1,331 @@
+//! `kafka-topics`.
+
+use std::fmt::Write as _;
+
+use ottla_client::{
+    Admin, ConfigDetails, ConfigEntry, ConfigResource, ConfigSource, NewPartitions, NewTopic,
+    PartitionDescription, Results, TopicDescription,
+};
+use regex::Regex;
+
+use super::options::{Known, Options, Takes};
+use super::{Failed, java, out};
+
+const KNOWN: &Known = &[
+    ("alter", Takes::Nothing),
+    ("at-min-isr-partitions", Takes::Nothing),
+    ("bootstrap-server", Takes::Value),
+    ("command-config", Takes::Value),
+    ("config", Takes::Value),
+    ("create", Takes::Nothing),
+    ("delete", Takes::Nothing),
+    ("delete-config", Takes::Value),
+    ("describe", Takes::Nothing),
+    ("exclude-internal", Takes::Nothing),
+    ("help", Takes::Nothing),
+    ("if-exists", Takes::Nothing),
+    ("if-not-exists", Takes::Nothing),
+    ("list", Takes::Nothing),
+    ("partition-size-limit-per-response", Takes::Value),
+    ("partitions", Takes::Value),
+    ("replica-assignment", Takes::Value),
+    ("replication-factor", Takes::Value),
+    ("topic", Takes::Value),
+    ("topic-id", Takes::Value),
+    ("topics-with-overrides", Takes::Nothing),
+    ("unavailable-partitions", Takes::Nothing),
+    ("under-min-isr-partitions", Takes::Nothing),
+    ("under-replicated-partitions", Takes::Nothing),
+    ("version", Takes::Nothing),
+];
+const ACTIONS: [&str; 5] = ["create", "list", "alter", "describe", "delete"];
+/// Which of all partitions are described, if not all are.
+const FILTERS: [&str; 4] = [
+    "under-replicated-partitions",
+    "under-min-isr-partitions",
+    "at-min-isr-partitions",
+    "unavailable-partitions",
+];
+
+/// Runs the tool.
+pub(super) fn run(args: &[String]) -> Result<(), Failed> {
+    let options = Options::parse(KNOWN, args)?;
+    if options.has("version") {
+        return out("4.3.1\n");
+    }
+    let [action] = options.given(&ACTIONS)[..] else {
+        let why = "Command must include exactly one action: --list, --describe, --create, \
+                   --alter or --delete";
+        return Err(Failed::Err(why.to_owned()));
+    };
+    check(&options, action)?;
+    let admin = options.admin()?;
+    let done = match action {
+        "create" => create(&options, &admin),
+        "list" => list(&options, &admin),
+        "alter" => alter(&options, &admin),
+        "describe" => describe(&options, &admin),
+        _ => delete(&options, &admin),
+    };
+    done.map_err(|failed| match failed {
+        Failed::Err(why) => Failed::Out(format!("Error while executing topic command : {why}")),
+        other => other,
+    })
+}
+
+fn check(options: &Options, action: &str) -> Result<(), Failed> {
+    let missing = |name| Err(Failed::Err(format!("Missing required argument \"[{name}]\"")));
+    let names_topic = options.has("topic") || action == "describe" && options.has("topic-id");
+    if !names_topic && ["create", "alter", "delete"].contains(&action) {
+        return missing("topic");
+    }
+    let has_assignment = options.has("replica-assignment");
+    if action == "alter" && !options.has("partitions") && !has_assignment {
+        return missing("partitions");
+    }
+    if action == "alter" && options.has("config") {
+        let why = "Option combination \"[[config], [bootstrap-server]]\" can't be used with \
+                   option \"[alter]\" (To alter topic configurations, the kafka-configs tool can \
+                   be used.)";
+        return Err(Failed::Err(why.to_owned()));
+    }
+    let invalid: &[(&str, &[&str])] = &[
+        ("config", &["create"]),
+        ("delete-config", &[]),
+        ("partitions", &["create", "alter"]),
+        ("replication-factor", &["create"]),
+        ("replica-assignment", &["create", "alter"]),
+        ("under-replicated-partitions", &["describe"]),
+        ("under-min-isr-partitions", &["describe"]),
+        ("at-min-isr-partitions", &["describe"]),
+        ("unavailable-partitions", &["describe"]),
+        ("topics-with-overrides", &["describe"]),
+        ("if-exists", &["alter", "delete", "describe"]),
+        ("if-not-exists", &["create"]),
+        ("exclude-internal", &["list", "describe"]),
+    ];
+    for (name, actions) in invalid {
+        if options.has(name) && !actions.contains(&action) {
+            let why = format!("Option \"[{name}]\" can't be used with option \"[{action}]\"");
+            return Err(Failed::Err(why));
+        }
+    }
+    for other in ["partitions", "replication-factor"] {
+        if action == "create" && has_assignment && options.has(other) {
+            let why =
+                format!("Option \"[replica-assignment]\" can't be used with option \"[{other}]\"");
+            return Err(Failed::Err(why));
+        }
+    }
+    Ok(())
+}
+
+fn create(options: &Options, admin: &Admin) -> Result<(), Failed> {
+    let name = options.get("topic").unwrap_or_default();
+    let partitions = options.number::<i32>("partitions").map_err(Failed::Err)?;
+    let replicas = options.number::<i16>("replication-factor").map_err(Failed::Err)?;
+    let mut topic = NewTopic::new(name);
+    for config in options.all("config") {
+        let (name, value) = config.split_once('=').ok_or_else(|| {
+            let why = "requirement failed: Invalid topic config: all configs to be added must be \
+                       in the format \"key=val\".";
+            Failed::Err(why.to_owned())
+        })?;
+        topic = topic.config(name.trim(), value.trim());
+    }
+    if name.contains(['.', '_']) {
+        out("WARNING: Due to limitations in metric names, topics with a period ('.') or \
+             underscore ('_') could collide. To avoid issues it is best to use either, but not \
+             both.\n")?;
+    }
+    if let Some(count) = partitions {
+        if count < 1 {
+            return Err(Failed::Err("The partitions must be greater than 0".to_owned()));
+        }
+        topic = topic.partitions(count);
+    }
+    if let Some(count) = replicas {
+        if count < 1 {
+            let why =
+                format!("The replication factor must be between 1 and {} inclusive", i16::MAX);
+            return Err(Failed::Err(why));
+        }
+        topic = topic.replication_factor(count);
+    }
+    if let Some(text) = options.get("replica-assignment") {
+        topic = topic.assignments(assignments(text)?);
+    }
+    match only(admin.create_topics(&[topic])?) {
+        Ok(_) => out(&format!("Created topic {name}.\n")),
+        Err(error) if options.has("if-not-exists") && is(&error, "TOPIC_ALREADY_EXISTS") => Ok(()),
+        Err(error) => Err(Failed::Err(java::message(&error))),
+    }
+}
+
+/// `1:2,2:1`: brokers of each partition.
+fn assignments(text: &str) -> Result<Vec<Vec<i32>>, Failed> {
+    let brokers = |part: &str| part.split(':').map(|id| id.trim().parse()).collect();
+    text.split(',').map(brokers).collect::<Result<_, std::num::ParseIntError>>().map_err(|_| {
+        Failed::Err(format!("--replica-assignment {text}: no ids of brokers, such as 1:2,2:1"))
+    })
+}
+
+/// The result of the only item that was asked for.
+fn only<K, T>(results: Results<K, T>) -> Result<T, ottla_client::Error> {
+    let (_, result) = results.into_iter().next().expect("each item has its result");
+    result
+}
+
+fn is(error: &ottla_client::Error, name: &str) -> bool {
+    error.code().and_then(|code| code.name()) == Some(name)
+}
+
+/// A list of patterns with commas between them, which match names as a whole.
+pub(super) fn pattern(text: &str) -> Result<Regex, Failed> {
+    let text = text.trim().replace(',', "|").replace(' ', "");
+    let text = text.trim_matches(['"', '\'']);
+    Regex::new(&format!("^(?:{text})$"))
+        .map_err(|_| Failed::Err(format!("{text} is an invalid regex.")))
+}
+
+/// The names of the topics that are meant, sorted.
+fn names(options: &Options, admin: &Admin) -> Result<Vec<String>, Failed> {
+    let pattern = options.get("topic").map(pattern).transpose()?;
+    let all = admin.list_topics(!options.has("exclude-internal"))?;
+    let names = all.into_iter().map(|topic| topic.name);
+    Ok(names.filter(|name| pattern.as_ref().is_none_or(|of| of.is_match(name))).collect())
+}
+
+/// The same; none is an error, unless that is allowed.
+fn expected_names(options: &Options, admin: &Admin) -> Result<Vec<String>, Failed> {
+    let names = names(options, admin)?;
+    match options.get("topic") {
+        Some(topic) if names.is_empty() && !options.has("if-exists") => {
+            Err(Failed::Err(format!("Topic '{topic}' does not exist as expected")))
+        }
+        _ => Ok(names),
+    }
+}
+
+fn list(options: &Options, admin: &Admin) -> Result<(), Failed> {
+    out(&format!("{}\n", names(options, admin)?.join("\n")))
+}
+
+fn alter(options: &Options, admin: &Admin) -> Result<(), Failed> {
+    let count = options.number::<i32>("partitions").map_err(Failed::Err)?;
+    let names = expected_names(options, admin)?;
+    let assigned = options.get("replica-assignment").map(assignments).transpose()?;
+    let mut changes = Vec::new();
+    for name in &names {
+        let mut change = NewPartitions::increase_to(name, count.unwrap_or(-1));
+        if let Some(assigned) = &assigned {
+            let topic = only(admin.describe_topics(&[name])?)?;
+            let new = assigned.get(topic.partitions.len()..).unwrap_or_default().to_vec();
+            change = change.assignments(new);
+        }
+        changes.push(change);
+    }
+    for (_, result) in admin.create_partitions(&changes)? {
+        result.map_err(|error| Failed::Err(java::message(&error)))?;
+    }
+    Ok(())
+}
+
+fn delete(options: &Options, admin: &Admin) -> Result<(), Failed> {
+    let names = expected_names(options, admin)?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for (_, result) in admin.delete_topics(&names)? {
+        result.map_err(|error| Failed::Err(java::message(&error)))?;
+    }
+    Ok(())
+}
+
+fn describe(options: &Options, admin: &Admin) -> Result<(), Failed> {
+    let names = match options.get("topic-id") {
+        Some(id) => {
+            let all = admin.list_topics(true)?;
+            let found = all.into_iter().find(|topic| topic.id.to_string() == id);
+            let missing = || Failed::Err(format!("TopicId '{id}' does not exist as expected"));
+            match found {
+                Some(topic) => vec![topic.name],
+                None if options.has("if-exists") => Vec::new(),
+                None => return Err(missing()),
+            }
+        }
+        None => expected_names(options, admin)?,
+    };
+    let asked: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut topics = Vec::new();
+    for (_, topic) in admin.describe_topics(&asked)? {
+        topics.push(topic.map_err(|error| Failed::Err(java::message(&error)))?);
+    }
+    java::map_order(&mut topics, |topic| java::hash(&topic.name));
+    let resources: Vec<_> = topics.iter().map(|topic| ConfigResource::topic(&topic.name)).collect();
+    let configs = admin.describe_configs(&resources, ConfigDetails::default())?;
+    let alive: Vec<i32> =
+        admin.describe_cluster()?.brokers.iter().map(|broker| broker.id).collect();
+    let filters = options.given(&FILTERS);
+    let mut text = String::new();
+    for (topic, (_, configs)) in topics.iter().zip(configs) {
+        let configs = configs.map_err(|error| Failed::Err(java::message(&error)))?;
+        let set = overridden(&configs);
+        let only_overridden = options.has("topics-with-overrides");
+        if filters.is_empty() && !(only_overridden && set.is_empty()) {
+            text += &title(topic, &set);
+        }
+        if only_overridden {
+            continue;
+        }
+        let min_isr = configs.iter().find(|entry| entry.name == "min.insync.replicas");
+        let min_isr = min_isr.and_then(|entry| entry.value.as_ref()?.parse().ok()).unwrap_or(1);
+        for partition in &topic.partitions {
+            if filters.is_empty()
+                || filters.iter().any(|filter| is_shown(filter, partition, min_isr, &alive))
+            {
+                text += &row(topic, partition);
+            }
+        }
+    }
+    out(&text)
+}
+
+fn is_shown(filter: &str, partition: &PartitionDescription, min_isr: usize, alive: &[i32]) -> bool {
+    let isr = partition.isr.len();
+    match filter {
+        "under-replicated-partitions" => isr < partition.replicas.len(),
+        "under-min-isr-partitions" => isr < min_isr,
+        "at-min-isr-partitions" => isr == min_isr,
+        _ => partition.leader.is_none_or(|leader| !alive.contains(&leader)),
+    }
+}
+
+/// What is not left to its default, in the order of the map that the client makes of all.
+fn overridden(configs: &[ConfigEntry]) -> Vec<String> {
+    let mut all: Vec<&ConfigEntry> = configs.iter().collect();
+    java::map_order(&mut all, |entry| java::hash(&entry.name));
+    let set = all.into_iter().filter(|entry| entry.source != ConfigSource::Default);
+    set.map(|entry| format!("{}={}", entry.name, entry.value.as_deref().unwrap_or("null")))
+        .collect()
+}
+
+fn title(topic: &TopicDescription, set: &[String]) -> String {
+    let replicas = topic.partitions.first().map_or(0, |first| first.replicas.len());
+    format!(
+        "Topic: {}\tTopicId: {}\tPartitionCount: {}\tReplicationFactor: {replicas}\tConfigs: {}\n",
+        topic.name,
+        topic.id,
+        topic.partitions.len(),
+        set.join(",")
+    )
+}
+
+fn row(topic: &TopicDescription, partition: &PartitionDescription) -> String {
+    let list = |ids: &[i32]| ids.iter().map(i32::to_string).collect::<Vec<_>>().join(",");
+    let known = |ids: &Option<Vec<i32>>| ids.as_deref().map_or("N/A".to_owned(), list);
+    let mut text = format!("\tTopic: {}\tPartition: {}", topic.name, partition.index);
+    let leader = partition.leader.map_or("none".to_owned(), |leader| leader.to_string());
+    _ = write!(text, "\tLeader: {leader}\tReplicas: {}", list(&partition.replicas));
+    _ = write!(text, "\tIsr: {}\tElr: {}", list(&partition.isr), known(&partition.elr));
+    _ = writeln!(text, "\tLastKnownElr: {}", known(&partition.last_known_elr));
+    text
+}
