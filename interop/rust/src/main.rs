@@ -4,6 +4,7 @@
 mod cases;
 mod client;
 mod keys;
+mod member;
 mod stream;
 
 use std::fs::File;
@@ -50,6 +51,7 @@ fn run(words: &[&str]) -> Result<()> {
             let digest = receive(&mut Client::new(bootstrap)?, topic, count.parse()?)?;
             println!("sha256 {digest}");
         }
+        [bootstrap, "member", prefix, variants @ ..] => member::run(bootstrap, prefix, variants)?,
         [bootstrap, "stream", topic] => match stream::run(bootstrap, topic) {
             Ok(()) => println!("ok stream"),
             Err(error) => println!("FAIL stream: {}", on_one_line(&error)),

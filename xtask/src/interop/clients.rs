@@ -154,7 +154,7 @@ pub(crate) const CLIENTS: [Client; 10] = [
         needs: Need::Cargo,
         all: &OUR_CASES,
         cannot: &[("transactional", "it has no transactions yet")],
-        variants: &[],
+        variants: &ALL_VARIANTS,
         lives: true,
         start: |toolbox| Command::new(&toolbox.ottla_client),
     },
