@@ -13,14 +13,18 @@
 
 mod configs;
 mod configs_args;
+mod console_consumer;
+mod console_producer;
 mod consumer_groups;
 mod delete_records;
 mod dump_log;
 mod get_offsets;
 mod group_tables;
 mod java;
+mod line_reader;
 pub(crate) mod links;
 mod log_dirs;
+mod message_formatter;
 mod options;
 mod reset;
 mod topics;
@@ -34,8 +38,10 @@ use crate::{CannotRun, complaint};
 /// A tool's name, and what does its work.
 type Tool = (&'static str, fn(&[String]) -> Result<(), Failed>);
 
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 9] = [
     ("kafka-configs", configs::run),
+    ("kafka-console-consumer", console_consumer::run),
+    ("kafka-console-producer", console_producer::run),
     ("kafka-consumer-groups", consumer_groups::run),
     ("kafka-delete-records", delete_records::run),
     ("kafka-dump-log", dump_log::run),

@@ -339,6 +339,55 @@ fn a_mirror_goes_on_where_it_was_and_takes_groups_along() {
     assert!(told.contains("lead to the same cluster"), "{told}");
 }
 
+/// Runs a tool of Kafka's by its name.
+fn kafka(site: &Site, tool: &str, args: &[&str], input: &str) -> Output {
+    let link = site.home.path().join(format!("{tool}.sh"));
+    if !link.exists() {
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ottlactl"), &link).unwrap();
+    }
+    let mut command = Command::new(link);
+    command.args(["--bootstrap-server", &site.address]).args(args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn kafkas_console_tools_are_answered_to() {
+    let site = Site::new(&[("t", 1)]);
+    let reader = ["parse.key=true", "parse.headers=true", "null.marker=NIL"];
+    let mut args = vec!["--topic", "t", "--compression-codec", "zstd"];
+    reader.iter().for_each(|property| args.extend(["--reader-property", *property]));
+    let sent =
+        kafka(&site, "kafka-console-producer", &args, "h:v,i:NIL\tk\tone\r\nNIL\tNIL\tNIL\n");
+    assert!(sent.status.success() && sent.stdout.is_empty(), "{sent:?}");
+    let args = ["--topic", "t", "--reader-property", "parse.key=true"];
+    let sent = kafka(&site, "kafka-console-producer", &args, "a\tb\nnokey\nc\td\n");
+    assert_eq!(sent.status.code(), Some(1));
+    let told = String::from_utf8(sent.stderr).unwrap();
+    assert_eq!(told, "No key separator found on line number 2: 'nokey'\n");
+    let all = ["print.key", "print.headers", "print.partition", "print.offset", "print.epoch"];
+    let all = all.map(|name| format!("{name}=true"));
+    let mut args = vec!["--topic", "t", "--from-beginning", "--timeout-ms", "500"];
+    all.iter().for_each(|property| args.extend(["--formatter-property", property]));
+    args.extend(["--formatter-property", "key.separator=|", "--max-messages", "9"]);
+    let read = kafka(&site, "kafka-console-consumer", &args, "");
+    let expected = "Partition:0|Offset:0|Epoch:NOT_PRESENT|h:v,i:null|k|one\n\
+                    Partition:0|Offset:1|Epoch:NOT_PRESENT|NO_HEADERS|null|null\n\
+                    Partition:0|Offset:2|Epoch:NOT_PRESENT|NO_HEADERS|a|b\n";
+    assert_eq!(String::from_utf8(read.stdout).unwrap(), expected);
+    assert_eq!(String::from_utf8(read.stderr).unwrap(), "Processed a total of 3 messages\n");
+    let args = ["--topic", "t", "--partition", "0", "--offset", "2", "--max-messages", "1"];
+    let read = kafka(&site, "kafka-console-consumer", &args, "");
+    assert_eq!((read.status.code(), &*read.stdout), (Some(0), &b"b\n"[..]));
+    let args = ["--topic", "t", "--from-beginning", "--offset", "3"];
+    let refused = kafka(&site, "kafka-console-consumer", &args, "");
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(told, "Options from-beginning and offset cannot be specified together.\n");
+}
+
 #[test]
 fn a_doctor_tells_by_its_code() {
     let site = Site::new(&[("t", 1)]);

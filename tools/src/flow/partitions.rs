@@ -11,7 +11,7 @@ use crate::{CannotRun, advice};
 ///
 /// # Errors
 /// There is no such topic or partition; no broker answers.
-pub(super) fn of_topics(
+pub(crate) fn of_topics(
     admin: &Admin,
     topics: &[String],
     only: Option<&BTreeSet<i32>>,
@@ -37,7 +37,7 @@ pub(super) fn of_topics(
 ///
 /// # Errors
 /// A partition has no leader that answers.
-pub(super) fn offsets(
+pub(crate) fn offsets(
     admin: &Admin,
     partitions: &[TopicPartition],
     spec: OffsetSpec,
@@ -58,7 +58,7 @@ pub(super) fn offsets(
 ///
 /// # Errors
 /// As [`offsets`].
-pub(super) fn ends(
+pub(crate) fn ends(
     admin: &Admin,
     partitions: &[TopicPartition],
     isolation: IsolationLevel,
@@ -71,7 +71,7 @@ pub(super) fn ends(
 ///
 /// # Errors
 /// As [`offsets`].
-pub(super) fn starts(
+pub(crate) fn starts(
     admin: &Admin,
     partitions: &[TopicPartition],
     start: Start,
@@ -100,7 +100,7 @@ pub(super) fn starts(
 ///
 /// # Errors
 /// As [`offsets`].
-pub(super) fn at_time(
+pub(crate) fn at_time(
     admin: &Admin,
     partitions: &[TopicPartition],
     ms: i64,

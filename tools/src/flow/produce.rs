@@ -80,17 +80,20 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
         properties.set("compression.type", codec);
     }
     let producer = Producer::new(&properties)?;
+    let format = LineFormat {
+        is_json: args.input == Input::Json,
+        key_delimiter: args.key_delimiter.clone().map(|typed| typed.0),
+        key: args.key.clone().map(|typed| typed.0),
+        empty_is_null: args.null_empty,
+        headers: args.headers.clone(),
+    };
     let sent = Sending {
         topic: &args.topic,
         partition: args.partition,
         keeps_partition: args.keep_partition,
-        format: LineFormat {
-            is_json: args.input == Input::Json,
-            key_delimiter: args.key_delimiter.clone().map(|typed| typed.0),
-            key: args.key.clone().map(|typed| typed.0),
-            empty_is_null: args.null_empty,
-            headers: args.headers.clone(),
-        },
+        read: Box::new(move |line, _| format.record(line)),
+        stops_at_malformed: false,
+        waits_for_each: false,
     };
     sent.all(producer, &args.delimiter.0, line_bytes_max(args.input, &properties))
 }
@@ -119,12 +122,19 @@ fn line_bytes_max(input: Input, properties: &Properties) -> usize {
     }
 }
 
+/// Makes a record of a line and its number, or says what is wrong.
+pub(crate) type ReadLine<'a> = Box<dyn Fn(&[u8], u64) -> Result<ReadRecord, String> + 'a>;
+
 /// What is sent, and how.
 pub(crate) struct Sending<'a> {
     pub(crate) topic: &'a str,
     pub(crate) partition: Option<i32>,
     pub(crate) keeps_partition: bool,
-    pub(crate) format: LineFormat,
+    pub(crate) read: ReadLine<'a>,
+    /// Whether a line that is none ends all.
+    pub(crate) stops_at_malformed: bool,
+    /// Whether each record is waited for before the next is sent.
+    pub(crate) waits_for_each: bool,
 }
 
 /// What became of the records.
@@ -184,7 +194,7 @@ impl Sending<'_> {
             for (line, number) in chunk.lines.iter().zip(chunk.first..) {
                 lines = number;
                 match line {
-                    Some(line) => self.line(&producer, line, number, &tally),
+                    Some(line) => self.line(&producer, line, number, &tally)?,
                     None => {
                         let why = format!(
                             "longer than {line_bytes_max} bytes; raise -X max.request.size and the \
@@ -209,10 +219,23 @@ impl Sending<'_> {
         }
     }
 
-    fn line(&self, producer: &Producer, line: &[u8], number: u64, tally: &Arc<Tally>) {
-        let record = match self.format.record(line) {
+    fn line(
+        &self,
+        producer: &Producer,
+        line: &[u8],
+        number: u64,
+        tally: &Arc<Tally>,
+    ) -> Result<(), CannotRun> {
+        let record = match (self.read)(line, number) {
             Ok(record) => record,
-            Err(why) => return tally.failed(number, &why),
+            Err(why) if self.stops_at_malformed => {
+                producer.flush();
+                return Err(CannotRun(why));
+            }
+            Err(why) => {
+                tally.failed(number, &why);
+                return Ok(());
+            }
         };
         let ReadRecord { partition, timestamp, key, value, headers } = &record;
         let headers: Vec<Header<'_>> =
@@ -234,5 +257,9 @@ impl Sending<'_> {
         if let Err(error) = sent {
             tally.error(number, &error);
         }
+        if self.waits_for_each {
+            producer.flush();
+        }
+        Ok(())
     }
 }

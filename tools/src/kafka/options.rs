@@ -70,6 +70,12 @@ impl Options {
         self.0.iter().filter(move |(given, _)| *given == name).filter_map(|(_, of)| of.as_deref())
     }
 
+    /// Names and values of options whose value is `NAME=VALUE`.
+    pub(super) fn pairs(&self, names: &[&'static str]) -> Vec<(&str, &str)> {
+        let all = names.iter().flat_map(|name| self.all(name));
+        all.map(|text| text.split_once('=').unwrap_or((text, ""))).collect()
+    }
+
     /// The value of an option as a number.
     ///
     /// # Errors
