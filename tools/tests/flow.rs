@@ -185,6 +185,30 @@ fn reading_begins_and_ends_where_it_is_told() {
 }
 
 #[test]
+fn a_group_goes_on_behind_what_was_printed() {
+    let site = Site::new(&[("t", 2)]);
+    let lines: String = (0..20).map(|number| format!("{number}\n")).collect();
+    site.text(&["produce", "t", "-p", "0"], &lines);
+    site.text(&["produce", "t", "-p", "1"], "x\n");
+    let read = |more: &[&str]| {
+        let args = [&["consume", "t", "-g", "g", "--from-beginning"], more].concat();
+        let text = site.text(&args, "");
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = read(&["-c", "7"]);
+    assert_eq!(first.len(), 7);
+    let rest = read(&["-e"]);
+    let mut all = [first, rest].concat();
+    assert_eq!(all.len(), 21, "{all:?}");
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 21, "{all:?}");
+    assert_eq!(read(&["-e"]), [] as [String; 0]);
+    let told = site.complaint(&["consume", "t", "-g", "g", "-p", "0"], "", 2);
+    assert!(told.contains("cannot be used with"), "{told}");
+}
+
+#[test]
 fn a_reader_follows_until_it_is_interrupted() {
     let site = Site::new(&[("t", 1)]);
     for signal in ["INT", "TERM"] {
@@ -381,6 +405,11 @@ fn kafkas_console_tools_are_answered_to() {
     let args = ["--topic", "t", "--partition", "0", "--offset", "2", "--max-messages", "1"];
     let read = kafka(&site, "kafka-console-consumer", &args, "");
     assert_eq!((read.status.code(), &*read.stdout), (Some(0), &b"b\n"[..]));
+    let args = ["--topic", "t", "--group", "g", "--from-beginning", "--max-messages"];
+    for (count, printed) in [("1", &b"one\n"[..]), ("2", b"null\nb\n")] {
+        let read = kafka(&site, "kafka-console-consumer", &[&args[..], &[count]].concat(), "");
+        assert_eq!((read.status.code(), &*read.stdout), (Some(0), printed), "{read:?}");
+    }
     let args = ["--topic", "t", "--from-beginning", "--offset", "3"];
     let refused = kafka(&site, "kafka-console-consumer", &args, "");
     assert_eq!(refused.status.code(), Some(1));

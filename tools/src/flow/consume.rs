@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use ottla_client::{Admin, Consumer, Error, IsolationLevel, Records, TopicPartition};
+use ottla_client::{Admin, Consumer, Error, IsolationLevel, Record, Records, TopicPartition};
 use regex::bytes::Regex;
 
 use super::escapes::Typed;
@@ -26,7 +26,8 @@ Examples:
   ottlactl consume orders --since 2h --grep 'error|fatal'
   ottlactl consume orders --offset -10 -e                 the last ten of each partition
   ottlactl consume orders -f '%T %p/%o %k: %s\\n'
-  ottlactl consume orders -e --from-beginning -o json | jq .payload";
+  ottlactl consume orders -e --from-beginning -o json | jq .payload
+  ottlactl consume orders -g billing                      as a member of a group, with commits";
 
 /// Prints records: values, one a line, as they come
 #[derive(clap::Args, Debug)]
@@ -35,21 +36,22 @@ pub(crate) struct Args {
     /// Topics
     #[arg(required = true, value_name = "TOPIC")]
     topics: Vec<String>,
-    /// Begins with the first records
+    /// Begins with the first records; in a group only where it has no committed offsets
     #[arg(long, conflicts_with_all = ["offset", "since"])]
     from_beginning: bool,
     /// Where to begin: beginning, end, an offset (5), so many before the end (-5), a time (@2h)
     #[arg(long, value_name = "PLACE", allow_hyphen_values = true)]
-    #[arg(conflicts_with = "since")]
+    #[arg(conflicts_with_all = ["since", "group"])]
     offset: Option<String>,
     /// Records of this time or later: 2h (ago), 2026-11-26T10:00, ms since the epoch
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", conflicts_with = "group")]
     since: Option<String>,
     /// Records of before this time, and then ends
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// Partitions of each topic: 0,3,5-7
     #[arg(short, long, value_name = "LIST", value_parser = parse_partitions)]
+    #[arg(conflicts_with = "group")]
     partition: Option<BTreeSet<i32>>,
     /// Ends after so many records
     #[arg(short = 'c', long, value_name = "N")]
@@ -60,6 +62,9 @@ pub(crate) struct Args {
     /// Ends when no record has come for so long: 500ms, 10s
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     idle: Option<Duration>,
+    /// Reads as a member of this group, and commits what was printed
+    #[arg(short, long)]
+    group: Option<String>,
     /// Only records whose value has this regular expression in it
     #[arg(long, value_name = "REGEX")]
     grep: Option<Regex>,
@@ -128,6 +133,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
         interrupt,
         isolation: args.isolation.level(),
         idle_max: args.idle,
+        is_member: args.group.is_some(),
         until,
         partitions,
         printer,
@@ -166,8 +172,16 @@ impl Args {
     fn consumer(&self, global: &Global) -> Result<Consumer, CannotRun> {
         let mut properties = global.properties()?;
         properties.set("isolation.level", self.isolation.setting());
-        // Nobody asked for commits.
-        properties.set("enable.auto.commit", "false");
+        match &self.group {
+            Some(group) => {
+                properties.set("group.id", group);
+                if self.from_beginning {
+                    properties.set("auto.offset.reset", "earliest");
+                }
+            }
+            // Nobody asked for commits.
+            None => properties.set("enable.auto.commit", "false"),
+        }
         if properties.get("client.id").is_none() {
             properties.set("client.id", "ottlactl");
         }
@@ -182,6 +196,8 @@ struct Reading {
     interrupt: Interrupt,
     isolation: IsolationLevel,
     idle_max: Option<Duration>,
+    /// Of a group.
+    is_member: bool,
     until: Option<i64>,
     partitions: Vec<TopicPartition>,
     printer: Printer,
@@ -195,10 +211,15 @@ impl Reading {
             let ends = partitions::ends(&self.admin, &self.partitions, self.isolation)?;
             self.stops = Some(Stops::new(ends));
         }
-        let starts = partitions::starts(&self.admin, &self.partitions, start, self.isolation)?;
-        self.consumer.assign(&self.partitions)?;
-        for (partition, offset) in &starts {
-            self.consumer.seek(partition, *offset)?;
+        if self.is_member {
+            let topics: Vec<&str> = args.topics.iter().map(String::as_str).collect();
+            self.consumer.subscribe(&topics)?;
+        } else {
+            let starts = partitions::starts(&self.admin, &self.partitions, start, self.isolation)?;
+            self.consumer.assign(&self.partitions)?;
+            for (partition, offset) in &starts {
+                self.consumer.seek(partition, *offset)?;
+            }
         }
         let read = self.read();
         let closed = self.consumer.close(CLOSE_MAX);
@@ -264,7 +285,8 @@ impl Reading {
     }
 
     fn print(&mut self, records: &Records) -> Result<(), CannotRun> {
-        for record in records {
+        let mut records = records.iter();
+        while let Some(record) = records.next() {
             let stops = self.stops.as_ref();
             if stops.is_some_and(|s| s.is_behind(record.topic_partition(), record.offset())) {
                 continue;
@@ -273,7 +295,19 @@ impl Reading {
                 self.printer.print(&record)?;
             }
             if self.wanted.is_over() {
-                break;
+                return self.give_back(records);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was not printed is not committed: the group's next member gets it.
+    fn give_back<'r>(&self, rest: impl Iterator<Item = Record<'r>>) -> Result<(), CannotRun> {
+        let mut seen = BTreeSet::new();
+        for record in rest.filter(|_| self.is_member) {
+            let partition = record.topic_partition();
+            if seen.insert(partition.clone()) {
+                self.consumer.seek(partition, record.offset())?;
             }
         }
         Ok(())
@@ -281,7 +315,14 @@ impl Reading {
 
     fn is_at_the_end(&self) -> Result<bool, CannotRun> {
         let Some(stops) = &self.stops else { return Ok(false) };
-        Ok(stops.are_reached(&self.partitions, |partition| self.consumer.position(partition))?)
+        let assigned;
+        let partitions = if self.is_member {
+            assigned = self.consumer.assignment();
+            &assigned
+        } else {
+            &self.partitions
+        };
+        Ok(stops.are_reached(partitions, |partition| self.consumer.position(partition))?)
     }
 }
 

@@ -48,6 +48,8 @@ const FORMATTERS: [&str; 3] = [
     "DefaultMessageFormatter",
 ];
 const TICK: Duration = Duration::from_millis(100);
+/// How long the last commit may take.
+const CLOSE_MAX: Duration = Duration::from_secs(10);
 
 /// Runs the tool.
 pub(super) fn run(args: &[String]) -> Result<(), Failed> {
@@ -79,19 +81,26 @@ pub(super) fn run(args: &[String]) -> Result<(), Failed> {
             .with("bootstrap.servers", properties.get("bootstrap.servers").unwrap_or_default()),
     )?;
     let (partitions, start) = places(&options, &admin)?;
-    let starts = partitions::starts(&admin, &partitions, start, level)?;
     let consumer = Consumer::new(&properties)?;
-    consumer.assign(&partitions)?;
-    for (partition, offset) in &starts {
-        consumer.seek(partition, *offset)?;
+    if properties.get("group.id").is_some() && !options.has("partition") {
+        let topics: BTreeSet<&str> = partitions.iter().map(|of| &*of.topic).collect();
+        consumer.subscribe(&topics.into_iter().collect::<Vec<_>>())?;
+    } else {
+        let starts = partitions::starts(&admin, &partitions, start, level)?;
+        consumer.assign(&partitions)?;
+        for (partition, offset) in &starts {
+            consumer.seek(partition, *offset)?;
+        }
     }
     let count = options.number("max-messages").map_err(Failed::Err)?;
     let timeout = options.number("timeout-ms").map_err(Failed::Err)?.map(Duration::from_millis);
     let interrupt = Interrupt::catch()?;
     let printed = read(&consumer, &formatter, &interrupt, (count, timeout));
+    let closed = consumer.close(CLOSE_MAX);
     let (Ok(count) | Err((count, _))) = &printed;
     complaint::plain(&format!("Processed a total of {count} messages"));
-    printed.map(drop).map_err(|(_, failed)| failed)
+    printed.map(drop).map_err(|(_, failed)| failed)?;
+    Ok(closed?)
 }
 
 /// Prints records; how many.
@@ -113,9 +122,16 @@ fn read(
             polled = consumer.poll(TICK);
         }
         let records = polled.map_err(|error| (count, error.into()))?;
+        let mut unread = BTreeSet::new();
         for record in &records {
             if is_over(count) {
-                break;
+                // Of what was not printed nothing is committed.
+                let partition = record.topic_partition();
+                if unread.insert(partition.clone()) {
+                    let sought = consumer.seek(partition, record.offset());
+                    sought.map_err(|error| (count, error.into()))?;
+                }
+                continue;
             }
             formatter.write(&record, &mut out).map_err(|error| (count, error.into()))?;
             count += 1;
@@ -156,9 +172,6 @@ fn refuse(options: &Options) -> Result<(), Failed> {
     if options.has("topic") == options.has("include") {
         return err("Exactly one of --include/--topic is required. ");
     }
-    if options.has("group") {
-        return err("--group: reading as a member of a group is not there yet; leave it out");
-    }
     if let Some(class) = options.get("formatter").filter(|class| !FORMATTERS.contains(class)) {
         return err(&format!("--formatter {class}: there is no JVM here to load the class"));
     }
@@ -193,7 +206,16 @@ fn properties(options: &Options) -> Result<Properties, Failed> {
     if let Some(level) = options.get("isolation-level") {
         properties.set("isolation.level", level);
     }
-    properties.set("enable.auto.commit", "false");
+    match options.get("group").or(properties.get("group.id")).map(str::to_owned) {
+        Some(group) if !options.has("partition") => {
+            properties.set("group.id", &group);
+            if options.has("from-beginning") {
+                properties.set("auto.offset.reset", "earliest");
+            }
+        }
+        // The tool makes up a group of its own; none is as good when nothing is committed.
+        _ => properties.set("enable.auto.commit", "false"),
+    }
     if properties.get("client.id").is_none() {
         properties.set("client.id", "console-consumer");
     }
