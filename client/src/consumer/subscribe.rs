@@ -57,6 +57,32 @@ impl Consumer {
     /// subscribed to before. Partitions come and go in polls. No topics: as
     /// [`Consumer::unsubscribe`].
     ///
+    /// With `group.protocol=classic` a member of the group assigns, by the first of its
+    /// `partition.assignment.strategy` that all members have; members of Java's client and of this
+    /// one share partitions, whoever of them assigns. With `group.protocol=consumer` the broker
+    /// does (KIP-848). With `cooperative-sticky` alone, and with the broker, a consumer goes on
+    /// reading what it keeps while others join or leave.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use ottla_client::{Consumer, Properties};
+    ///
+    /// let properties = Properties::new()
+    ///     .with("bootstrap.servers", "localhost:9092")
+    ///     .with("group.id", "billing")
+    ///     .with("partition.assignment.strategy", "cooperative-sticky");
+    /// let consumer = Consumer::new(&properties)?;
+    /// consumer.subscribe(&["orders"])?;
+    /// loop {
+    ///     for record in &consumer.poll(Duration::from_secs(1))? {
+    ///         println!("{}-{}: {:?}", record.topic(), record.offset(), record.value());
+    ///     }
+    /// }
+    /// # #[expect(unreachable_code)]
+    /// # Ok::<(), ottla_client::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// There is no `group.id`; a topic has no name; partitions were assigned by hand.
     pub fn subscribe(&self, topics: &[&str]) -> Result<(), Error> {

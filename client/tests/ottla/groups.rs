@@ -33,7 +33,7 @@ fn site() -> Site {
         ("group.consumer.min.heartbeat.interval.ms", "100"),
         ("group.consumer.heartbeat.interval.ms", "100"),
         ("group.consumer.min.session.timeout.ms", "500"),
-        ("group.consumer.session.timeout.ms", "1500"),
+        ("group.consumer.session.timeout.ms", "3000"),
         ("group.consumer.assignment.interval.ms", "0"),
         ("group.consumer.min.assignment.interval.ms", "0"),
     ])
@@ -52,7 +52,7 @@ fn properties(site: &Site, way: &[(&str, &str)]) -> Properties {
         .with("metadata.max.age.ms", "500")
         .with("fetch.max.wait.ms", "50");
     if !way.iter().any(|(_, value)| *value == "consumer") {
-        properties.set("session.timeout.ms", "1500");
+        properties.set("session.timeout.ms", "3000");
         properties.set("heartbeat.interval.ms", "100");
     }
     way.iter().for_each(|(name, value)| properties.set(name, value));
@@ -230,6 +230,19 @@ fn poll_until(consumers: &[&Consumer], counts: &[usize]) {
     });
 }
 
+/// Polls until neither is told anything more.
+fn poll_until_quiet(consumers: &[&Consumer], logs: &[&Log]) {
+    wait_for("quiet", || {
+        let until = Instant::now() + Duration::from_millis(600);
+        while Instant::now() < until {
+            for consumer in consumers {
+                drop(consumer.poll(Duration::from_millis(20)).unwrap());
+            }
+        }
+        logs.iter().map(|log| log.take().len()).sum::<usize>() == 0
+    });
+}
+
 fn consumer(properties: &Properties, log: &Log) -> Consumer {
     let consumer = Consumer::new(properties).unwrap();
     consumer.subscribe_with(&["t"], log.clone()).unwrap();
@@ -269,6 +282,8 @@ fn static_members_come_back_to_what_they_had() {
         let one = consumer(&properties("one"), &log);
         let two = consumer(&properties("two"), &others);
         poll_until(&[&one, &two], &[2, 2]);
+        // The listener is told of every assignment, also of one that brings nothing.
+        poll_until_quiet(&[&one, &two], &[&log, &others]);
         let before = one.group_metadata().unwrap().generation_id;
         let had = two.assignment();
         let _ = log.take();

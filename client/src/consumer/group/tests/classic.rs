@@ -470,6 +470,16 @@ fn the_leader_sees_partitions_that_are_added() {
 }
 
 #[test]
+fn metadata_of_topics_that_nobody_wants_is_not_asked_for() {
+    let (mut world, mut coordinator) = group(&["range"], 1, &[("s", 1), ("t", 1)]);
+    world.run(&mut coordinator, 2 * SECOND);
+    assert_eq!(world.clients[0].asked, ["s", "t"]);
+    world.clients[0].membership.subscribe(interest(&["t"])).unwrap();
+    world.run(&mut coordinator, 3 * SECOND);
+    assert_eq!(world.clients[0].asked, ["t"]);
+}
+
+#[test]
 fn a_pattern_takes_topics_as_they_come() {
     let mut world = World::new(&[("orders-1", 1), ("orders-10", 1), ("__orders-2", 1)]);
     let mut coordinator = Classic::new();

@@ -56,6 +56,8 @@ pub(super) struct Client {
     pub(super) busy: Option<Instant>,
     pub(super) owned: BTreeSet<TopicPartition>,
     pub(super) steps: Vec<Step>,
+    /// The topics whose metadata it has asked for last.
+    pub(super) asked: Vec<String>,
 }
 
 pub(super) fn settings(protocol: Protocol, instance: Option<&str>) -> GroupSettings {
@@ -163,6 +165,7 @@ impl World {
             busy: None,
             owned: BTreeSet::new(),
             steps: Vec::new(),
+            asked: Vec::new(),
         });
         self.clients.len() - 1
     }
@@ -209,6 +212,9 @@ impl World {
                 topics.iter().filter_map(|topic| name(topic.name, topic.topic_id)).collect()
             }
         };
+        if request.topics.is_some() {
+            self.clients[at].asked.clone_from(&wanted);
+        }
         let partition = |partition_index| MetadataResponsePartition {
             partition_index,
             leader_id: 1,
