@@ -3,6 +3,9 @@
 //! replaced at once. Offsets that are committed to the broker could not do that: they and the file
 //! change one after the other.
 //!
+//! The partition is assigned by hand. In a group it could move to a member that does not have the
+//! file, while its former owner still writes to it.
+//!
 //! `cargo run -p ottla-client --example exactly_once_resume [BOOTSTRAP]`
 
 use std::error::Error;

@@ -55,3 +55,21 @@ fn embedded_broker() {
     embedded_broker::run(&mut out).unwrap();
     assert!(String::from_utf8(out).unwrap().starts_with("two orders over a restart at "));
 }
+
+#[test]
+fn the_readmes_program_is_in_the_guide() {
+    let readme = include_str!("../../README.md");
+    let begins = |line: &&str| line.starts_with("    use std::time::Duration;");
+    let program: Vec<&str> = readme
+        .lines()
+        .skip_while(|line| !begins(line))
+        .take_while(|line| line.is_empty() || line.starts_with("    "))
+        .map(str::trim_end)
+        .map(|line| line.strip_prefix("    ").unwrap_or(line))
+        .collect();
+    assert!(program.len() > 10, "{program:?}");
+    let guide = include_str!("../src/guide.md");
+    let shown: Vec<&str> = guide.lines().filter(|line| !line.starts_with("# ")).collect();
+    let program = program.join("\n");
+    assert!(shown.join("\n").contains(program.trim_end()), "README.md's is another:\n{program}");
+}
