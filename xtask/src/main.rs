@@ -4,8 +4,10 @@
 //! itself), [`spec`] (message tables against Kafka's), [`crash`] (crash points on a simulated
 //! disk), [`interop`] (real clients and the real Apache Kafka against a running broker),
 //! [`torture`] (the broker under faults), [`full_disk`] (the broker without space), [`mod@bench`]
-//! (Ottla beside Apache Kafka and the floor). [`full_disk`] and two lanes of [`torture`] need root,
-//! nothing else does, and everything written here is under `target/`.
+//! (Ottla beside Apache Kafka and the floor), [`picture`] (the README's terminal).
+//!
+//! [`full_disk`] and two lanes of [`torture`] need root, nothing else does. Everything that is
+//! written here is under `target/`, but for the picture and the figures.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -15,6 +17,7 @@ mod gate;
 mod interop;
 mod layers;
 mod manifest;
+mod picture;
 mod spec;
 mod tidy;
 mod torture;
@@ -60,6 +63,8 @@ enum Command {
     Torture(torture::Args),
     /// Fills the broker's disk, and gives it space again; needs root.
     FullDisk(full_disk::Args),
+    /// Records the terminal picture of the README; not part of the gate.
+    Picture,
     /// Measures the broker beside Apache Kafka and the floor; not part of the gate.
     Bench(bench::Args),
 }
@@ -77,6 +82,7 @@ fn main() -> ExitCode {
         Command::Doc => gate::run_one(&root, "doc"),
         Command::Spec => gate::run_one(&root, "spec"),
         Command::Bench(args) => bench::run(&root, &args).map(|()| true),
+        Command::Picture => picture::run(&root).map(|()| true),
         Command::Torture(args) => gate::run_torture(&root, &args),
         Command::FullDisk(args) => gate::run_full_disk(&root, &args),
         Command::Crash(args) => gate::run_crash(&root, &args),
