@@ -67,7 +67,8 @@ impl<'a> Clients<'a> {
     /// Builds what the clients are in, which takes minutes the first time.
     pub(super) fn build(bench: &'a Bench<'a>) -> Result<Self> {
         let target = target_dir(bench.root).join("bench-clients");
-        let mut build = cargo_command(bench.root, &["build", "--release", "--quiet", "--locked"]);
+        // Not --locked: the lock file follows what our client depends on.
+        let mut build = cargo_command(bench.root, &["build", "--release", "--quiet"]);
         build.arg("--manifest-path").arg(bench.root.join("bench/clients/Cargo.toml"));
         build.arg("--target-dir").arg(&target);
         ensure!(
