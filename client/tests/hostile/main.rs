@@ -2,7 +2,9 @@
 //! with an error, and in time.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod coordinator;
 mod frames;
+mod groups;
 mod records;
 mod redirects;
 mod server;

@@ -58,6 +58,8 @@ pub(super) struct Classic {
     /// When to try again, after so many failures.
     not_before: Option<Instant>,
     failed: u32,
+    /// How often in a row, between two heartbeats, it had to join anew to give partitions up.
+    given_up: u32,
     error: Option<Error>,
     leaving: Option<Pending<()>>,
     is_closing: bool,
@@ -117,6 +119,7 @@ impl Classic {
             next_heartbeat: None,
             not_before: None,
             failed: 0,
+            given_up: 0,
             error: None,
             leaving: None,
             is_closing: false,
@@ -176,7 +179,10 @@ impl Classic {
                 self.state = State::Stable;
             }
             // Who gets it learns so at the next rebalance.
-            Some(Step::Revoke(_)) => self.rejoins = Some("it has given partitions up"),
+            Some(Step::Revoke(_)) => {
+                self.rejoins = Some("it has given partitions up");
+                self.given_up = self.given_up.saturating_add(1);
+            }
             _ => {}
         }
     }
@@ -358,8 +364,9 @@ impl Classic {
     }
 
     fn take_answers(&mut self, now: Instant) {
-        if let Some(Err(error)) = taken(&mut self.heartbeat) {
-            self.heartbeat_failed(error, now);
+        if let Some(told) = taken(&mut self.heartbeat) {
+            self.given_up = 0;
+            told.unwrap_or_else(|error| self.heartbeat_failed(error, now));
         }
         match &mut self.state {
             State::Joining(asked) => match taken(asked) {
@@ -379,6 +386,10 @@ impl Classic {
     fn joined(&mut self, joined: Joined, now: Instant) {
         match joined {
             Joined::NeedsId(id) => {
+                // Once is how groups work.
+                if !self.member_id.is_empty() {
+                    self.wait_longer(now);
+                }
                 self.member_id = id;
                 self.state = State::Unjoined;
             }

@@ -61,6 +61,8 @@ pub(super) struct NextGen {
     /// Whether there is something to say at once.
     has_news: bool,
     failed: u32,
+    /// How often in a row it was put out of the group.
+    fenced: u32,
     error: Option<Error>,
     leaving: Option<Pending<Told>>,
     is_closing: bool,
@@ -91,6 +93,7 @@ impl NextGen {
             next_heartbeat: None,
             has_news: false,
             failed: 0,
+            fenced: 0,
             error: None,
             leaving: None,
             is_closing: false,
@@ -281,7 +284,15 @@ impl NextGen {
     }
 
     fn told(&mut self, told: Told, now: Instant) {
+        if told.epoch <= JOINING {
+            // Only a leave is answered so.
+            let detail = format!("ConsumerGroupHeartbeat: the epoch {}", told.epoch);
+            return self.put_out(&Error::new(ErrorKind::Malformed, detail), now);
+        }
         self.failed = 0;
+        if self.epoch > JOINING {
+            self.fenced = 0;
+        }
         if let Some(member_id) = told.member_id {
             self.member_id = member_id;
         }
@@ -294,26 +305,12 @@ impl NextGen {
             self.is_taken = by_id(&self.held) == target && self.is_taken;
             self.target = target;
         }
-        if self.epoch <= JOINING {
-            // Only a leave is answered so.
-            self.forget();
-        }
     }
 
     fn refused(&mut self, error: Error, now: Instant) {
         match error.code() {
             Some(ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_MEMBER_EPOCH) => {
-                log::info!(
-                    "{} is out of the group {}: {error}",
-                    self.member_id,
-                    self.settings.group
-                );
-                self.forget();
-                // At once for the first time; a coordinator that says so each time is waited for.
-                if self.failed > 0 {
-                    self.wait_longer(now);
-                }
-                self.failed = self.failed.saturating_add(1);
+                self.put_out(&error, now);
             }
             _ if error.is_retriable() => {
                 log::debug!("no heartbeat to the group {}: {error}", self.settings.group);
@@ -327,6 +324,19 @@ impl NextGen {
                 self.error = Some(explained(error));
             }
         }
+    }
+
+    /// It is no member any more, and has lost all. It joins at once for the first time; a
+    /// coordinator that puts it out each time, if only after it has joined, is waited for.
+    fn put_out(&mut self, error: &Error, now: Instant) {
+        log::info!("{} is out of the group {}: {error}", self.member_id, self.settings.group);
+        self.forget();
+        self.failed = self.failed.max(self.fenced);
+        if self.failed > 0 {
+            self.wait_longer(now);
+        }
+        self.fenced = self.fenced.saturating_add(1);
+        self.failed = self.failed.saturating_add(1);
     }
 
     fn wait_longer(&mut self, now: Instant) {

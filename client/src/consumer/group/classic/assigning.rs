@@ -66,6 +66,11 @@ impl Classic {
         self.state = State::Taking(wanted.collect());
         self.failed = 0;
         self.not_before = None;
+        // A leader that takes partitions back and forth is waited for.
+        if self.given_up > 1 {
+            let wait = self.settings.retry_backoff.after(self.given_up, &mut self.chance);
+            self.not_before = Some(now + wait);
+        }
         self.next_heartbeat = Some(now + self.classic.heartbeat_interval);
     }
 
