@@ -3,19 +3,23 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`options`] | arguments as those tools take them |
-//! | [`java`] | orders of maps, names of exceptions |
+//! | [`options`], [`argparse`] | arguments as those tools take them |
+//! | [`java`], [`date_format`] | orders of maps, names of exceptions, numbers, dates |
 //! | [`links`] | `ottlactl install-links` |
 //! | the others | a tool each |
 //!
 //! What is printed on standard output is the same, and so are exit codes. On standard error there
 //! is a line where the scripts have a page: no stack traces, no list of all options.
 
+mod argparse;
 mod configs;
 mod configs_args;
 mod console_consumer;
 mod console_producer;
 mod consumer_groups;
+mod consumer_perf;
+mod consumer_stats;
+mod date_format;
 mod delete_records;
 mod dump_log;
 mod get_offsets;
@@ -26,6 +30,8 @@ pub(crate) mod links;
 mod log_dirs;
 mod message_formatter;
 mod options;
+mod producer_perf;
+mod producer_stats;
 mod reset;
 mod topics;
 
@@ -38,15 +44,17 @@ use crate::{CannotRun, complaint};
 /// A tool's name, and what does its work.
 type Tool = (&'static str, fn(&[String]) -> Result<(), Failed>);
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 11] = [
     ("kafka-configs", configs::run),
     ("kafka-console-consumer", console_consumer::run),
     ("kafka-console-producer", console_producer::run),
     ("kafka-consumer-groups", consumer_groups::run),
+    ("kafka-consumer-perf-test", consumer_perf::run),
     ("kafka-delete-records", delete_records::run),
     ("kafka-dump-log", dump_log::run),
     ("kafka-get-offsets", get_offsets::run),
     ("kafka-log-dirs", log_dirs::run),
+    ("kafka-producer-perf-test", producer_perf::run),
     ("kafka-topics", topics::run),
 ];
 

@@ -137,9 +137,26 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     days + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
-/// `2026-11-26T12:00:00.000Z`.
-pub(crate) fn utc(ms: i64) -> String {
+/// A point in time by the calendar, in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Civil {
+    pub(crate) year: i64,
+    /// 1 to 12.
+    pub(crate) month: i64,
+    pub(crate) day: i64,
+    /// 0 is Sunday.
+    pub(crate) weekday: i64,
+    pub(crate) hour: i64,
+    pub(crate) minute: i64,
+    pub(crate) second: i64,
+    pub(crate) millis: i64,
+}
+
+/// Of milliseconds since 1970.
+pub(crate) fn civil(ms: i64) -> Civil {
     let (days, in_day) = (ms.div_euclid(DAY_MS), ms.rem_euclid(DAY_MS));
+    // The first of 1970 was a Thursday.
+    let weekday = (days + 4).rem_euclid(7);
     // The inverse of the above, by 400 years of 146,097 days.
     let days = days + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -151,6 +168,12 @@ pub(crate) fn utc(ms: i64) -> String {
         (era * 400 + year + i64::from(month >= 10), if month < 10 { month + 3 } else { month - 9 });
     let (seconds, millis) = (in_day / 1000, in_day % 1000);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    Civil { year, month, day, weekday, hour, minute, second, millis }
+}
+
+/// `2026-11-26T12:00:00.000Z`.
+pub(crate) fn utc(ms: i64) -> String {
+    let Civil { year, month, day, hour, minute, second, millis, .. } = civil(ms);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 

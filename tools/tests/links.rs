@@ -19,6 +19,11 @@ fn links_are_made_and_nothing_else_is_touched() {
         let output = Command::new(dir.join(name)).arg("--version").output().unwrap();
         assert_eq!(String::from_utf8(output.stdout).unwrap(), "4.3.1\n", "{name}");
     }
+    for name in ["kafka-producer-perf-test.sh", "kafka-consumer-perf-test.sh"] {
+        let output = Command::new(dir.join(name)).arg("--topic").output().unwrap();
+        let why = String::from_utf8(output.stderr).unwrap();
+        assert!(why.contains("argument"), "{name}: {why}");
+    }
     let made = install(&dir);
     assert!(made.status.success(), "those that are there are right");
 

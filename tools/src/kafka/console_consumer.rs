@@ -170,7 +170,7 @@ fn refuse(options: &Options) -> Result<(), Failed> {
         return err("The topic is required when partition is specified.");
     }
     if options.has("topic") == options.has("include") {
-        return err("Exactly one of --include/--topic is required. ");
+        return err("Exactly one of the following arguments is required: [topic], [include]");
     }
     if let Some(class) = options.get("formatter").filter(|class| !FORMATTERS.contains(class)) {
         return err(&format!("--formatter {class}: there is no JVM here to load the class"));

@@ -52,6 +52,15 @@ pub(super) fn exception(error: &Error) -> String {
     format!("org.apache.kafka.common.errors.{}: {}", class(error), message(error))
 }
 
+/// A number as `%.Nf` prints it.
+pub(super) fn fixed(number: f64, digits: usize) -> String {
+    if number.is_infinite() {
+        let sign = if number < 0.0 { "-" } else { "" };
+        return format!("{sign}Infinity");
+    }
+    format!("{number:.digits$}")
+}
+
 fn class(error: &Error) -> String {
     let name = match error.kind() {
         ErrorKind::Timeout(_) | ErrorKind::Network => return "TimeoutException".to_owned(),
@@ -77,6 +86,13 @@ fn class(error: &Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_are_none_have_javas_names() {
+        let none = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
+        assert_eq!(none.map(|none| fixed(none, 4)), ["NaN", "Infinity", "-Infinity"]);
+        assert_eq!(fixed(0.25, 4), "0.2500");
+    }
 
     #[test]
     fn maps_have_javas_order() {

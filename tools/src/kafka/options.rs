@@ -56,6 +56,11 @@ impl Options {
         Ok(Self(given))
     }
 
+    /// Those that were taken in another form.
+    pub(super) fn of(given: Vec<(&'static str, Option<String>)>) -> Self {
+        Self(given)
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(given, _)| *given == name)
     }

@@ -41,9 +41,11 @@ transcripts! {
     errors
     groups
     kafka_configs
+    kafka_console
     kafka_consumer_groups
-    kafka_topics
+    kafka_perf
     kafka_records
+    kafka_topics
     logdirs
     offsets
     perf

@@ -17,8 +17,8 @@ use crate::{CannotRun, Outcome};
 
 pub(crate) mod consume;
 pub(crate) mod e2e;
-pub(super) mod meter;
-mod pace;
+pub(crate) mod meter;
+pub(crate) mod pace;
 pub(crate) mod payload;
 pub(crate) mod produce;
 mod report;

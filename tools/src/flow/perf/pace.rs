@@ -7,26 +7,26 @@ use std::time::{Duration, Instant};
 /// A latency is counted from the time that a record was due. Counted from when it was sent, those
 /// that wait behind a slow one would not show (coordinated omission).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     start: Instant,
     /// Records a second; `None` for as many as there can be.
     throughput: Option<f64>,
 }
 
 impl Pace {
-    pub(super) fn new(start: Instant, throughput: Option<f64>) -> Self {
+    pub(crate) fn new(start: Instant, throughput: Option<f64>) -> Self {
         Self { start, throughput: throughput.filter(|rate| rate.is_finite() && *rate > 0.0) }
     }
 
     /// When the record of this number is due; `None` when it is as soon as can be.
-    pub(super) fn due(&self, index: u64) -> Option<Instant> {
+    pub(crate) fn due(&self, index: u64) -> Option<Instant> {
         let seconds = index as f64 / self.throughput?;
         let after = Duration::try_from_secs_f64(seconds).ok()?;
         self.start.checked_add(after)
     }
 
     /// How long to wait for it, and the time that its latency is counted from.
-    pub(super) fn wait(&self, index: u64, now: Instant) -> (Duration, Instant) {
+    pub(crate) fn wait(&self, index: u64, now: Instant) -> (Duration, Instant) {
         match self.due(index) {
             Some(due) => (due.saturating_duration_since(now), due),
             None => (Duration::ZERO, now),
