@@ -307,7 +307,7 @@ impl Reading {
         for record in rest.filter(|_| self.is_member) {
             let partition = record.topic_partition();
             if seen.insert(partition.clone()) {
-                self.consumer.seek(partition, record.offset())?;
+                partitions::give_back(&self.consumer, partition, record.offset())?;
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_client::{Admin, IsolationLevel, OffsetSpec, TopicPartition};
+use ottla_client::{Admin, Consumer, Error, IsolationLevel, OffsetSpec, TopicPartition};
 
 use super::place::Start;
 use crate::{CannotRun, advice};
@@ -121,4 +121,40 @@ fn or(
         (partition, offset)
     };
     offsets.into_iter().map(known).collect()
+}
+
+/// Has a record read again by whoever reads the partition next. One that was taken away meanwhile
+/// is another member's, and is left to it.
+///
+/// # Errors
+/// It cannot be sought, though the partition is assigned.
+pub(crate) fn give_back(
+    consumer: &Consumer,
+    partition: &TopicPartition,
+    offset: i64,
+) -> Result<(), Error> {
+    match consumer.seek(partition, offset) {
+        Err(error) if consumer.assignment().contains(partition) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_client::Properties;
+
+    use super::*;
+
+    #[test]
+    fn what_was_taken_away_is_not_given_back() {
+        let properties = Properties::new().with("bootstrap.servers", "127.0.0.1:1");
+        let consumer = Consumer::new(&properties).unwrap();
+        let [kept, lost] = [0, 1].map(|index| TopicPartition::new("t", index));
+        consumer.assign(std::slice::from_ref(&kept)).unwrap();
+        give_back(&consumer, &kept, 7).unwrap();
+        assert_eq!(consumer.position(&kept).unwrap(), 7);
+        assert!(consumer.seek(&lost, 7).is_err());
+        give_back(&consumer, &lost, 7).unwrap();
+        assert!(give_back(&consumer, &kept, -1).is_err());
+    }
 }

@@ -128,8 +128,8 @@ fn read(
                 // Of what was not printed nothing is committed.
                 let partition = record.topic_partition();
                 if unread.insert(partition.clone()) {
-                    let sought = consumer.seek(partition, record.offset());
-                    sought.map_err(|error| (count, error.into()))?;
+                    let given = partitions::give_back(consumer, partition, record.offset());
+                    given.map_err(|error| (count, error.into()))?;
                 }
                 continue;
             }
