@@ -49,8 +49,8 @@ pub use admin::{
 pub use cluster::Broker;
 pub use config::{Def, Kind, Properties};
 pub use consumer::{
-    Consumer, ConsumerGroupMetadata, OffsetAndMetadata, OffsetAndTimestamp, OwnedRecord,
-    RebalanceListener, Record, Records, RecordsIntoIter, RecordsIter,
+    Consumer, ConsumerGroupMetadata, ConsumerIter, OffsetAndMetadata, OffsetAndTimestamp,
+    OwnedRecord, RebalanceListener, Record, Records, RecordsIntoIter, RecordsIter,
 };
 pub use error::{Error, ErrorKind};
 pub use partition::TopicPartition;

@@ -248,7 +248,8 @@ pub(super) fn put(
         }
         Ok(())
     };
-    // From version 10 on topics have ids in place of names.
+    // Version 10 has ids in place of topics' names and nothing else that is new: brokers of 4.x
+    // answer version 9 in full, and who commits need not know the ids.
     let api = (ApiKey::OffsetCommit, 2..=9);
     let (ask, waiting) = question(Route::Coordinator(key), api, build, read);
     let shared = Arc::clone(shared);
@@ -350,6 +351,7 @@ pub(super) fn fetch(
         };
         Outgoing::new(&request, version, timeout)
     };
+    // Version 10 has ids in place of topics' names and nothing else that is new.
     question(Route::Coordinator(key), (ApiKey::OffsetFetch, 1..=9), build, fetched)
 }
 

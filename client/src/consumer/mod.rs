@@ -11,7 +11,9 @@
 //! | [`offsets`] | ends of partitions, and offsets of times |
 //! | [`topics`] | which topics and partitions there are |
 //! | [`commit`] | offsets that a group has come to |
+//! | [`iter`] | records one by one, without end |
 //! | [`group`], [`subscribe`] | partitions that come and go with the members of a group |
+//! | [`close`] | the end of all that |
 //! | [`engine`] | the client's thread |
 //! | [`shared`] | what it has in common with those who poll |
 
@@ -27,6 +29,7 @@ use crate::partition::TopicPartition;
 use crate::session::Session;
 
 mod chunk;
+mod close;
 mod commit;
 mod cursor;
 mod engine;
@@ -34,6 +37,7 @@ mod fetch_session;
 mod fetcher;
 mod group;
 mod inquiry;
+mod iter;
 mod offsets;
 mod positions;
 mod record;
@@ -43,6 +47,7 @@ mod subscribe;
 mod topics;
 
 pub use commit::OffsetAndMetadata;
+pub use iter::ConsumerIter;
 pub use offsets::OffsetAndTimestamp;
 pub use record::{OwnedRecord, Record, Records, RecordsIntoIter, RecordsIter};
 pub use subscribe::{ConsumerGroupMetadata, RebalanceListener};
@@ -130,7 +135,8 @@ impl Consumer {
     }
 
     /// Takes exactly these partitions. Those that it has already go on where they are. With
-    /// `enable.auto.commit` what polls have returned of those before is committed.
+    /// `enable.auto.commit` what polls have returned of those before is committed. No partitions:
+    /// a consumer that is subscribed does as with [`Consumer::unsubscribe`].
     ///
     /// # Errors
     /// A topic has no name, or a partition is negative; the consumer is subscribed.
@@ -141,6 +147,10 @@ impl Consumer {
         }
         let mut state = self.shared.state();
         if state.is_subscribed() {
+            if partitions.is_empty() {
+                drop(state);
+                return self.unsubscribe();
+            }
             let detail = "the consumer is subscribed: unsubscribe() before assign()";
             return Err(Error::new(ErrorKind::Usage, detail));
         }
@@ -166,12 +176,22 @@ impl Consumer {
     /// What keeps the consumer out of its group; what keeps a partition from going on. That names
     /// the partition; others go on at the next poll,
     /// and a poll that has nothing else says it again. [`ErrorKind::Wakeup`] after
-    /// [`Consumer::wakeup`]; [`ErrorKind::Usage`] when another thread polls.
+    /// [`Consumer::wakeup`]; [`ErrorKind::Usage`] when another thread polls, and when the consumer
+    /// is neither subscribed nor has partitions assigned.
     pub fn poll(&self, timeout: Duration) -> Result<Records, Error> {
+        self.poll_up_to(self.shared.settings.poll_records_max, timeout)
+    }
+
+    fn poll_up_to(&self, count: usize, timeout: Duration) -> Result<Records, Error> {
         let mut front = self.front()?;
         self.commit_automatically();
         let until = Instant::now() + timeout.min(TIMEOUT_MAX);
         let mut state = self.shared.state();
+        if !state.is_subscribed() && state.positions.is_empty() {
+            let detail = "there is nothing to poll: subscribe() to topics or assign() partitions \
+                          first";
+            return Err(Error::new(ErrorKind::Usage, detail));
+        }
         loop {
             if std::mem::take(&mut state.is_woken) {
                 return Err(Error::new(ErrorKind::Wakeup, "the consumer was woken up"));
@@ -184,7 +204,7 @@ impl Consumer {
             if let Some(error) = state.errors.pop_front() {
                 return Err(error);
             }
-            let (taken, records) = self.collect(&mut front, state)?;
+            let (taken, records) = self.collect((&mut front, count), state)?;
             if !records.is_empty() {
                 return Ok(records);
             }
@@ -221,7 +241,7 @@ impl Consumer {
     /// Takes records out of what was fetched, and moves the positions behind them.
     fn collect<'a>(
         &'a self,
-        front: &mut Front,
+        (front, count): (&mut Front, usize),
         mut state: MutexGuard<'a, State>,
     ) -> Result<(MutexGuard<'a, State>, Records), Error> {
         let settings = &self.shared.settings;
@@ -230,7 +250,6 @@ impl Consumer {
             is_read_committed: settings.is_read_committed,
             batch_bytes_max: settings.batch_bytes_max,
         };
-        let count = settings.poll_records_max;
         let mut records = Records::default();
         loop {
             if let Some(cursor) = front.cursor.take() {
@@ -430,55 +449,10 @@ impl Consumer {
         Some((end - place.consumed()?.offset).max(0))
     }
 
-    /// Commits what polls have returned, if that is done automatically, waits for commits that are
-    /// on their way, and ends. It takes no longer than this.
-    ///
-    /// # Errors
-    /// What was to be committed was not.
-    pub fn close(self, timeout: Duration) -> Result<(), Error> {
-        self.end(timeout)
-    }
-
-    fn end(&self, timeout: Duration) -> Result<(), Error> {
-        let until = Instant::now() + timeout.min(TIMEOUT_MAX);
-        let mut state = self.shared.state();
-        // Once is enough.
-        if std::mem::replace(&mut state.is_ending, true) {
-            return Ok(());
-        }
-        let offsets = state.consumed();
-        drop(state);
-        let mut result = Ok(());
-        if self.shared.settings.auto_commit.is_some() && !offsets.is_empty() {
-            result = self.commit(offsets, true).and_then(|committed| committed.wait_for(timeout));
-        }
-        self.leave_group();
-        let mut state = self.shared.state();
-        state.positions.assign(&[]);
-        state.closing = Some(until);
-        drop(state);
-        let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
-        handle.wake();
-        handle.join();
-        result
-    }
-
     /// Bytes of brokers' answers that are in memory: what waits to be taken, and what [`Records`]
     /// and [`OwnedRecord`]s borrow from. What batches were decompressed to is not counted.
     pub fn buffered_bytes(&self) -> usize {
         self.shared.held.load(Ordering::Relaxed)
-    }
-}
-
-/// As long as Java's consumers, too.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// As [`Consumer::close`] with 30 seconds; an error is logged.
-impl Drop for Consumer {
-    fn drop(&mut self) {
-        if let Err(error) = self.end(CLOSE_TIMEOUT) {
-            log::warn!("the consumer was closed: {error}");
-        }
     }
 }
 

@@ -84,6 +84,10 @@ impl Positions {
         self.places.iter_mut()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
     pub(super) fn get(&self, partition: &TopicPartition) -> Option<&Place> {
         self.places.get(partition)
     }

@@ -1,6 +1,7 @@
 //! Records as a poll returns them: they lie where they were fetched to, or where their batch was
 //! decompressed to.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::iter::FusedIterator;
 use std::ops::Range;
@@ -16,7 +17,17 @@ use crate::partition::TopicPartition;
 ///
 /// They keep the answers that they came in in memory as long as they live. Iterating over a
 /// reference gives [`Record`]s, which borrow; iterating over the value gives [`OwnedRecord`]s,
-/// which are as cheap, and may be kept and sent to other threads.
+/// which are as cheap, and may be kept and sent to other threads. [`Records::partitions`] and
+/// [`Records::of`] go by partitions:
+///
+/// ```
+/// # fn show(records: &ottla_client::Records) {
+/// for partition in records.partitions() {
+///     println!("{partition}: {} records", records.of(partition).count());
+/// }
+/// # }
+/// # show(&ottla_client::Records::default());
+/// ```
 #[derive(Clone, Default)]
 pub struct Records {
     pub(super) runs: Vec<Run>,
@@ -215,7 +226,38 @@ impl Records {
         RecordsIter { runs: self.runs.iter(), run: None, entries: &self.entries, at: 0 }
     }
 
-    /// The partitions that they are of, each as often as its records come apart.
+    /// The partitions that they are of, each once, in the order of their first records.
+    pub fn partitions(&self) -> Vec<&TopicPartition> {
+        let mut seen = HashSet::new();
+        let all = self.spans().map(|(origin, _)| &origin.partition);
+        all.filter(|partition| seen.insert(*partition)).collect()
+    }
+
+    /// Those of one partition, in the order of their offsets; none for one that has none here.
+    pub fn of<'a>(
+        &'a self,
+        partition: &TopicPartition,
+    ) -> impl Iterator<Item = Record<'a>> + use<'a> {
+        let partition = partition.clone();
+        let spans = self.spans().filter(move |(origin, _)| origin.partition == partition);
+        spans.flat_map(|(origin, places)| {
+            let payload = origin.payload.bytes();
+            let entries = self.entries[places].iter();
+            entries.map(move |entry| Record { origin, payload, entry: *entry })
+        })
+    }
+
+    /// What records that come together have in common, and where they are.
+    fn spans(&self) -> impl Iterator<Item = (&Arc<Origin>, Range<usize>)> {
+        let mut start = 0;
+        let spans = self.runs.iter().map(move |run| {
+            let span = start..run.end;
+            start = run.end;
+            (&run.origin, span)
+        });
+        spans.filter(|(_, span)| !span.is_empty())
+    }
+
     pub(super) fn drop_entries_from(&mut self, count: usize) {
         self.entries.truncate(count);
         while self.runs.len() > 1 && self.runs[self.runs.len() - 2].end >= count {
@@ -329,3 +371,6 @@ impl Iterator for RecordsIntoIter {
 
 impl ExactSizeIterator for RecordsIntoIter {}
 impl FusedIterator for RecordsIntoIter {}
+
+#[cfg(test)]
+mod tests;

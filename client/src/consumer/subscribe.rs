@@ -84,7 +84,8 @@ impl Consumer {
     /// ```
     ///
     /// # Errors
-    /// There is no `group.id`; a topic has no name; partitions were assigned by hand.
+    /// There is no `group.id`; a topic has no name; partitions were assigned by hand, or it is
+    /// subscribed to a pattern.
     pub fn subscribe(&self, topics: &[&str]) -> Result<(), Error> {
         self.subscribe_topics(topics, None)
     }
@@ -110,7 +111,8 @@ impl Consumer {
     /// syntax with Kafka, and at least version 1 of ConsumerGroupHeartbeat.
     ///
     /// # Errors
-    /// As [`Consumer::subscribe`]; it is no regular expression.
+    /// There is no `group.id`; it is no regular expression; partitions were assigned by hand, or it
+    /// is subscribed to topics by their names.
     pub fn subscribe_pattern(&self, pattern: &str) -> Result<(), Error> {
         self.set_interest(Interest::Pattern(pattern.to_owned()), None)
     }
@@ -180,8 +182,15 @@ impl Consumer {
 
     fn set_interest(&self, interest: Interest, listener: Option<Listener>) -> Result<(), Error> {
         let mut state = self.shared.state();
-        if !state.is_subscribed() && state.positions.iter().next().is_some() {
+        if !state.is_subscribed() && !state.positions.is_empty() {
             let detail = "partitions were assigned by hand: unsubscribe() before subscribe()";
+            return Err(Error::new(ErrorKind::Usage, detail));
+        }
+        if state.is_subscribed()
+            && std::mem::discriminant(&state.interest) != std::mem::discriminant(&interest)
+        {
+            let detail = "the consumer is subscribed to topics and not to a pattern, or to a \
+                          pattern and not to topics: unsubscribe() first";
             return Err(Error::new(ErrorKind::Usage, detail));
         }
         let Some(membership) = &mut state.membership else {

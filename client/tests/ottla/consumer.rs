@@ -416,3 +416,72 @@ fn a_consumer_can_be_shared_and_its_records_sent() {
     is_shared::<ottla_client::Records>();
     is_shared::<ottla_client::OwnedRecord>();
 }
+
+#[test]
+fn who_polls_has_subscribed_or_has_partitions() {
+    let site = Site::new();
+    topic(&site, "t", 1);
+    let consumer = consumer(&site, &[("group.id", "g")]);
+    let refused = |consumer: &Consumer| {
+        let error = consumer.poll(LONG).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+        let text = "there is nothing to poll: subscribe() to topics or assign() partitions first";
+        assert_eq!(error.to_string(), text);
+    };
+    refused(&consumer);
+    consumer.assign(&[partition("t", 0)]).unwrap();
+    assert!(consumer.poll(Duration::ZERO).unwrap().is_empty());
+    let error = consumer.subscribe(&["t"]).unwrap_err();
+    assert!(error.to_string().contains("unsubscribe() before subscribe()"), "{error}");
+    consumer.assign(&[]).unwrap();
+    refused(&consumer);
+    consumer.subscribe(&["t"]).unwrap();
+    assert!(consumer.poll(Duration::ZERO).unwrap().is_empty());
+    let error = consumer.assign(&[partition("t", 0)]).unwrap_err();
+    assert!(error.to_string().contains("unsubscribe() before assign()"), "{error}");
+    let error = consumer.subscribe_pattern("t.*").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+    assert!(error.to_string().contains("unsubscribe() first"), "{error}");
+    // As in Java: no partitions are no subscription.
+    consumer.assign(&[]).unwrap();
+    assert!(consumer.subscription().is_empty());
+    refused(&consumer);
+    consumer.subscribe_pattern("t.*").unwrap();
+    assert!(consumer.subscribe(&["t"]).is_err());
+    consumer.unsubscribe().unwrap();
+    refused(&consumer);
+}
+
+#[test]
+fn records_are_given_one_by_one_and_positions_are_not_ahead_of_them() {
+    let site = Site::new();
+    topic(&site, "t", 1);
+    let producer = producer(&site, &[]);
+    send(&producer, "t", 0, 0..5);
+    let first = partition("t", 0);
+    let consumer = consumer(&site, &[("group.id", "g"), ("enable.auto.commit", "false")]);
+    consumer.assign(std::slice::from_ref(&first)).unwrap();
+    for (offset, record) in consumer.iter().take(3).enumerate() {
+        let record = record.unwrap();
+        assert_eq!(record.get().offset(), offset as i64);
+        assert_eq!(consumer.position(&first).unwrap(), offset as i64 + 1);
+    }
+    consumer.commit_sync().unwrap();
+    let committed = consumer.committed(std::slice::from_ref(&first)).unwrap();
+    assert_eq!(committed[&first].as_ref().unwrap().offset, 3);
+    // What another iterator, or a poll, has not given comes next; it waits for what is to come.
+    let mut records = (&consumer).into_iter();
+    assert_eq!(records.next().unwrap().unwrap().get().offset(), 3);
+    assert_eq!(consumer.poll(LONG).unwrap().iter().next().unwrap().offset(), 4);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(700));
+            send(&producer, "t", 0, 5..6);
+        });
+        assert_eq!(records.next().unwrap().unwrap().get().offset(), 5);
+    });
+    consumer.wakeup();
+    assert_eq!(records.next().unwrap().unwrap_err().kind(), ErrorKind::Wakeup);
+    consumer.unsubscribe().unwrap();
+    assert_eq!(records.next().unwrap().unwrap_err().kind(), ErrorKind::Usage);
+}
