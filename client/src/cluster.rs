@@ -56,7 +56,8 @@ pub(crate) struct Partition {
 
 impl Cluster {
     /// Takes what an answer tells. Of topics that it does not mention nothing changes, and of those
-    /// that are not wanted nothing is kept: there is no end to what could be told.
+    /// that are not wanted, or not any more, nothing is kept: there is no end to what could be
+    /// told.
     pub(crate) fn update(
         &mut self,
         answer: &MetadataResponse<'_>,
@@ -72,6 +73,8 @@ impl Cluster {
             let rack = broker.rack.map(str::to_owned);
             self.brokers.insert(id, Broker { id, host, port, rack });
         }
+        self.topics.retain(|name, _| is_wanted(name));
+        self.names.retain(|_, name| is_wanted(name));
         for topic in &answer.topics {
             let Some(name) = topic.name.filter(|name| is_wanted(name)) else { continue };
             let known = self.topics.get(name);
@@ -203,6 +206,9 @@ mod tests {
         }
         assert_eq!(cluster.name(Uuid::from_bytes([2; 16])), Some("t"));
         assert_eq!(cluster.name(Uuid::from_bytes([1; 16])), None);
+        cluster.update(&answer(2, (1, 0)), |_| false);
+        assert_eq!(cluster.topic("t"), None);
+        assert_eq!(cluster.name(Uuid::from_bytes([2; 16])), None);
     }
 
     #[test]

@@ -18,14 +18,13 @@ pub(super) enum Elsewhere {
 
 /// Besides these, everything that begins with `sasl.` or `ssl.`: what it says matters with a
 /// `security.protocol` that is refused by itself.
-const NO_EFFECT: [&str; 20] = [
+const NO_EFFECT: [&str; 19] = [
     "auto.include.jmx.reporter",
     "client.dns.lookup",
     "enable.metrics.push",
     "internal.throw.on.fetch.stable.offset.unsupported",
     "key.deserializer",
     "key.serializer",
-    "metadata.max.idle.ms",
     "metadata.recovery.rebootstrap.trigger.ms",
     "metadata.recovery.strategy",
     "metric.reporters",

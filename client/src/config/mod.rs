@@ -152,6 +152,7 @@ impl<'a> Settings<'a> {
             retry_backoff: self.backoff("retry.backoff.ms", "retry.backoff.max.ms"),
             request_timeout: self.duration("request.timeout.ms"),
             may_create_topics: false,
+            topic_idle_max: Duration::ZERO,
         })
     }
 

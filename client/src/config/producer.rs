@@ -18,6 +18,8 @@ pub(crate) const PRODUCER: &Table = &defs! {
         "Bytes of records that wait to be sent; who sends more waits for room.";
     "max.block.ms": Number(0, MS_MAX) = "60000",
         "How long sending waits for room, and for a topic's metadata.";
+    "metadata.max.idle.ms": Number(5000, MS_MAX) = "300000",
+        "After how long a topic that nothing is sent to has its metadata not asked for any more.";
     "compression.type": Choice(&["none", "gzip", "snappy", "lz4", "zstd"]) = "none",
         "The codec of batches.";
     "compression.gzip.level": Number(-1, 9) = "-1",

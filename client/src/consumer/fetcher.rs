@@ -111,7 +111,7 @@ impl Fetcher {
             if place.error().is_some() {
                 continue;
             }
-            metadata.want(&partition.topic);
+            metadata.want(&partition.topic, now);
             let leader = cluster.partition(&partition.topic, partition.partition);
             let Some((leader, epoch)) = leader.and_then(|of| Some((of.leader?, of.leader_epoch)))
             else {

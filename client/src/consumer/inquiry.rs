@@ -119,6 +119,8 @@ impl Inquiries {
                 // Whoever waits has seen the time pass as well.
                 continue;
             }
+            let TopicPartition { topic, partition } = &inquiry.partition;
+            metadata.want(topic, now);
             if inquiry.wrong_metadata == Some(metadata.updates()) {
                 until = until.or(inquiry.deadline.into());
                 self.waiting.push(inquiry);
@@ -129,8 +131,6 @@ impl Inquiries {
                 self.waiting.push(inquiry);
                 continue;
             }
-            let TopicPartition { topic, partition } = &inquiry.partition;
-            metadata.want(topic);
             let known = metadata.cluster().topic(topic);
             if let Some(error) = known.and_then(|topic| Error::of_code(topic.error, None).err())
                 && !error.is_retriable()

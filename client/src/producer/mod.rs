@@ -139,6 +139,7 @@ impl Producer {
         let settings = Settings::new(&[COMMON, PRODUCER], properties)?;
         let mut session = settings.session()?;
         session.may_create_topics = true;
+        session.topic_idle_max = settings.duration("metadata.max.idle.ms");
         let own = ProducerSettings::new(&settings, session.retry_backoff)?;
         let shared = Arc::new(Shared::new(own));
         let sender = Sender::new(Arc::clone(&shared), Session::new(&session));

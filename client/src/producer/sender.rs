@@ -44,6 +44,8 @@ pub(super) struct Sender {
     next_batch: BatchId,
     /// The answers of metadata that were looked at.
     metadata_seen: u64,
+    /// When the topics that are sent to were wanted last.
+    topics_wanted: Option<Instant>,
     /// When partitions' loads were told last.
     loads_told: Option<Instant>,
     blocked: Blocked,
@@ -90,9 +92,13 @@ impl Driver for Sender {
                 self.answered(sent, result, net, now);
             }
         }
-        self.learn();
+        self.learn(now);
         let listed = std::mem::take(&mut self.shared.news().listed);
-        listed.into_iter().for_each(|queue| self.list(queue));
+        for queue in listed {
+            self.session.metadata.want(&queue.topic, now);
+            self.list(queue);
+        }
+        self.want_active(now);
         if self.is_over(now) {
             self.end();
             return None;
@@ -132,6 +138,7 @@ impl Sender {
             sent: HashMap::new(),
             next_batch: 0,
             metadata_seen: 0,
+            topics_wanted: None,
             loads_told: None,
             blocked: Blocked::default(),
             chance: Chance::new(),
@@ -461,3 +468,6 @@ impl Sender {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -282,11 +282,15 @@ impl Calls {
         let route = call.ask.route();
         self.learn(&route, &error, metadata);
         let is_repeated = call.ask.is_repeated(&error) && !matches!(route, Route::Once(_));
-        if is_repeated && now < call.deadline {
+        if !is_repeated {
+            call.ask.failed(error);
+        } else if now < call.deadline {
             call.tries.again(error, self.retry_backoff, &mut self.chance, now);
             self.waiting.push(call);
         } else {
-            call.ask.failed(error);
+            // There is no time left to try again.
+            call.tries.last_error = Some(error);
+            call.time_out(None, now);
         }
         None
     }

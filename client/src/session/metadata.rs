@@ -1,7 +1,7 @@
 //! Keeps the cluster's metadata fresh: asks again when it is old, when a topic is missing, and when
 //! somebody has found it wrong.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,8 +26,9 @@ pub(crate) struct Metadata {
     request_timeout: Duration,
     may_create_topics: bool,
     cluster: Arc<Cluster>,
-    /// The topics that are asked for.
-    wanted: BTreeSet<String>,
+    /// The topics that are asked for, and when they were wanted last.
+    wanted: BTreeMap<String, Instant>,
+    topic_idle_max: Duration,
     /// The request that has no answer yet.
     asked: Option<Tag>,
     /// Whether to ask as soon as allowed.
@@ -63,7 +64,8 @@ impl Metadata {
             request_timeout: settings.request_timeout,
             may_create_topics: settings.may_create_topics,
             cluster: Arc::default(),
-            wanted: BTreeSet::new(),
+            wanted: BTreeMap::new(),
+            topic_idle_max: settings.topic_idle_max,
             asked: None,
             is_stale: true,
             not_before: None,
@@ -100,17 +102,16 @@ impl Metadata {
         self.last_error.as_ref()
     }
 
-    /// Asks for this topic too, from now on.
-    pub(crate) fn want(&mut self, topic: &str) {
-        if !self.wanted.contains(topic) {
-            self.wanted.insert(topic.to_owned());
-            self.is_stale = true;
+    /// Asks for this topic too. Whoever wants it says so again and again, in each turn unless
+    /// [`SessionSettings::topic_idle_max`] leaves more time: else it is not asked for any more.
+    pub(crate) fn want(&mut self, topic: &str, now: Instant) {
+        match self.wanted.get_mut(topic) {
+            Some(last) => *last = now,
+            None => {
+                self.wanted.insert(topic.to_owned(), now);
+                self.is_stale = true;
+            }
         }
-    }
-
-    /// Asks for this topic no more, unless somebody wants it again.
-    pub(crate) fn forget(&mut self, topic: &str) {
-        self.wanted.remove(topic);
     }
 
     /// Asks again as soon as the backoff allows: what is known was found to be wrong.
@@ -154,9 +155,11 @@ impl Metadata {
         now: Instant,
     ) -> Result<(), Error> {
         let version = versions.pick(ApiKey::Metadata, VERSIONS)?;
+        let idle_max = self.topic_idle_max;
+        self.wanted.retain(|_, last| now.saturating_duration_since(*last) <= idle_max);
         let of = |name| MetadataRequestTopic { name: Some(name), ..Default::default() };
         let request = MetadataRequest {
-            topics: Some(self.wanted.iter().map(|name| of(name.as_str())).collect()),
+            topics: Some(self.wanted.keys().map(|name| of(name.as_str())).collect()),
             allow_auto_topic_creation: self.may_create_topics,
             ..Default::default()
         };
@@ -199,7 +202,7 @@ impl Metadata {
 
     fn update(&mut self, read: &MetadataResponse<'_>, net: &mut dyn Net) {
         let cluster = Arc::make_mut(&mut self.cluster);
-        cluster.update(read, |topic| self.wanted.contains(topic));
+        cluster.update(read, |topic| self.wanted.contains_key(topic));
         net.forget_unless(&|node| match node {
             Node::Bootstrap(_) => true,
             Node::Broker(id) | Node::Coordinator(id) => cluster.brokers.contains_key(&id),
@@ -214,7 +217,7 @@ impl Metadata {
         let is_passing = |code: ErrorCode| {
             matches!(code, ErrorCode::LEADER_NOT_AVAILABLE | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
         };
-        let is_wanted = |name: &str| self.wanted.contains(name);
+        let is_wanted = |name: &str| self.wanted.contains_key(name);
         let is_unsettled = read.topics.iter().any(|topic| {
             topic.name.is_some_and(is_wanted)
                 && (is_passing(topic.error_code)

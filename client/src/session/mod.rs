@@ -32,6 +32,9 @@ pub(crate) struct SessionSettings {
     pub(crate) request_timeout: Duration,
     /// Whether to ask for a topic may create it.
     pub(crate) may_create_topics: bool,
+    /// How long after it was wanted last a topic is asked for; zero: as long as it is wanted in
+    /// each turn.
+    pub(crate) topic_idle_max: Duration,
 }
 
 /// Metadata and calls.

@@ -39,6 +39,7 @@ impl Stage {
             retry_backoff: Backoff { first: SECOND / 10, max: SECOND },
             request_timeout: 30 * SECOND,
             may_create_topics: false,
+            topic_idle_max: 60 * SECOND,
         };
         let session = Session::new(&settings);
         Self { session, net: FakeNet::default(), now: Instant::now(), told: mpsc::channel() }
@@ -167,13 +168,39 @@ fn metadata_is_asked_for_when_it_is_old_or_a_topic_is_missing() {
     let waited = stage.wait();
     assert!(299 * SECOND < waited && waited <= 300 * SECOND, "{waited:?}");
     assert!(stage.answer_metadata(1).is_empty());
-    stage.session.metadata.want("t");
+    stage.session.metadata.want("t", stage.now);
     let waited = stage.wait();
     assert!(waited <= SECOND / 5, "{waited:?}");
     assert_eq!(stage.answer_metadata(1), ["t"]);
-    stage.session.metadata.want("t");
+    stage.session.metadata.want("t", stage.now);
     stage.turn();
     assert!(stage.net.sent.is_empty());
+}
+
+#[test]
+fn a_topic_that_nobody_wants_any_more_is_not_asked_for_or_known() {
+    let mut stage = Stage::ready();
+    let begun = stage.now;
+    for topic in ["s", "t"] {
+        stage.session.metadata.want(topic, stage.now);
+    }
+    stage.wait();
+    assert_eq!(stage.answer_metadata(1), ["s", "t"]);
+    stage.now = begun + 60 * SECOND;
+    stage.session.metadata.refresh();
+    stage.turn();
+    assert_eq!(stage.answer_metadata(1), ["s", "t"]);
+    stage.session.metadata.want("t", stage.now);
+    stage.now += SECOND;
+    stage.session.metadata.refresh();
+    stage.turn();
+    assert_eq!(stage.answer_metadata(1), ["t"]);
+    let cluster = stage.session.metadata.cluster();
+    assert!(cluster.topic("t").is_some() && cluster.topic("s").is_none());
+    // It is asked for at once when it is wanted again.
+    stage.session.metadata.want("s", stage.now);
+    stage.wait();
+    assert_eq!(stage.answer_metadata(1), ["s", "t"]);
 }
 
 #[test]
@@ -229,6 +256,22 @@ fn what_may_pass_is_tried_again_until_the_deadline() {
     assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
     assert!(error.to_string().contains("COORDINATOR_LOAD_IN_PROGRESS (14)"), "{error}");
     assert_eq!(stage.now - begun, 5 * SECOND);
+}
+
+#[test]
+fn what_may_pass_and_comes_too_late_to_be_tried_again_is_a_timeout() {
+    for (route, is_timeout) in [(Route::Broker(1), true), (Route::Once(1), false)] {
+        let mut stage = Stage::ready();
+        stage.ask(route, SECOND);
+        stage.now += SECOND;
+        stage.answer(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
+        let error = stage.told().unwrap().unwrap_err();
+        let text = error.to_string();
+        let cause = "broker Broker(1): COORDINATOR_LOAD_IN_PROGRESS (14)";
+        assert_eq!(matches!(error.kind(), ErrorKind::Timeout(SECOND)), is_timeout, "{text}");
+        let told = format!("not done within 1000 ms: Heartbeat: {cause}");
+        assert_eq!(text, if is_timeout { &told } else { cause });
+    }
 }
 
 #[test]

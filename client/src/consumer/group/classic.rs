@@ -229,8 +229,9 @@ impl Classic {
         if let Wants::Pattern(pattern) = &mut self.wants {
             until = pattern.turn(session, &self.settings, now);
         }
-        for topic in self.wants.topics().into_iter().flatten() {
-            session.metadata.want(topic);
+        let watched = self.leads.iter().flat_map(|(topics, _)| topics);
+        for topic in self.wants.topics().into_iter().flatten().chain(watched) {
+            session.metadata.want(topic, now);
         }
         self.take_answers(now);
         let is_joining =

@@ -81,9 +81,6 @@ pub(crate) struct Membership {
     polled: Option<Instant>,
     /// Whether the user is looking.
     is_polling: bool,
-    interest: Interest,
-    /// Topics that are wanted no more, to be left out of metadata.
-    dropped: Vec<Arc<str>>,
 }
 
 enum Member {
@@ -109,8 +106,7 @@ impl Membership {
                 Member::NextGen(Box::new(NextGen::new(Arc::clone(&settings))))
             }
         };
-        let (interest, dropped) = (Interest::None, Vec::new());
-        Self { settings, member, polled: None, is_polling: false, interest, dropped }
+        Self { settings, member, polled: None, is_polling: false }
     }
 
     /// Wants something else from now on. Who wants nothing leaves the group, when the steps that
@@ -119,11 +115,7 @@ impl Membership {
     /// # Errors
     /// A regular expression that is none.
     pub(crate) fn subscribe(&mut self, interest: Interest) -> Result<(), Error> {
-        each!(&mut self.member, member => member.subscribe(interest.clone()))?;
-        if let Interest::Topics(topics) = std::mem::replace(&mut self.interest, interest) {
-            self.dropped.extend(topics);
-        }
-        Ok(())
+        each!(&mut self.member, member => member.subscribe(interest))
     }
 
     /// Notes that the user looks, and whether it goes on to. Who does not within
@@ -151,8 +143,6 @@ impl Membership {
     /// Does what can be done by now, and says when there is more to do. The session's turn has to
     /// come after it, since this asks for things.
     pub(crate) fn turn(&mut self, session: &mut Session, now: Instant) -> Until {
-        // Those that are wanted all the same are asked for again below.
-        self.dropped.drain(..).for_each(|topic| session.metadata.forget(&topic));
         let until = self.polled.map(|polled| polled + self.settings.max_poll_interval);
         let until = until.filter(|until| *until > now && !self.is_polling);
         let is_polled = self.is_polling || until.is_some();

@@ -191,7 +191,7 @@ impl NextGen {
     pub(super) fn turn(&mut self, session: &mut Session, is_polled: bool, now: Instant) -> Until {
         drop(taken(&mut self.leaving));
         if let Interest::Topics(topics) = &self.interest {
-            topics.iter().for_each(|topic| session.metadata.want(topic));
+            topics.iter().for_each(|topic| session.metadata.want(topic, now));
         }
         if let Some(told) = taken(&mut self.heartbeat) {
             match told {

@@ -66,11 +66,7 @@ impl Pattern {
                     !(*is_internal && settings.excludes_internal) && self.regex.is_match(name)
                 };
                 let matching = listed.into_iter().filter(matches).map(|(name, _)| name.into());
-                let matching: BTreeSet<Arc<str>> = matching.collect();
-                for gone in self.matching.iter().flatten().filter(|of| !matching.contains(*of)) {
-                    session.metadata.forget(gone);
-                }
-                self.matching = Some(matching);
+                self.matching = Some(matching.collect());
                 self.next = Some(now + settings.metadata_max_age);
             }
             Some(Err(error)) => {

@@ -11,12 +11,16 @@ use crate::error::Error;
 /// How old what partitioners know of partitions' loads may be.
 const LOADS_INTERVAL: Duration = Duration::from_millis(20);
 
+/// How often topics that are sent to are wanted again: far more often than any
+/// `metadata.max.idle.ms`.
+const WANTED_INTERVAL: Duration = Duration::from_secs(1);
+
 impl Sender {
     /// Has topics looked for that somebody waits for, and tells those that were found.
-    pub(super) fn learn(&mut self) {
+    pub(super) fn learn(&mut self, now: Instant) {
         let wanted = self.shared.wanted();
         for name in &wanted {
-            self.session.metadata.want(name);
+            self.session.metadata.want(name, now);
         }
         if self.session.metadata.updates() == self.metadata_seen && wanted.is_empty() {
             return;
@@ -47,6 +51,17 @@ impl Sender {
             {
                 self.shared.set_partitions(&topic.name, count);
             }
+        }
+    }
+
+    /// Has the metadata of topics kept that are sent to without a pause.
+    pub(super) fn want_active(&mut self, now: Instant) {
+        if self.topics_wanted.is_some_and(|wanted| now < wanted + WANTED_INTERVAL) {
+            return;
+        }
+        self.topics_wanted = Some(now);
+        for &place in &self.active {
+            self.session.metadata.want(&self.partitions[place].queue.topic, now);
         }
     }
 

@@ -20,7 +20,7 @@ impl Classic {
         };
         let topics: BTreeSet<Arc<str>> =
             members.iter().flat_map(|member| member.subscription.topics.iter().cloned()).collect();
-        topics.iter().for_each(|topic| session.metadata.want(topic));
+        topics.iter().for_each(|topic| session.metadata.want(topic, now));
         let cluster = session.metadata.cluster();
         let patience = *since + self.settings.request_timeout;
         if now < patience && topics.iter().any(|topic| cluster.topic(topic).is_none()) {

@@ -154,6 +154,7 @@ impl World {
             retry_backoff: settings.retry_backoff,
             request_timeout: settings.request_timeout,
             may_create_topics: false,
+            topic_idle_max: Duration::ZERO,
         };
         let mut membership = Membership::new(settings);
         membership.subscribe(wants).unwrap();

@@ -1,0 +1,122 @@
+//! A producer's thread against a broker that a test plays.
+
+use std::collections::VecDeque;
+
+use ottla_protocol::messages::metadata::{
+    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
+    MetadataResponseTopic,
+};
+use ottla_protocol::messages::produce::ProduceResponse;
+use ottla_protocol::record::builder::NewRecord;
+
+use super::*;
+use crate::config::{COMMON, PRODUCER, Properties, Settings};
+use crate::net::tests::fake::FakeNet;
+use crate::producer::queue::{Put, ToPut};
+use crate::producer::settings::ProducerSettings;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A producer, and what its metadata requests asked for.
+struct Stage {
+    sender: Sender,
+    net: FakeNet,
+    now: Instant,
+    asked: VecDeque<Vec<String>>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let properties = Properties::new()
+            .with("bootstrap.servers", "boot:1")
+            .with("enable.idempotence", "false")
+            .with("metadata.max.idle.ms", "20000")
+            .with("metadata.max.age.ms", "8000")
+            .with("linger.ms", "0");
+        let settings = Settings::new(&[COMMON, PRODUCER], &properties).unwrap();
+        let mut session = settings.session().unwrap();
+        session.topic_idle_max = settings.duration("metadata.max.idle.ms");
+        let own = ProducerSettings::new(&settings, session.retry_backoff).unwrap();
+        let sender = Sender::new(Arc::new(Shared::new(own)), Session::new(&session));
+        Self { sender, net: FakeNet::default(), now: Instant::now(), asked: VecDeque::new() }
+    }
+
+    /// Puts a record as [`crate::Producer::send`] does.
+    fn put(&self, topic: &str) {
+        let shared = &self.sender.shared;
+        if shared.topic(topic).is_none() {
+            shared.set_partitions(topic, 1);
+        }
+        let queue = shared.topic(topic).unwrap().queue(0).unwrap();
+        let record = NewRecord { value: Some(b"v"), ..Default::default() };
+        let mut to_put = ToPut { record, callback: None };
+        let mut room = shared.memory.take(16_384, SECOND, || ()).ok();
+        match queue.put(&mut to_put, &shared.settings.batch, &mut room).unwrap() {
+            Put::Done { is_news: true, .. } => shared.news().listed.push(queue),
+            Put::Done { .. } => {}
+            Put::NeedsBatch { .. } => panic!("there was room"),
+        }
+    }
+
+    /// Lets time pass, and answers what is asked meanwhile.
+    fn run(&mut self, time: Duration) {
+        let until = self.now + time;
+        while self.now <= until {
+            self.sender.turn(&mut self.net, self.now).unwrap();
+            while let Some(sent) = self.net.sent.pop_front() {
+                match sent.request.api {
+                    ApiKey::Metadata => self.answer_metadata(&sent),
+                    // What it makes of an answer without a word is not looked at here.
+                    _ => self.net.answer(&sent, &ProduceResponse::default()),
+                }
+                self.sender.turn(&mut self.net, self.now).unwrap();
+            }
+            self.now += SECOND / 4;
+        }
+    }
+
+    fn answer_metadata(&mut self, sent: &crate::net::tests::fake::Sent) {
+        let request: MetadataRequest<'_> = sent.read();
+        let names = request.topics.iter().flatten().filter_map(|topic| topic.name);
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        let topic = |name| MetadataResponseTopic {
+            name: Some(name),
+            partitions: vec![MetadataResponsePartition { leader_id: 1, ..Default::default() }],
+            ..Default::default()
+        };
+        let answer = MetadataResponse {
+            brokers: vec![MetadataResponseBroker { node_id: 1, host: "h", port: 1, rack: None }],
+            topics: names.iter().map(|name| topic(name.as_str())).collect(),
+            ..Default::default()
+        };
+        self.net.answer(sent, &answer);
+        self.asked.push_back(names);
+    }
+
+    /// The topics that were asked for last.
+    fn last_asked(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.asked).pop_back().unwrap()
+    }
+}
+
+#[test]
+fn topics_that_nothing_is_sent_to_have_their_metadata_not_asked_for() {
+    let mut stage = Stage::new();
+    stage.put("s");
+    stage.put("t");
+    stage.run(10 * SECOND);
+    assert_eq!(stage.last_asked(), ["s", "t"]);
+    for _ in 0..10 {
+        stage.put("t");
+        stage.run(3 * SECOND);
+    }
+    assert_eq!(stage.last_asked(), ["t"]);
+    assert_eq!(stage.sender.session.metadata.cluster().topic("s"), None);
+    stage.run(40 * SECOND);
+    assert!(stage.last_asked().is_empty());
+    // It is known again as soon as something is sent.
+    stage.put("s");
+    stage.run(SECOND);
+    assert_eq!(stage.last_asked(), ["s"]);
+    assert!(stage.sender.active.is_empty(), "it was sent");
+}
