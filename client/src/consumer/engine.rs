@@ -67,10 +67,13 @@ impl Driver for Engine {
                 let state = self.shared.state();
                 state.membership.as_ref().is_none_or(Membership::has_left)
             };
-            if time <= now || (has_left && self.shared.commits.load(Ordering::SeqCst) == 0) {
+            let closing = self.fetcher.close(net, now);
+            let is_done = has_left && self.shared.commits.load(Ordering::SeqCst) == 0;
+            if time <= now || (is_done && closing.is_none()) {
                 return None;
             }
-            return Some(self.session.turn(net, now).or(Until::Time(time)));
+            let until = self.session.turn(net, now).or(Until::Time(time));
+            return Some(until.or(closing.unwrap_or(Until::Event)));
         }
         self.ask(now);
         self.resolve(resolved);

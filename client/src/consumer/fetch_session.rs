@@ -11,6 +11,9 @@ use crate::partition::TopicPartition;
 /// The epoch of a request that asks for everything, and for a new session.
 const FIRST_EPOCH: i32 = 0;
 
+/// The epoch of a request that asks for nothing, and ends the session.
+const FINAL_EPOCH: i32 = -1;
+
 /// A session, or none yet.
 #[derive(Debug, Default)]
 pub(super) struct FetchSession {
@@ -77,6 +80,18 @@ impl FetchSession {
     /// The next request begins a new session, and ends this one.
     pub(super) fn begin_anew(&mut self) {
         self.epoch = FIRST_EPOCH;
+    }
+
+    /// Whether the broker keeps one.
+    pub(super) fn is_open(&self) -> bool {
+        self.id != 0
+    }
+
+    /// The request that ends it. It is none from here on.
+    pub(super) fn close(&mut self) -> Plan {
+        let session_id = std::mem::take(&mut self.id);
+        self.begin_anew();
+        Plan { session_id, session_epoch: FINAL_EPOCH, ..Plan::default() }
     }
 
     /// Takes what an answer says of the session, and of which partitions it has something. Whether
@@ -217,6 +232,16 @@ mod tests {
             session.next(wanted(&[(0, 0), (1, 0)]), true);
             assert_eq!(told(&mut session, ErrorCode::NONE, 7, partitions), expected);
         }
+    }
+
+    #[test]
+    fn what_a_broker_keeps_is_ended_once() {
+        let mut session = opened();
+        assert!(session.is_open());
+        let plan = session.close();
+        assert_eq!((plan.session_id, plan.session_epoch), (7, -1));
+        assert!(plan.wanted.is_empty() && plan.forgotten.is_empty());
+        assert!(!session.is_open());
     }
 
     #[test]

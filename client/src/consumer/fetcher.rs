@@ -11,6 +11,7 @@ use ottla_protocol::uuid::Uuid;
 use super::chunk::Frame;
 use super::fetch_session::{FetchSession, Wanted};
 use super::positions::{Place, State as PlaceState};
+use super::settings::FetchSettings;
 use super::shared::{Shared, State};
 use crate::chance::Chance;
 use crate::cluster::Cluster;
@@ -20,14 +21,18 @@ use crate::partition::TopicPartition;
 use crate::session::{Answered, Metadata};
 
 mod answer;
+mod end;
 mod request;
 mod told;
+
+use end::End;
 
 /// Fetches from all brokers.
 pub(super) struct Fetcher {
     shared: Arc<Shared>,
     brokers: HashMap<i32, Broker>,
     sent: HashMap<Tag, Sent>,
+    end: End,
     chance: Chance,
 }
 
@@ -39,11 +44,14 @@ struct Broker {
     /// Requests in a row that failed, and when the next one may be sent.
     failed: u32,
     not_before: Option<Instant>,
+    /// Answers in a row that came too soon for what they say.
+    hasty: u32,
 }
 
 /// A request on its way.
 struct Sent {
     broker: i32,
+    at: Instant,
     /// The generations of the positions that it asks for.
     generations: Generations,
 }
@@ -61,7 +69,13 @@ struct Group {
 
 impl Fetcher {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, brokers: HashMap::new(), sent: HashMap::new(), chance: Chance::new() }
+        Self {
+            shared,
+            brokers: HashMap::new(),
+            sent: HashMap::new(),
+            end: End::default(),
+            chance: Chance::new(),
+        }
     }
 
     /// Sends what can be sent; says when there is more.
@@ -189,7 +203,8 @@ impl Fetcher {
             Ok(request) => {
                 broker.is_asked = true;
                 let tag = net.send(node, request, now);
-                self.sent.insert(tag, Sent { broker: id, generations: group.generations });
+                let generations = group.generations;
+                self.sent.insert(tag, Sent { broker: id, at: now, generations });
                 Until::Event
             }
             Err(error) => {
@@ -219,7 +234,7 @@ impl Fetcher {
         net: &mut dyn Net,
         now: Instant,
     ) {
-        let Some(sent) = self.sent.remove(&tag) else { return };
+        let Some(sent) = self.sent.remove(&tag) else { return self.end.answered(tag) };
         let Some(broker) = self.brokers.get_mut(&sent.broker) else { return };
         broker.is_asked = false;
         let name = net.name(Node::Broker(sent.broker));
@@ -242,6 +257,8 @@ impl Fetcher {
             broker.session.begin_anew();
             metadata.refresh();
         }
+        let pace = broker.pace(&sent, &read, &self.shared.settings.fetch, now);
+        broker.not_before = (!pace.is_zero()).then(|| now + pace);
         if !makes_sense {
             log::debug!("broker {name}: a new fetch session, because of {}", read.error);
             if !is_of_session(read.error) {
@@ -255,7 +272,6 @@ impl Fetcher {
             return;
         }
         broker.failed = 0;
-        broker.not_before = (read.throttle > Duration::ZERO).then(|| now + read.throttle);
         self.take(sent, answer, read, metadata, (&name, now));
     }
 
@@ -315,6 +331,34 @@ impl Fetcher {
         }
     }
 }
+
+impl Broker {
+    /// How long to leave the broker alone: as long as it says, and if it answers without records
+    /// again and again although it was to wait for some, half as long as it was to wait. Sessions
+    /// that it does not know may be such answers as well. Errors of partitions have their own pace.
+    fn pace(
+        &mut self,
+        sent: &Sent,
+        read: &answer::Read,
+        settings: &FetchSettings,
+        now: Instant,
+    ) -> Duration {
+        let has_news = |part: &answer::Part| !part.range.is_empty() || !part.error.is_none();
+        let due = sent.at + settings.wait_max / 2;
+        let early = due.saturating_duration_since(now);
+        // Who asks for no bytes asks for no wait.
+        let waits = settings.bytes_min > 0 || !read.error.is_none();
+        let is_hasty = waits && !early.is_zero() && !read.parts.iter().any(has_news);
+        self.hasty = if is_hasty { self.hasty.saturating_add(1) } else { 0 };
+        match self.hasty > HASTY_MAX {
+            true => read.throttle.max(early),
+            false => read.throttle,
+        }
+    }
+}
+
+/// A broker may have its reasons to answer too soon, such as a session that it has just dropped.
+const HASTY_MAX: u32 = 2;
 
 /// Why nothing is known of a topic, if that does not pass by waiting.
 fn refused(cluster: &Cluster, topic: &str) -> Option<Error> {

@@ -193,3 +193,13 @@ fn nothing_behind_a_corrupt_batch_is_given_before_it_is_sought_past() {
     let records = consumer.poll(Duration::from_secs(20)).unwrap();
     assert_eq!(records.iter().next().unwrap().offset(), 104);
 }
+
+#[test]
+fn empty_answers_that_come_at_once_are_not_asked_for_without_a_pause() {
+    let (address, fetches) = with_records(|_| Vec::new());
+    let consumer = consumer(address);
+    assert!(consumer.poll(Duration::from_secs(2)).unwrap().is_empty());
+    // Three at once, then one in 250 ms: half of `fetch.max.wait.ms`.
+    let count = fetches.load(Ordering::SeqCst);
+    assert!((2..=12).contains(&count), "{count}");
+}

@@ -13,7 +13,8 @@ use ottla_protocol::messages::list_offsets::{
     ListOffsetsPartitionResponse, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopicResponse,
 };
 use ottla_protocol::messages::metadata::{
-    MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+    MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
+    MetadataResponseTopic,
 };
 use ottla_protocol::messages::offset_for_leader_epoch::{
     EpochEndOffset, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
@@ -576,4 +577,133 @@ fn a_broker_that_is_too_old_to_fetch_from_is_told() {
     let error = stage.error().unwrap();
     assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
     assert!(error.to_string().contains("Fetch: the broker serves versions 0 to 3"), "{error}");
+}
+
+/// The topics of the next Metadata request.
+fn topics_asked(stage: &mut Stage) -> Vec<String> {
+    stage.engine.session.metadata.refresh();
+    let sent = stage.asked(ApiKey::Metadata);
+    let request: MetadataRequest<'_> = sent.read();
+    let names = request.topics.iter().flatten().filter_map(|topic| topic.name.map(str::to_owned));
+    names.collect()
+}
+
+#[test]
+fn metadata_of_topics_that_are_not_assigned_is_not_asked_for() {
+    let mut stage = Stage::at(&[], &[(0, 10)]);
+    assert_eq!(stage.fetch().3, [(0, 10)]);
+    assert_eq!(topics_asked(&mut stage), ["t"]);
+    let mut stage = Stage::at(&[], &[(0, 10)]);
+    assert_eq!(stage.fetch().3, [(0, 10)]);
+    stage.shared.state().positions.assign(&[TopicPartition::new("u", 0)]);
+    assert_eq!(topics_asked(&mut stage), ["u"]);
+    let mut stage = Stage::at(&[], &[(0, 10)]);
+    assert_eq!(stage.fetch().3, [(0, 10)]);
+    stage.shared.state().positions.assign(&[]);
+    assert!(topics_asked(&mut stage).is_empty());
+}
+
+#[test]
+fn a_broker_that_answers_at_once_with_nothing_is_not_asked_without_a_pause() {
+    let mut stage = Stage::at(&[("fetch.max.wait.ms", "2000")], &[(0, 10)]);
+    let mut pauses = Vec::new();
+    for _ in 0..5 {
+        let before = stage.now;
+        let (sent, ..) = stage.fetch();
+        pauses.push(stage.now - before);
+        stage.answer_fetch(&sent, 77, vec![part(0, &[])]);
+    }
+    assert_eq!(pauses[1..], [Duration::ZERO, Duration::ZERO, SECOND, SECOND]);
+    // Records end the pauses.
+    let (sent, ..) = stage.fetch();
+    let records = batch(10..12, 5);
+    stage.answer_fetch(&sent, 77, vec![part(0, &records)]);
+    let before = stage.now;
+    let (sent, ..) = stage.fetch();
+    assert_eq!(stage.now, before);
+    // So does an answer that has taken its time.
+    stage.answer_fetch(&sent, 77, vec![part(0, &[])]);
+    let (sent, ..) = stage.fetch();
+    stage.now += SECOND;
+    stage.answer_fetch(&sent, 77, vec![part(0, &[])]);
+    let before = stage.now;
+    stage.fetch();
+    assert_eq!(stage.now, before);
+}
+
+#[test]
+fn a_broker_that_knows_no_session_is_not_asked_without_a_pause() {
+    let mut stage = Stage::at(&[], &[(0, 10)]);
+    let begun = stage.now;
+    for _ in 0..5 {
+        let (sent, ..) = stage.fetch();
+        let error_code = ErrorCode::FETCH_SESSION_ID_NOT_FOUND;
+        stage.net.answer(&sent, &FetchResponse { error_code, ..Default::default() });
+        stage.turn();
+    }
+    assert!(stage.now >= begun + SECOND / 2, "{:?}", stage.now - begun);
+}
+
+/// Begins the end, and answers the sessions that are ended until the thread has ended: to whom,
+/// and which.
+fn close(mut stage: Stage) -> Vec<(Node, i32)> {
+    stage.shared.state().positions.assign(&[]);
+    stage.shared.state().closing = Some(stage.now + 30 * SECOND);
+    let mut ended = Vec::new();
+    for _ in 0..10 {
+        let Some(_) = stage.engine.turn(&mut stage.net, stage.now) else { return ended };
+        for sent in std::mem::take(&mut stage.net.sent) {
+            let request: FetchRequest<'_> = sent.read();
+            if request.session_epoch != -1 {
+                continue;
+            }
+            assert!(request.topics.is_empty() && request.forgotten_topics_data.is_empty());
+            ended.push((sent.node, request.session_id));
+            stage.net.answer(&sent, &FetchResponse::default());
+        }
+    }
+    panic!("it does not end");
+}
+
+#[test]
+fn brokers_are_told_that_sessions_end() {
+    let mut stage = Stage::at(&[], &[(0, 10), (1, 20)]);
+    let (sent, ..) = stage.fetch();
+    stage.answer_fetch(&sent, 77, vec![part(0, &[]), part(1, &[])]);
+    stage.fetch();
+    // Not behind the fetch that is on its way.
+    assert_eq!(close(stage), [(Node::Coordinator(1), 77)]);
+
+    let mut stage = Stage::at(&[], &[(0, 10)]);
+    let (sent, ..) = stage.fetch();
+    stage.shared.state().positions.get_mut(&of(0)).unwrap().is_paused = true;
+    stage.answer_fetch(&sent, 78, vec![part(0, &[])]);
+    assert_eq!(close(stage), [(Node::Broker(1), 78)]);
+
+    // There is none yet.
+    let mut stage = Stage::at(&[], &[(0, 10)]);
+    stage.fetch();
+    assert!(close(stage).is_empty());
+}
+
+#[test]
+fn the_end_waits_for_no_broker_that_is_lost_or_silent() {
+    let mut stage = Stage::at(&[], &[(0, 10)]);
+    let (sent, ..) = stage.fetch();
+    stage.answer_fetch(&sent, 77, vec![part(0, &[])]);
+    stage.fetch();
+    stage.net.set_there(Node::Broker(1), false, None);
+    assert!(close(stage).is_empty());
+
+    let mut stage = Stage::at(&[], &[(0, 10)]);
+    let (sent, ..) = stage.fetch();
+    stage.answer_fetch(&sent, 77, vec![part(0, &[])]);
+    stage.fetch();
+    stage.shared.state().closing = Some(stage.now + 30 * SECOND);
+    let begun = stage.now;
+    while let Some(Until::Time(time)) = stage.engine.turn(&mut stage.net, stage.now) {
+        assert!(time > stage.now);
+        stage.now = time;
+    }
+    assert_eq!(stage.now - begun, SECOND);
 }
