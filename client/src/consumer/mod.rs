@@ -73,8 +73,8 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(1 << 32);
 /// waits; a single batch that is larger comes all the same. [`Records`] keep what they came in in
 /// memory until they are dropped; [`Consumer::buffered_bytes`] counts all of it.
 ///
-/// A consumer may be shared between threads, but one at a time polls. [`Consumer::iter`] is the same
-/// as an iterator that gives one record after the other.
+/// A consumer may be shared between threads, but one at a time polls. [`Consumer::iter`] does it as
+/// an iterator that gives one record after the other.
 ///
 /// ```no_run
 /// use std::time::Duration;
