@@ -1,11 +1,14 @@
 //! Every answer that a client reads, changed by chance.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ottla_client::{
-    Admin, ConfigDetails, ConfigResource, Consumer, IsolationLevel, NewTopic, OffsetSpec, Producer,
-    ProducerRecord, Properties, QuotaFilter, TopicPartition,
+    AclFilter, Admin, CommittedOffset, ConfigChange, ConfigDetails, ConfigResource, Consumer,
+    DeleteBefore, ElectionType, IsolationLevel, NewPartitions, NewTopic, OffsetAndMetadata,
+    OffsetSpec, Producer, ProducerRecord, Properties, QuotaEntity, QuotaFilter, TopicPartition,
 };
+use ottla_protocol::error_code::ErrorCode;
 
 use crate::memory::Alone;
 use crate::proxy::Proxy;
@@ -52,8 +55,12 @@ struct Trial<T> {
 impl<T> Trial<T> {
     /// Lies until enough answers of each kind were changed, and then no more.
     fn run(&self, alone: &Alone, proxy: &Proxy) {
+        self.run_until(number("OTTLA_FUZZ_ANSWERS", 20), alone, proxy);
+    }
+
+    fn run_until(&self, count: u64, alone: &Alone, proxy: &Proxy) {
         let seed = number("OTTLA_FUZZ_SEED", 1);
-        let count = usize::try_from(number("OTTLA_FUZZ_ANSWERS", 20)).unwrap();
+        let count = usize::try_from(count).unwrap();
         let is_sound = || (self.act)(&(self.make)(patient(proxy)), Duration::from_secs(20));
         assert!(is_sound(), "it works while nobody lies");
         proxy.lie(true);
@@ -157,6 +164,57 @@ fn of_admin_calls_that_look() {
 }
 
 #[test]
+fn of_admin_calls_that_change() {
+    let (alone, proxy) = (Alone::new(), Proxy::start(number("OTTLA_FUZZ_SEED", 1)));
+    let admin = Admin::new(&patient(&proxy)).unwrap();
+    admin.create_topics(&[NewTopic::new("t").partitions(2)]).unwrap();
+    let trial = Trial {
+        kinds: &[
+            "AlterClientQuotas",
+            "AlterPartitionReassignments",
+            "CreatePartitions",
+            "DeleteRecords",
+            "DescribeAcls",
+            "ElectLeaders",
+            "IncrementalAlterConfigs",
+            "OffsetCommit",
+            "OffsetDelete",
+        ],
+        make: |properties| Admin::new(&properties).unwrap(),
+        act: |admin, _| {
+            let of = TopicPartition::new("t", 0);
+            let change =
+                [(ConfigResource::topic("t"), vec![ConfigChange::set("retention.ms", "9")])];
+            let quota =
+                (QuotaEntity::new().user("u"), vec![("request_percentage".into(), Some(9.0))]);
+            let committed = CommittedOffset {
+                topic: "t".to_owned(),
+                partition: 0,
+                offset: 0,
+                leader_epoch: None,
+                metadata: String::new(),
+            };
+            // What cannot be done is an answer too.
+            [
+                admin.alter_client_quotas(&[quota]).is_ok(),
+                admin.alter_partition_reassignments(&[(of.clone(), None)]).is_ok(),
+                admin.create_partitions(&[NewPartitions::increase_to("t", 2)]).is_ok(),
+                admin.delete_records(&[(of.clone(), DeleteBefore::Offset(0))]).is_ok(),
+                admin.describe_acls(&AclFilter::any()).map_err(|error| error.code())
+                    == Err(Some(ErrorCode::SECURITY_DISABLED)),
+                admin
+                    .elect_leaders(ElectionType::Preferred, Some(std::slice::from_ref(&of)))
+                    .is_ok(),
+                admin.incremental_alter_configs(&change).is_ok(),
+                admin.alter_consumer_group_offsets("g", &[committed]).is_ok(),
+                admin.delete_consumer_group_offsets("g", &[of]).is_ok(),
+            ] == [true; 9]
+        },
+    };
+    trial.run(&alone, &proxy);
+}
+
+#[test]
 fn of_producers() {
     let (alone, proxy) = (Alone::new(), Proxy::start(number("OTTLA_FUZZ_SEED", 1)));
     let trial = Trial {
@@ -211,4 +269,73 @@ fn of_consumers() {
         },
     };
     trial.run(&alone, &proxy);
+}
+
+#[test]
+fn of_commits() {
+    let (alone, proxy) = (Alone::new(), Proxy::start(number("OTTLA_FUZZ_SEED", 1)));
+    let trial = Trial {
+        kinds: &["FindCoordinator", "OffsetCommit", "OffsetFetch"],
+        make: |properties| Consumer::new(&properties.with("group.id", "g")).unwrap(),
+        act: |consumer, _| {
+            let partition = TopicPartition::new("t", 0);
+            let offset = (partition.clone(), OffsetAndMetadata::from(7));
+            let committed = consumer.commit_sync_offsets(&[offset]).is_ok();
+            let told = consumer.committed(std::slice::from_ref(&partition));
+            committed
+                && told.is_ok_and(|told| told[&partition].as_ref().is_some_and(|at| at.offset == 7))
+        },
+    };
+    let admin = Admin::new(&patient(&proxy)).unwrap();
+    admin.create_topics(&[NewTopic::new("t")]).unwrap();
+    trial.run(&alone, &proxy);
+}
+
+/// A member that leaves and comes again; only what it is told of the group is changed.
+fn of_members(kinds: &'static [&'static str], make: fn(Properties) -> Consumer) {
+    let (alone, proxy) = (Alone::new(), Proxy::start(number("OTTLA_FUZZ_SEED", 1)));
+    let admin = Admin::new(&patient(&proxy)).unwrap();
+    admin.create_topics(&[NewTopic::new("t")]).unwrap();
+    proxy.lie_only_of(kinds);
+    let act = |consumer: &Consumer, timeout| {
+        // One that is out for good begins anew, as whoever has got an error does.
+        if consumer.unsubscribe().is_err() || consumer.subscribe(&["t"]).is_err() {
+            return false;
+        }
+        let until = Instant::now() + timeout;
+        while Instant::now() < until {
+            let polled = consumer.poll(Duration::from_millis(10));
+            if polled.is_ok() && consumer.assignment() == [TopicPartition::new("t", 0)] {
+                return consumer.poll(Duration::from_millis(20)).is_ok();
+            }
+        }
+        false
+    };
+    // Members take their time: heartbeats and leaves are rare.
+    let count = number("OTTLA_FUZZ_ANSWERS", 20).div_ceil(4);
+    Trial { kinds, make, act }.run_until(count, &alone, &proxy);
+}
+
+/// A member of a group of its own: a group waits for members that were lied to.
+fn member(properties: Properties) -> Properties {
+    static GROUPS: AtomicUsize = AtomicUsize::new(0);
+    let group = GROUPS.fetch_add(1, Ordering::Relaxed).to_string();
+    properties.with("group.id", &group).with("enable.auto.commit", "false")
+}
+
+#[test]
+fn of_members_of_classic_groups() {
+    of_members(&["JoinGroup", "SyncGroup", "Heartbeat", "LeaveGroup"], |properties| {
+        let properties = member(properties)
+            .with("session.timeout.ms", "1000")
+            .with("heartbeat.interval.ms", "5");
+        Consumer::new(&properties).unwrap()
+    });
+}
+
+#[test]
+fn of_members_of_consumer_groups() {
+    of_members(&["ConsumerGroupHeartbeat"], |properties| {
+        Consumer::new(&member(properties).with("group.protocol", "consumer")).unwrap()
+    });
 }

@@ -24,6 +24,8 @@ pub(crate) struct Proxy {
 struct Shared {
     to: SocketAddr,
     lies: AtomicBool,
+    /// The kinds of answers that may be changed; all when there are none.
+    only: Mutex<&'static [&'static str]>,
     mutator: Mutex<Mutator>,
     /// How many answers of a kind were changed.
     changed: Mutex<BTreeMap<&'static str, usize>>,
@@ -34,11 +36,22 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let advertised = format!("PLAINTEXT://{address}");
-        let config = Config::ephemeral().with("advertised.listeners", &advertised);
+        // Members that are lied to leave without a word, and others are not to wait for them.
+        let config = Config::ephemeral()
+            .with("advertised.listeners", &advertised)
+            .with("group.initial.rebalance.delay.ms", "0")
+            .with("group.min.session.timeout.ms", "100")
+            .with("group.consumer.min.session.timeout.ms", "500")
+            .with("group.consumer.session.timeout.ms", "500")
+            .with("group.consumer.min.heartbeat.interval.ms", "20")
+            .with("group.consumer.heartbeat.interval.ms", "20")
+            .with("group.consumer.assignment.interval.ms", "0")
+            .with("group.consumer.min.assignment.interval.ms", "0");
         let broker = Broker::start(config).unwrap();
         let shared = Arc::new(Shared {
             to: broker.address(),
             lies: AtomicBool::new(false),
+            only: Mutex::default(),
             mutator: Mutex::new(Mutator::new(seed)),
             changed: Mutex::default(),
         });
@@ -56,6 +69,11 @@ impl Proxy {
     /// From now on some answers are changed, or none is.
     pub(crate) fn lie(&self, lies: bool) {
         self.shared.lies.store(lies, Ordering::SeqCst);
+    }
+
+    /// No other kinds of answers are changed.
+    pub(crate) fn lie_only_of(&self, kinds: &'static [&'static str]) {
+        *self.shared.only.lock().unwrap() = kinds;
     }
 
     /// How many answers were changed, by kind.
@@ -78,7 +96,9 @@ impl Shared {
             let mut answer = frame(&mut broker)?;
             let mut length = answer.len() as u32;
             let mut ends = false;
-            if self.lies.load(Ordering::SeqCst) {
+            let only = *self.only.lock().unwrap();
+            let is_meant = only.is_empty() || only.contains(&api.name());
+            if is_meant && self.lies.load(Ordering::SeqCst) {
                 (length, ends) = self.change(&mut answer, api, header.api_version);
             }
             client.write_all(&[&length.to_be_bytes()[..], &answer].concat())?;
