@@ -24,7 +24,7 @@ use super::perf::meter::Meter;
 use super::perf::watch::watched;
 use super::wanted::Stops;
 use crate::global::{Global, name_and_value};
-use crate::{CannotRun, Outcome, complaint};
+use crate::{CannotRun, Found, Outcome, complaint};
 
 mod copy;
 mod groups;
@@ -102,7 +102,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
     plan::prepare(&ends.source, &ends.target, &topics, args.replication_factor)?;
     let partitions = partitions::of_topics(&ends.source, &topics, None)?;
     let mut mirror = Mirror { ends, state, partitions, path: args.state.clone() };
-    mirror.begin()?;
+    if !mirror.begin(&interrupt)? {
+        return Ok(Found::Nothing);
+    }
     let stops = match args.follow {
         true => None,
         false => Some(partitions::ends(&mirror.ends.source, &mirror.partitions, ISOLATION)?),
@@ -171,8 +173,9 @@ struct Mirror {
 }
 
 impl Mirror {
-    /// Brings the state to where the target is.
-    fn begin(&mut self) -> Result<(), CannotRun> {
+    /// Brings the state to where the target is, unless it is interrupted: whether it is there. A
+    /// run that is killed meanwhile leaves what it has compared to the next one.
+    fn begin(&mut self, interrupt: &Interrupt) -> Result<bool, CannotRun> {
         let (source, target) = (&self.ends.source, &self.ends.target);
         let first =
             |admin| partitions::offsets(admin, &self.partitions, OffsetSpec::Earliest, ISOLATION);
@@ -185,9 +188,19 @@ impl Mirror {
             let new = || Mapping::new(start);
             self.state.partitions.entry(of.clone()).or_insert_with(new);
         }
-        resume::catch_up(&self.ends, &mut self.state, &self.partitions, |of| {
-            at(&source_first, of)
-        })?;
+        let mut saved = Instant::now();
+        let turn = |state: &State| {
+            if saved.elapsed() >= SAVE_EVERY {
+                state.write(&self.path)?;
+                saved = Instant::now();
+            }
+            Ok(!interrupt.is_set())
+        };
+        let first = |of: &TopicPartition| at(&source_first, of);
+        if !resume::catch_up(&self.ends, &mut self.state, &self.partitions, first, turn)? {
+            self.state.write(&self.path)?;
+            return Ok(false);
+        }
         for of in &self.partitions {
             let Some(mapping) = self.state.partitions.get(of) else { continue };
             let lost = at(&source_first, of) - mapping.next().source;
@@ -197,7 +210,8 @@ impl Mirror {
                 ));
             }
         }
-        self.state.write(&self.path)
+        self.state.write(&self.path)?;
+        Ok(true)
     }
 
     /// Copies up to the stops, or until it is interrupted.
