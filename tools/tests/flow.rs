@@ -418,6 +418,25 @@ fn kafkas_console_tools_are_answered_to() {
 }
 
 #[test]
+fn what_kafkas_perf_tools_send_and_count_is_there() {
+    let site = Site::new(&[("t", 1)]);
+    let args = ["--topic", "t", "--num-records", "100", "--throughput", "-1"];
+    let args = [&args[..], &["--payload-monotonic"]].concat();
+    let sent = kafka(&site, "kafka-producer-perf-test", &args, "");
+    assert!(sent.status.success() && sent.stdout.starts_with(b"100 records sent, "), "{sent:?}");
+    // In a group of its own.
+    let args = ["--topic", "t", "--num-records", "100", "--hide-header"];
+    let read = kafka(&site, "kafka-consumer-perf-test", &args, "");
+    let row = String::from_utf8(read.stdout).unwrap();
+    let fields: Vec<&str> = row.trim_end().split(", ").collect();
+    // Ten numbers of one digit, ninety of two: 190 bytes.
+    assert_eq!((fields.len(), fields[2], fields[4]), (10, "0.0002", "100"), "{row}");
+    let printed = site.run(&["consume", "t", "--from-beginning", "-e"], b"").stdout;
+    let numbers: String = (0..100).map(|number| format!("{number}\n")).collect();
+    assert_eq!(String::from_utf8(printed).unwrap(), numbers);
+}
+
+#[test]
 fn a_doctor_tells_by_its_code() {
     let site = Site::new(&[("t", 1)]);
     let settings = site.home.path().join("server.properties");
