@@ -7,14 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ottla_client::{Admin, Producer, ProducerRecord, Properties};
+use ottla_client::{Admin, Consumer, Producer, ProducerRecord, Properties};
 use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::init_producer_id::InitProducerIdResponse;
+use ottla_protocol::messages::join_group::{JoinGroupResponse, JoinGroupResponseMember};
 use ottla_protocol::messages::metadata::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use ottla_protocol::uuid::Uuid;
 
+use crate::coordinator::{
+    BEAT, JOIN, SYNC, TOPIC, assignment, beaten, coordinator, joined, synced,
+};
 use crate::memory::Alone;
 use crate::server::{
     Asked, after_versions, answer, framed, request, server_that_knows_itself, versions,
@@ -166,4 +170,76 @@ fn a_million_of_each_takes_what_a_million_take() {
     let peak = alone.peak_bytes();
     assert!(peak < 1 << 30, "{peak} bytes");
     assert_eq!(alone.panics(), [""; 0]);
+}
+
+/// Enough that what is quadratic in it does not end in time.
+const MANY: i32 = 100_000;
+
+/// A member that is told something large for a while, and then leaves in time.
+fn is_a_member_all_the_same(
+    way: &[(&str, &str)],
+    lie: impl Fn(Asked, usize) -> Option<Vec<u8>> + Send + Sync + Clone + 'static,
+) {
+    let alone = Alone::new();
+    let (address, asks) = coordinator(lie);
+    let mut properties =
+        properties(address).with("group.id", "g").with("auto.offset.reset", "earliest");
+    way.iter().for_each(|(name, value)| properties.set(name, value));
+    let consumer = Consumer::new(&properties).unwrap();
+    consumer.subscribe(&["t"]).unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    while consumer.assignment().is_empty() {
+        assert!(Instant::now() < until, "{:?}", asks.lock().unwrap());
+        _ = consumer.poll(Duration::from_millis(100));
+    }
+    let begun = Instant::now();
+    _ = consumer.close(Duration::from_secs(1));
+    let peak = alone.peak_bytes();
+    println!("{way:?}: closed in {:?}, {peak} bytes", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(4), "closed in {:?}", begun.elapsed());
+    assert!(peak < 128 << 20, "{peak} bytes");
+    assert_eq!(alone.panics(), [""; 0]);
+}
+
+#[test]
+fn very_many_partitions_are_assigned() {
+    let partitions: Arc<Vec<i32>> = Arc::new((0..MANY).collect());
+    let bytes = Arc::new(assignment(&partitions));
+    let ways: [&[(&str, &str)]; 2] =
+        [&[("partition.assignment.strategy", "range")], &[("group.protocol", "consumer")]];
+    for way in ways {
+        let (partitions, bytes) = (Arc::clone(&partitions), Arc::clone(&bytes));
+        is_a_member_all_the_same(way, move |asked, _| match asked.0 {
+            SYNC => Some(framed(asked, &synced(&bytes))),
+            BEAT => Some(framed(asked, &beaten(1, TOPIC, &partitions))),
+            _ => None,
+        });
+    }
+}
+
+#[test]
+fn very_many_members_are_led() {
+    for name in ["range", "roundrobin", "sticky", "cooperative-sticky"] {
+        let way = [("partition.assignment.strategy", name)];
+        is_a_member_all_the_same(&way, move |asked, turn| {
+            if asked.0 != JOIN {
+                return None;
+            }
+            let ids: Vec<String> = (0..MANY).map(|number| format!("m-{number}")).collect();
+            // It wants `t`.
+            let metadata = [0, 1, 0, 0, 0, 1, 0, 1, b't', 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+            let members = ids.iter().map(|member_id| JoinGroupResponseMember {
+                member_id,
+                group_instance_id: None,
+                metadata: &metadata,
+            });
+            let told = JoinGroupResponse {
+                protocol_name: Some(name),
+                leader: "m",
+                members: members.collect(),
+                ..joined(turn)
+            };
+            Some(framed(asked, &told))
+        });
+    }
 }

@@ -6,6 +6,8 @@
 
 mod answers;
 mod chance;
+#[path = "../hostile/coordinator.rs"]
+mod coordinator;
 mod lies;
 mod memory;
 mod proxy;

@@ -36,7 +36,7 @@ impl Holding {
         let step = self.step.take()?;
         match &step {
             Step::Revoke(gone) | Step::Lost(gone) => {
-                self.owned.retain(|partition| !gone.contains(partition));
+                gone.iter().for_each(|partition| _ = self.owned.remove(partition));
             }
             Step::Assign(new) => self.owned.extend(new.iter().cloned()),
         }

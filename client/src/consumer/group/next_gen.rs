@@ -5,7 +5,7 @@
 //! tells what it has: that acknowledges the assignment. A fenced member has lost all, and joins
 //! anew with the id that it has had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -142,6 +142,7 @@ impl NextGen {
         let due = self.due();
         if let Some(Step::Assign(new)) = &due {
             self.taking = self.names.of(&self.target);
+            let new: BTreeSet<&TopicPartition> = new.iter().collect();
             self.taking.retain(|partition, _| new.contains(partition));
         }
         self.holding.begin(due)
