@@ -100,7 +100,7 @@ pub(crate) struct Args {
     value_decoder_class: Option<String>,
     /// Reads files of a running broker too, whose ends may change meanwhile.
     #[arg(long)]
-    live: bool,
+    pub(crate) live: bool,
 }
 
 /// The form of the output.

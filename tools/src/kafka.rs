@@ -32,6 +32,7 @@ mod message_formatter;
 mod options;
 mod producer_perf;
 mod producer_stats;
+mod quotas;
 mod reset;
 mod topics;
 

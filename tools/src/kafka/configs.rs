@@ -1,14 +1,15 @@
-//! `kafka-configs`, but for quotas and credentials.
+//! `kafka-configs`, but for credentials; quotas are in [`quotas`].
 
 use std::fmt::Write as _;
 
 use ottla_client::{
-    Admin, ConfigDetails, ConfigEntry, ConfigResource, ConfigResourceKind, ConfigSource,
+    Admin, ConfigChange, ConfigDetails, ConfigEntry, ConfigResource, ConfigResourceKind,
+    ConfigSource, Error,
 };
 
 use super::configs_args::{Entity, KNOWN, changes, entity};
 use super::options::Options;
-use super::{Failed, java, out};
+use super::{Failed, java, out, quotas};
 
 /// Runs the tool.
 pub(super) fn run(args: &[String]) -> Result<(), Failed> {
@@ -20,6 +21,9 @@ pub(super) fn run(args: &[String]) -> Result<(), Failed> {
         let why = "Command must include exactly one action: --describe, --alter";
         return Err(Failed::Err(why.to_owned()));
     };
+    if let Some(entity) = quotas::entity(&options)? {
+        return quotas::run(&options, action, &entity, args);
+    }
     let (entity, name) = entity(&options)?;
     if action == "describe" {
         return describe(&options, &options.admin()?, entity, name);
@@ -30,22 +34,30 @@ pub(super) fn run(args: &[String]) -> Result<(), Failed> {
         Failed::Err(why.to_owned())
     })?;
     let resource = ConfigResource::new(entity.kind, &name);
+    let change = |(name, value): (String, Option<String>)| match value {
+        Some(value) => ConfigChange::set(&name, &value),
+        None => ConfigChange::delete(&name),
+    };
+    let changes: Vec<ConfigChange> = changes.into_iter().map(change).collect();
     let results = options.admin()?.incremental_alter_configs(&[(resource, changes)])?;
     for (_, result) in results {
-        result.map_err(|error| {
-            let args = args.join(" ");
-            Failed::Err(format!(
-                "Error while executing config command with args '{args}'\n\
-                 java.util.concurrent.ExecutionException: {}",
-                java::exception(&error)
-            ))
-        })?;
+        result.map_err(|error| refused(args, &error))?;
     }
     let word = entity.word;
     if name.is_empty() {
         return out(&format!("Completed updating default config for {word}s in the cluster.\n"));
     }
     out(&format!("Completed updating config for {word} {name}.\n"))
+}
+
+/// What the tool says when a cluster refuses.
+pub(super) fn refused(args: &[String], error: &Error) -> Failed {
+    let args = args.join(" ");
+    Failed::Err(format!(
+        "Error while executing config command with args '{args}'\n\
+         java.util.concurrent.ExecutionException: {}",
+        java::exception(error)
+    ))
 }
 
 fn describe(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ottla_client::{ConfigChange, ConfigResourceKind, Properties};
+use ottla_client::{ConfigResourceKind, Properties};
 
 use super::Failed;
 use super::options::{Known, Options, Takes};
@@ -59,31 +59,12 @@ const SHORT: [(&str, &str); 5] = [
     ("client-metrics", "client-metrics"),
     ("group", "groups"),
 ];
-const QUOTAS: [&str; 9] = [
-    "client",
-    "client-defaults",
-    "ip",
-    "ip-defaults",
-    "user",
-    "user-defaults",
-    "clients",
-    "users",
-    "ips",
-];
-
 /// The type, and the name: empty for the default of brokers, `None` for all that there are.
 ///
 /// # Errors
 /// There is none, or one that is not known.
 pub(super) fn entity(options: &Options) -> Result<(Entity, Option<String>), Failed> {
     let of = |kind: &str| ENTITIES.iter().find(|(name, _)| *name == kind).map(|(_, of)| *of);
-    let quotas = |name: &str| {
-        let why = format!("{name}: quotas and SCRAM credentials are for Kafka's own kafka-configs");
-        Failed::Err(why)
-    };
-    if let Some(name) = QUOTAS.iter().find(|name| options.has(name)) {
-        return Err(quotas(&format!("--{name}")));
-    }
     if options.has("broker-defaults") {
         let (_, brokers) = ENTITIES[1];
         return Ok((brokers, Some(String::new())));
@@ -96,9 +77,6 @@ pub(super) fn entity(options: &Options) -> Result<(Entity, Option<String>), Fail
     let kind = options
         .get("entity-type")
         .ok_or_else(|| Failed::Err("At least one entity type must be specified".to_owned()))?;
-    if QUOTAS.contains(&kind) {
-        return Err(quotas(&format!("--entity-type {kind}")));
-    }
     let entity = of(kind).ok_or_else(|| {
         Failed::Err(format!(
             "Invalid entity type {kind}, the entity type must be one of topics, clients, users, \
@@ -111,11 +89,14 @@ pub(super) fn entity(options: &Options) -> Result<(Entity, Option<String>), Fail
     Ok((entity, name.or(is_default.then(String::new))))
 }
 
+/// A setting's name and new value; none deletes it.
+pub(super) type Change = (String, Option<String>);
+
 /// The changes that are asked for.
 ///
 /// # Errors
 /// There are none, or they are malformed; the file cannot be read.
-pub(super) fn changes(options: &Options) -> Result<Vec<ConfigChange>, Failed> {
+pub(super) fn changes(options: &Options) -> Result<Vec<Change>, Failed> {
     let names = ["add-config", "add-config-file", "delete-config"];
     if options.given(&names).is_empty() {
         let why = "At least one of --add-config, --add-config-file, or --delete-config must be \
@@ -125,7 +106,8 @@ pub(super) fn changes(options: &Options) -> Result<Vec<ConfigChange>, Failed> {
     let mut changes = Vec::new();
     if let Some(file) = options.get("add-config-file") {
         let properties = Properties::from_file(Path::new(file))?;
-        changes.extend(properties.iter().map(|(name, value)| ConfigChange::set(name, value)));
+        let change = |(name, value): (&str, &str)| (name.to_owned(), Some(value.to_owned()));
+        changes.extend(properties.iter().map(change));
     }
     for part in options.get("add-config").map(split).unwrap_or_default() {
         let (name, value) = part.split_once('=').ok_or_else(|| {
@@ -135,10 +117,10 @@ pub(super) fn changes(options: &Options) -> Result<Vec<ConfigChange>, Failed> {
             Failed::Err(why.to_owned())
         })?;
         let value = value.trim().replace(['[', ']'], "");
-        changes.push(ConfigChange::set(name.trim(), &value));
+        changes.push((name.trim().to_owned(), Some(value)));
     }
     for name in options.all("delete-config").flat_map(|names| names.split(',')) {
-        changes.push(ConfigChange::delete(name.trim()));
+        changes.push((name.trim().to_owned(), None));
     }
     Ok(changes)
 }

@@ -72,7 +72,29 @@ pub(super) fn run(args: &[String]) -> Result<(), Failed> {
     }
 }
 
+/// As `--state` takes them.
+const STATES: [&str; 7] = [
+    "PreparingRebalance",
+    "CompletingRebalance",
+    "Stable",
+    "Dead",
+    "Empty",
+    "Assigning",
+    "Reconciling",
+];
+
+fn check_states(options: &Options) -> Result<(), Failed> {
+    let mut asked = options.get("state").into_iter().flat_map(|list| list.split(','));
+    let is_known = |asked: &str| STATES.iter().any(|known| known.eq_ignore_ascii_case(asked));
+    let Some(bad) = asked.find(|asked| !is_known(asked.trim())) else { return Ok(()) };
+    let known = STATES.join(", ");
+    Err(Failed::Err(format!("Invalid state list '{bad}'. Valid states are: {known}")))
+}
+
 fn check(options: &Options, actions: &[&str]) -> Result<(), Failed> {
+    if actions.contains(&"list") {
+        check_states(options)?;
+    }
     let has_group = options.has("group") || options.has("all-groups");
     let takes = |action: &str, of: &str| {
         let why = format!("Option [{action}] takes one of these options: {of}");
@@ -158,10 +180,12 @@ fn delete(options: &Options, admin: &Admin) -> Result<(), Failed> {
     let (mut gone, mut failed) = (Vec::new(), Vec::new());
     for (group, deleted) in admin.delete_groups(&names)? {
         match deleted {
-            Ok(()) => gone.push(format!("'{group}'")),
+            Ok(()) => gone.push(group),
             Err(error) => failed.push((group, java::exception(&error))),
         }
     }
+    java::map_order(&mut gone, |group| java::hash(group));
+    let gone: Vec<String> = gone.iter().map(|group| format!("'{group}'")).collect();
     if failed.is_empty() {
         let gone = gone.join(", ");
         return out(&format!("Deletion of requested consumer groups ({gone}) was successful.\n"));

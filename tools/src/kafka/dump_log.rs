@@ -15,7 +15,9 @@ struct Cli {
 /// Runs the tool.
 pub(super) fn run(args: &[String]) -> Result<(), Failed> {
     let words = std::iter::once("kafka-dump-log").chain(args.iter().map(String::as_str));
-    let cli = Cli::try_parse_from(words).unwrap_or_else(|error| usage::exit(&error));
+    let mut cli = Cli::try_parse_from(words).unwrap_or_else(|error| usage::exit(&error));
+    // That tool never asks whether a broker is running.
+    cli.args.live = true;
     match dump_log::as_text(&cli.args)? {
         Found::Nothing => Ok(()),
         Found::Damage => Err(Failed::Told),

@@ -26,7 +26,7 @@ pub(super) fn describe(options: &Options, admin: &Admin) -> Result<(), Failed> {
     let is_verbose = options.has("verbose");
     for group in &groups {
         let text = if options.has("state") {
-            state(admin, group)?
+            state(admin, group, is_verbose)?
         } else if options.has("members") {
             members(group, is_verbose)
         } else {
@@ -66,7 +66,7 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn state(admin: &Admin, group: &GroupDescription) -> Result<String, Failed> {
+fn state(admin: &Admin, group: &GroupDescription, is_verbose: bool) -> Result<String, Failed> {
     let brokers = admin.describe_cluster()?.brokers;
     let coordinator = brokers.iter().find(|broker| broker.id == group.coordinator);
     let coordinator = coordinator.map_or_else(
@@ -74,10 +74,19 @@ fn state(admin: &Admin, group: &GroupDescription) -> Result<String, Failed> {
         |broker| format!("{}:{}  ({})", broker.host, broker.port, broker.id),
     );
     let assignor = if group.assignor.is_empty() { MISSING } else { &group.assignor };
-    let title = ["GROUP", "COORDINATOR (ID)", "ASSIGNMENT-STRATEGY", "STATE", "#MEMBERS"];
-    let count = group.members.len().to_string();
-    let row = words(&[&group.id, &coordinator, assignor, &group.state, &count]);
-    Ok(table(&[words(&title), row], &[WIDTH, 25, FIXED + 20, FIXED + 20, 0]))
+    let mut title = words(&["GROUP", "COORDINATOR (ID)", "ASSIGNMENT-STRATEGY", "STATE"]);
+    let mut row = words(&[&group.id, &coordinator, assignor, &group.state]);
+    let mut widths = vec![WIDTH, 25, FIXED + 20, FIXED + 20];
+    if is_verbose {
+        let epoch = |of: Option<i32>| of.map_or_else(|| MISSING.to_owned(), |of| of.to_string());
+        title.extend(words(&["GROUP-EPOCH", "TARGET-ASSIGNMENT-EPOCH"]));
+        row.extend([group.epoch, group.assignment_epoch].map(epoch));
+        widths.extend([FIXED + 15, FIXED + 25]);
+    }
+    title.push("#MEMBERS".to_owned());
+    row.push(group.members.len().to_string());
+    widths.push(0);
+    Ok(table(&[title, row], &widths))
 }
 
 fn members(group: &GroupDescription, is_verbose: bool) -> String {

@@ -15,7 +15,15 @@ pub(super) fn hash_of_partition(at: &TopicPartition) -> u32 {
 
 /// Puts entries into the order in which a `HashMap` has them that they were put into one by one.
 pub(super) fn map_order<T>(entries: &mut [T], hash: impl Fn(&T) -> u32) {
-    let mut buckets = 16_usize;
+    map_order_from(16, entries, hash);
+}
+
+/// [`map_order`] of a map that was made for as many entries as it has.
+pub(super) fn sized_map_order<T>(entries: &mut [T], hash: impl Fn(&T) -> u32) {
+    map_order_from(entries.len().next_power_of_two(), entries, hash);
+}
+
+fn map_order_from<T>(mut buckets: usize, entries: &mut [T], hash: impl Fn(&T) -> u32) {
     while entries.len() * 4 > buckets * 3 {
         buckets *= 2;
     }
@@ -23,6 +31,19 @@ pub(super) fn map_order<T>(entries: &mut [T], hash: impl Fn(&T) -> u32) {
         let hash = hash(entry);
         (hash ^ (hash >> 16)) as usize & (buckets - 1)
     });
+}
+
+/// `Double.toString`.
+pub(super) fn double(number: f64) -> String {
+    let size = number.abs();
+    if !number.is_finite() || size == 0.0 || (1e-3..1e7).contains(&size) {
+        return format!("{number:?}").replace("inf", "Infinity");
+    }
+    let text = format!("{number:e}").to_uppercase();
+    match text.split_once('E') {
+        Some((digits, power)) if !digits.contains('.') => format!("{digits}.0E{power}"),
+        _ => text,
+    }
 }
 
 /// What the exception for it says.
@@ -92,6 +113,31 @@ mod tests {
         let none = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
         assert_eq!(none.map(|none| fixed(none, 4)), ["NaN", "Infinity", "-Infinity"]);
         assert_eq!(fixed(0.25, 4), "0.2500");
+    }
+
+    #[test]
+    fn numbers_are_written_as_java_writes_them() {
+        for (number, text) in [
+            (0.0, "0.0"),
+            (50.0, "50.0"),
+            (0.001, "0.001"),
+            (0.000_25, "2.5E-4"),
+            (9_999_999.0, "9999999.0"),
+            (10_000_000.0, "1.0E7"),
+            (-12_345_678.5, "-1.23456785E7"),
+            (f64::INFINITY, "Infinity"),
+        ] {
+            assert_eq!(double(number), text);
+        }
+    }
+
+    #[test]
+    fn maps_made_for_their_entries_have_fewer_buckets() {
+        let mut names = ["producer_byte_rate", "consumer_byte_rate"];
+        map_order(&mut names, |name| hash(name));
+        assert_eq!(names, ["producer_byte_rate", "consumer_byte_rate"]);
+        sized_map_order(&mut names, |name| hash(name));
+        assert_eq!(names, ["consumer_byte_rate", "producer_byte_rate"]);
     }
 
     #[test]

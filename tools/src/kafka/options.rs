@@ -75,6 +75,12 @@ impl Options {
         self.0.iter().filter(move |(given, _)| *given == name).filter_map(|(_, of)| of.as_deref())
     }
 
+    /// All that was given of these options, in order.
+    pub(super) fn in_order(&self, names: &[&str]) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let all = self.0.iter().filter(|(given, _)| names.contains(given));
+        all.map(|(given, of)| (*given, of.as_deref()))
+    }
+
     /// Names and values of options whose value is `NAME=VALUE`.
     pub(super) fn pairs(&self, names: &[&'static str]) -> Vec<(&str, &str)> {
         let all = names.iter().flat_map(|name| self.all(name));

@@ -57,7 +57,7 @@ pub(crate) fn check(name: &str) {
             is_same(&text, &expected),
             "{}:\n{}",
             path.display(),
-            differences(&expected, &text)
+            differences(&compared(&expected), &compared(&text))
         );
     }
 }
