@@ -1,4 +1,5 @@
-// Compares what two brokers answered and prints each difference, for the lane to judge.
+// Compares what two brokers answered and prints each difference, for the lane to judge, maybe with
+// a word before it.
 //
 //     same CASE
 //     differs CASE <tab> first|second <tab> LINE     a line that only one of the two has
@@ -14,10 +15,17 @@ final class Compare {
     private static final int LINES_MAX = 60;
 
     private final Path folder;
+    private final String before;
 
     /** Whole answers are kept in `folder`, for whoever looks into a difference. */
     Compare(Path folder) throws Exception {
+        this(folder, "");
+    }
+
+    /** With what is printed before each result. */
+    Compare(Path folder, String before) throws Exception {
         this.folder = folder;
+        this.before = before;
         Files.createDirectories(folder);
     }
 
@@ -29,7 +37,8 @@ final class Compare {
         List<String> onlyFirst = without(first, second);
         if (onlyFirst.isEmpty() && onlySecond.isEmpty()) {
             boolean ordered = first.equals(second);
-            System.out.println(ordered ? "same " + name : "differs " + name + "\tfirst\t(order)");
+            System.out.println(before
+                + (ordered ? "same " + name : "differs " + name + "\tfirst\t(order)"));
         }
         if (first.size() == 1 || second.size() == 1) {
             // One of them has said nothing: the other's words do not matter.
@@ -52,9 +61,10 @@ final class Compare {
         return left;
     }
 
-    private static void print(String name, String side, List<String> lines) {
+    private void print(String name, String side, List<String> lines) {
         for (String line : lines.subList(0, Math.min(lines.size(), LINES_MAX))) {
-            System.out.println("differs " + name + "\t" + side + "\t" + line.replace('\t', ' '));
+            System.out.println(before + "differs " + name + "\t" + side + "\t"
+                + line.replace('\t', ' '));
         }
     }
 }

@@ -1,11 +1,14 @@
-// Runs one list of calls of Kafka's own tools against two brokers and compares what they print.
+// Runs one list of calls of Kafka's own tools against brokers and compares what they print.
 //
-//     CompareTools STEPS FOLDER BOOTSTRAP DATA BOOTSTRAP DATA
+//     CompareTools STEPS FOLDER BOOTSTRAP DATA [LANE TOOLS BOOTSTRAP DATA]...
 //
-// Each step of the file STEPS is run against the first broker, then against the second. FOLDER is
-// for the steps' files and for what was printed. How steps are written is told in that file.
+// Each step of the file STEPS is run against the first broker by Kafka's own tools, then against
+// each other one. TOOLS is `kafka` for the same tools, or a folder with programs by their names, of
+// which standard output and exit code are compared. FOLDER is for the steps' files and for what was
+// printed. How steps are written is told in that file. LANE is said before each result.
 
 import java.io.ByteArrayOutputStream;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -76,7 +79,35 @@ public final class CompareTools {
         mask("20\\d\\d-\\d\\d-\\d\\d[T ]\\d\\d:\\d\\d:\\d\\d[.,:]\\d+", "DATE");
     }
 
-    private record Broker(String bootstrap, Path data, Path files, Members members) {
+    /** With the lane that it is compared in, and with the folder of programs, null for Kafka's. */
+    private record Broker(String lane, Path programs, String bootstrap, Path data, Path files,
+            Members members) {
+        Broker(String lane, String tools, String bootstrap, String data, Path files)
+                throws Exception {
+            this(lane, tools.equals("kafka") ? null : Path.of(tools), bootstrap, Path.of(data),
+                Files.createDirectories(files), new Members(bootstrap));
+        }
+
+        /** Whether a step's tool is there, or its place is taken by Kafka's. */
+        boolean runs(Step step) {
+            return programs == null || step.options.contains("changes")
+                || step.command.get(0).equals("member") || has(step.command.get(0));
+        }
+
+        boolean has(String tool) {
+            return programs != null && Files.exists(programs.resolve(tool + ".sh"));
+        }
+    }
+
+    /** All lines that a tool has printed, and those on standard output. */
+    private record Answer(List<String> all, List<String> output) {
+        boolean equals(Answer other, Broker by) {
+            return of(by).equals(other.of(by));
+        }
+
+        List<String> of(Broker by) {
+            return by.programs == null ? all : output;
+        }
     }
 
     private record Step(String name, List<String> command, StringBuilder input,
@@ -94,31 +125,48 @@ public final class CompareTools {
         // Its log takes the streams that are there when it begins.
         org.slf4j.LoggerFactory.getLogger(CompareTools.class).debug("begin");
         Path folder = Path.of(args[1]);
-        Compare compare = new Compare(folder);
-        List<Broker> brokers = new ArrayList<>();
-        for (int n = 2; n < 6; n += 2) {
-            Path files = Files.createDirectories(folder.resolve("files-" + n / 2));
-            brokers.add(new Broker(args[n], Path.of(args[n + 1]), files, new Members(args[n])));
+        Broker first = new Broker("", "kafka", args[2], args[3], folder.resolve("files-1"));
+        List<Broker> others = new ArrayList<>();
+        Map<String, Compare> compares = new TreeMap<>();
+        for (int n = 4; n < args.length; n += 4) {
+            Path files = folder.resolve("files-" + args[n]);
+            others.add(new Broker(args[n], args[n + 1], args[n + 2], args[n + 3], files));
+            compares.put(args[n], new Compare(folder.resolve(args[n]), args[n] + " "));
         }
         for (Step step : parse(Files.readAllLines(Path.of(args[0])))) {
             long start = System.nanoTime();
-            List<String> first = run(step, brokers.get(0));
-            long middle = System.nanoTime();
-            List<String> second = run(step, brokers.get(1));
-            System.err.printf("%s: %d and %d ms%n", step.name, (middle - start) / 1_000_000,
-                (System.nanoTime() - middle) / 1_000_000);
-            boolean again = READS.stream().anyMatch(step.command::contains)
-                && !step.options.contains("differs");
-            while (again && !first.equals(second) && System.nanoTime() - start < AGAIN_NS) {
-                Thread.sleep(AGAIN_MS);
-                first = run(step, brokers.get(0));
-                second = run(step, brokers.get(1));
+            Answer answer = run(step, first);
+            System.err.printf("%s: %d ms", step.name, (System.nanoTime() - start) / 1_000_000);
+            for (Broker other : others) {
+                if (other.runs(step)) {
+                    long middle = System.nanoTime();
+                    answer = compare(step, first, answer, other, compares.get(other.lane));
+                    System.err.printf(", %d ms", (System.nanoTime() - middle) / 1_000_000);
+                }
             }
-            compare.report(step.name, first, second);
+            System.err.println();
         }
         System.out.println("end");
         System.out.flush();
         Runtime.getRuntime().halt(0);
+    }
+
+    /** Returns what the first broker has said in the end. */
+    private static Answer compare(Step step, Broker first, Answer answer, Broker other,
+            Compare compare) throws Exception {
+        long start = System.nanoTime();
+        Answer one = answer;
+        Answer two = run(step, other);
+        String differs = other.programs == null ? "differs" : "refused";
+        boolean again = READS.stream().anyMatch(step.command::contains)
+            && !step.options.contains(differs);
+        while (again && !one.equals(two, other) && System.nanoTime() - start < AGAIN_NS) {
+            Thread.sleep(AGAIN_MS);
+            one = run(step, first);
+            two = run(step, other);
+        }
+        compare.report(step.name, one.of(other), two.of(other));
+        return one;
     }
 
     private static List<Step> parse(List<String> lines) {
@@ -139,7 +187,7 @@ public final class CompareTools {
                 step.masks.put(Pattern.compile(parts[0]), parts[1]);
             } else if (line.startsWith("+ ")) {
                 step.files.add(rest.split(" ", 2));
-            } else if (List.of("sort", "set", "differs").contains(line)) {
+            } else if (List.of("sort", "set", "differs", "refused", "changes").contains(line)) {
                 step.options.add(line);
             } else if (!line.isBlank() && !line.startsWith("#")) {
                 throw new IllegalArgumentException(line);
@@ -158,7 +206,7 @@ public final class CompareTools {
         return words;
     }
 
-    private static List<String> run(Step step, Broker broker) throws Exception {
+    private static Answer run(Step step, Broker broker) throws Exception {
         for (String[] file : step.files) {
             Files.writeString(broker.files.resolve(file[0]), file[1] + "\n");
         }
@@ -167,24 +215,30 @@ public final class CompareTools {
             words.add(fill(word, broker));
         }
         String tool = words.remove(0);
-        List<String> lines = new ArrayList<>();
         if (tool.equals("member")) {
-            lines.addAll(broker.members.call(words));
-        } else {
-            boolean asked = step.command.stream().anyMatch(word -> word.contains("@B"));
-            if (!asked && !tool.equals("kafka-dump-log")) {
-                words.addAll(List.of("--bootstrap-server", broker.bootstrap));
-            }
-            if (PATIENCE.containsKey(tool)) {
-                words.add(PATIENCE.get(tool));
-            }
-            ByteArrayOutputStream out = new ByteArrayOutputStream();
-            int code = ALONE.contains(tool) ? alone(tool, words, out)
-                : inside(CLASSES.get(tool), step.input.toString(), words, out);
-            lines.add("exit code " + code);
-            lines.addAll(out.toString(StandardCharsets.UTF_8).lines().toList());
+            List<String> lines = broker.members.call(words);
+            return new Answer(lines, lines);
         }
-        return normalize(step, broker, lines);
+        boolean asked = step.command.stream().anyMatch(word -> word.contains("@B"));
+        if (!asked && !tool.equals("kafka-dump-log")) {
+            words.addAll(List.of("--bootstrap-server", broker.bootstrap));
+        }
+        if (PATIENCE.containsKey(tool)) {
+            words.add(PATIENCE.get(tool));
+        }
+        ByteArrayOutputStream all = new ByteArrayOutputStream();
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        int code;
+        if (broker.has(tool)) {
+            words.add(0, broker.programs.resolve(tool + ".sh").toString());
+            code = program(words, step.input.toString(), out, broker.files.resolve("stderr"));
+        } else if (ALONE.contains(tool)) {
+            code = program(alone(tool, words), "", out, null);
+            out.writeTo(all);
+        } else {
+            code = inside(CLASSES.get(tool), step.input.toString(), words, out, all);
+        }
+        return new Answer(normalize(step, broker, code, all), normalize(step, broker, code, out));
     }
 
     private static String fill(String word, Broker broker) {
@@ -200,33 +254,60 @@ public final class CompareTools {
         return filled.substring(0, at) + partition + filled.substring(end + 1);
     }
 
-    /** A tool in this JVM, with its error output where its output is. */
+    /** A tool in this JVM; `all` has its error output too, where it comes. */
     private static int inside(String main, String input, List<String> words,
-            ByteArrayOutputStream out) throws Exception {
+            ByteArrayOutputStream out, ByteArrayOutputStream all) throws Exception {
+        OutputStream both = new OutputStream() {
+            @Override
+            public void write(int b) {
+                out.write(b);
+                all.write(b);
+            }
+
+            @Override
+            public void write(byte[] bytes, int from, int length) {
+                out.write(bytes, from, length);
+                all.write(bytes, from, length);
+            }
+        };
         java.io.PrintStream stderr = System.err;
-        System.setErr(new java.io.PrintStream(out, true, StandardCharsets.UTF_8));
+        System.setErr(new java.io.PrintStream(all, true, StandardCharsets.UTF_8));
         try {
-            return Tool.run(main, input, out, words.toArray(new String[0]));
+            return Tool.run(main, input, both, words.toArray(new String[0]));
         } finally {
             System.setErr(stderr);
         }
     }
 
-    private static int alone(String tool, List<String> words, ByteArrayOutputStream out)
-            throws Exception {
+    /** A tool in a JVM of its own. */
+    private static List<String> alone(String tool, List<String> words) {
         List<String> command = new ArrayList<>(List.of("java", "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1", "-cp", System.getProperty("java.class.path"),
             "-Dlog4j2.configurationFile=" + System.getProperty("log4j2.configurationFile"),
             CLASSES.get(tool)));
         command.addAll(words);
+        return command;
+    }
+
+    private static int program(List<String> command, String input, ByteArrayOutputStream out,
+            Path stderr) throws Exception {
         Process process = new ProcessBuilder(command)
-            .redirectError(ProcessBuilder.Redirect.DISCARD).start();
-        process.getOutputStream().close();
+            .redirectError(stderr == null ? ProcessBuilder.Redirect.DISCARD
+                : ProcessBuilder.Redirect.appendTo(stderr.toFile())).start();
+        try (OutputStream stdin = process.getOutputStream()) {
+            stdin.write(input.getBytes(StandardCharsets.UTF_8));
+        } catch (java.io.IOException error) {
+            // It has ended without reading.
+        }
         process.getInputStream().transferTo(out);
         return process.waitFor(60, TimeUnit.SECONDS) ? process.exitValue() : -1;
     }
 
-    private static List<String> normalize(Step step, Broker broker, List<String> lines) {
+    /** An exit code and what was printed, without what cannot be equal. */
+    private static List<String> normalize(Step step, Broker broker, int code,
+            ByteArrayOutputStream printed) {
+        List<String> lines = new ArrayList<>(List.of("exit code " + code));
+        lines.addAll(printed.toString(StandardCharsets.UTF_8).lines().toList());
         List<String> normal = new ArrayList<>();
         for (String line : lines) {
             String text = line.replace(broker.data.toString(), "DATA")

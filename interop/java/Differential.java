@@ -56,7 +56,7 @@ public final class Differential {
 
     public static void main(String[] args) throws Exception {
         org.slf4j.LoggerFactory.getLogger(Differential.class).debug("begin");
-        Compare compare = new Compare(Path.of(args[1]));
+        Compare compare = new Compare(Path.of(args[1]), "differential ");
         Broker first = new Broker(args[2]);
         Broker second = new Broker(args[3]);
         for (Request request : parse(Files.readAllLines(Path.of(args[0])))) {

@@ -3,8 +3,8 @@
 //! Reading order: [`toolbox`] gets the clients, [`broker`] starts and stops a broker in a data
 //! directory, [`clients`] is the table of clients and how one is run; then the lanes, each a
 //! question that the broker has to answer: [`matrix`], [`cross`], [`dump_log`], [`hops`], [`kill`],
-//! [`groups`], [`compare`] and [`old_formats`]; in [`client_kafka`] this project's client has to
-//! answer. `interop/README.md` tells what the client programs do.
+//! [`groups`], [`compare`] and [`old_formats`]; in [`client_kafka`] and [`ottlactl`] this project's
+//! client and command line have to answer. `interop/README.md` tells what the client programs do.
 
 mod broker;
 mod client_kafka;
@@ -18,6 +18,7 @@ mod hops;
 mod kill;
 mod matrix;
 mod old_formats;
+mod ottlactl;
 pub(crate) mod process;
 mod toolbox;
 
@@ -93,10 +94,12 @@ enum Lane {
     Partitions,
     /// This project's client against Apache Kafka, also beside the Java client in groups.
     ClientKafka,
+    /// `ottlactl` against Apache Kafka: its transcripts, and beside Kafka's tools by their names.
+    Ottlactl,
 }
 
 /// What runs when no lane is named: all of them.
-const LANES: [Lane; 13] = [
+const LANES: [Lane; 14] = [
     Lane::Clients,
     Lane::Reconnect,
     Lane::Cross,
@@ -110,6 +113,7 @@ const LANES: [Lane; 13] = [
     Lane::OldFormats,
     Lane::Partitions,
     Lane::ClientKafka,
+    Lane::Ottlactl,
 ];
 
 /// The lanes' shared state.
@@ -132,6 +136,8 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
         build(root)?;
     }
     let shop = Shop { args, toolbox, kind };
+    let wants_transcripts = args.bootstrap.is_none() && shop.wants(Lane::Ottlactl);
+    let transcripts = wants_transcripts.then(|| ottlactl::build(root)).transpose()?;
     let usable: Vec<&Client> = chosen.into_iter().filter(|c| shop.toolbox.has(c.needs)).collect();
     if let Some(bootstrap) = &args.bootstrap {
         outcome.add(lane("clients", || matrix::clients(&shop, bootstrap, &usable)));
@@ -150,7 +156,7 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     if shop.wants(Lane::Groups) {
         outcome.add(lane("groups", || groups::run(&shop, &usable)));
     }
-    if shop.wants(Lane::Tools) {
+    if shop.wants(Lane::Tools) || shop.wants(Lane::Ottlactl) {
         outcome.add(lane("tools", || compare::tools(&shop)));
     }
     if shop.wants(Lane::OldFormats) {
@@ -161,6 +167,9 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
     }
     if shop.wants(Lane::ClientKafka) {
         outcome.add(lane("client-kafka", || client_kafka::run(&shop, &usable)));
+    }
+    if let Some(program) = transcripts {
+        outcome.add(lane("ottlactl", || ottlactl::run(&shop, &program)));
     }
     if shop.wants(Lane::Differential) {
         outcome.add(lane("differential", || compare::differential(&shop)));

@@ -6,17 +6,19 @@
 //! in `docs/DIFFERENCES.md`.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::Shop;
-use super::broker::{Kind, Site};
+use super::broker::{Kind, Running, Site};
 use super::differences::Differences;
 use super::process::Process;
 use super::toolbox::Need;
+use super::{Lane, Shop, ottlactl};
 use crate::gate::Outcome;
 
 /// For all questions of one list; two minutes are enough on an idle machine.
@@ -25,14 +27,24 @@ const LIMIT: Duration = Duration::from_secs(900);
 /// Lines shown of one case.
 const SHOWN_MAX: usize = 8;
 
-/// Runs Kafka's tools against both.
+/// Runs Kafka's tools against both, and `ottlactl` by those tools' names against another Apache
+/// Kafka, as far as these are asked for.
 pub(crate) fn tools(shop: &Shop) -> Result<Outcome> {
     let list = shop.toolbox.sources.join("tools.txt");
-    compare(shop, "tools", |first, second, folder| {
+    let mut others = Vec::new();
+    if shop.wants(Lane::Tools) {
+        others.push(Other { lane: "tools", kind: shop.kind, tools: "kafka".to_owned() });
+    }
+    if shop.wants(Lane::Ottlactl) {
+        let tools = ottlactl::links(&shop.toolbox)?.display().to_string();
+        others.push(Other { lane: "ottlactl", kind: Kind::Kafka, tools });
+    }
+    compare(shop, "tools", &others, |first, sites, folder| {
         let mut command = shop.toolbox.java();
         command.arg("CompareTools").arg(list).arg(folder);
-        for site in [first, second] {
-            command.arg(site.bootstrap()).arg(site.data());
+        command.arg(first.bootstrap()).arg(first.data());
+        for (other, site) in others.iter().zip(sites) {
+            command.args([other.lane, &other.tools, site.bootstrap()]).arg(site.data());
         }
         command
     })
@@ -41,43 +53,78 @@ pub(crate) fn tools(shop: &Shop) -> Result<Outcome> {
 /// Sends requests of every kind to both.
 pub(crate) fn differential(shop: &Shop) -> Result<Outcome> {
     let list = shop.toolbox.sources.join("requests.txt");
-    compare(shop, "differential", |first, second, folder| {
+    let other = Other { lane: "differential", kind: shop.kind, tools: String::new() };
+    compare(shop, "differential", &[other], |first, sites, folder| {
         let mut command = shop.toolbox.java();
-        command.arg("Differential").arg(list).arg(folder);
-        command.args([first.bootstrap(), second.bootstrap()]);
+        command.arg("Differential").arg(list).arg(folder).arg(first.bootstrap());
+        command.args(sites.iter().map(Site::bootstrap));
         command
     })
 }
 
+/// What is compared with Apache Kafka.
+struct Other {
+    /// Where what may differ is looked up.
+    lane: &'static str,
+    kind: Kind,
+    /// What calls go to it by.
+    tools: String,
+}
+
 fn compare(
     shop: &Shop,
-    lane: &str,
-    command: impl FnOnce(&Site, &Site, PathBuf) -> Command,
+    name: &str,
+    others: &[Other],
+    command: impl FnOnce(&Site, &[Site], PathBuf) -> Command,
 ) -> Result<Outcome> {
     if !shop.toolbox.has(Need::Java) {
         // Already counted as not run.
         return Ok(Outcome::default());
     }
     let differences = Differences::read(&shop.toolbox.root)?;
-    let first = Site::fresh(&shop.toolbox, &format!("{lane}-first"))?;
-    let second = Site::fresh(&shop.toolbox, &format!("{lane}-second"))?;
-    let brokers = [first.start(Kind::Kafka)?, second.start(shop.kind)?];
-    let folder = shop.toolbox.log(&format!("{lane}-answers"));
-    let command = command(&first, &second, folder.clone());
-    let log = shop.toolbox.log(&format!("{lane}.log"));
+    let first = Site::fresh(&shop.toolbox, &format!("{name}-first"))?;
+    let fresh = |other: &Other| Site::fresh(&shop.toolbox, &format!("{}-second", other.lane));
+    let sites: Vec<Site> = others.iter().map(fresh).collect::<Result<_>>()?;
+    let kinds = others.iter().map(|other| other.kind);
+    let brokers = start_all(iter::once((&first, Kind::Kafka)).chain(sites.iter().zip(kinds)))?;
+    let folder = shop.toolbox.log(&format!("{name}-answers"));
+    let command = command(&first, &sites, folder.clone());
+    let log = shop.toolbox.log(&format!("{name}.log"));
     let mut process = Process::start(command, &log, LIMIT)?;
-    let mut tally = Tally { lane, differences: &differences, cases: BTreeMap::new() };
+    let tally = |other: &Other| Tally {
+        lane: other.lane,
+        differences: &differences,
+        cases: BTreeMap::new(),
+    };
+    let mut tallies: Vec<Tally> = others.iter().map(tally).collect();
     let mut last = String::new();
     while let Some(line) = process.line()? {
-        tally.hear(&line);
+        for tally in &mut tallies {
+            tally.hear(&line);
+        }
         last = line;
     }
     for broker in brokers {
         broker.stop()?;
     }
-    println!("{lane}: whole answers are in {}", folder.display());
+    println!("{name}: whole answers are in {}", folder.display());
     ensure!(last == "end", "it ended early, see {}", log.display());
-    Ok(tally.outcome())
+    let mut outcome = Outcome::default();
+    for tally in tallies {
+        outcome.add(tally.outcome());
+    }
+    Ok(outcome)
+}
+
+/// Starts brokers side by side.
+fn start_all<'a, 'b: 'a>(
+    brokers: impl Iterator<Item = (&'a Site<'b>, Kind)>,
+) -> Result<Vec<Running>> {
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            brokers.map(|(site, kind)| scope.spawn(move || site.start(kind))).collect();
+        threads.into_iter().map(|t| t.join().expect("a start does not panic")).collect()
+    })
 }
 
 /// What is known of each case.
@@ -90,6 +137,10 @@ struct Tally<'a> {
 
 impl Tally<'_> {
     fn hear(&mut self, line: &str) {
+        let Some(line) = line.strip_prefix(self.lane).and_then(|line| line.strip_prefix(' '))
+        else {
+            return;
+        };
         if let Some(case) = line.strip_prefix("same ") {
             self.cases.entry(case.to_owned()).or_default();
             return;
