@@ -35,6 +35,7 @@ mod time;
 mod usage;
 
 mod apis;
+mod check;
 mod cluster;
 mod configs;
 mod doctor;
@@ -92,6 +93,7 @@ enum Command {
     Quorum(quorum::Args),
     Apis(apis::Args),
     Context(context::Args),
+    Check(check::Args),
     Doctor(doctor::Args),
     DumpLog(dump_log::Args),
     Verify(verify::Args),
@@ -176,6 +178,7 @@ fn main() -> ExitCode {
         Command::Quorum(args) => quorum::run(args, &global),
         Command::Apis(args) => apis::run(args, &global),
         Command::Context(args) => context::run(args, &global),
+        Command::Check(args) => check::run(args),
         Command::Doctor(args) => doctor::run(args, &global),
         Command::DumpLog(args) => dump_log::run(args, &global),
         Command::Verify(args) => verify::run(args, &global),
