@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use ottla_protocol::error_code::ErrorCode;
 
-use crate::gate::{Outcome, cargo_command, target_dir};
+use crate::gate::{Outcome, target_dir};
 use crate::interop;
 use crate::torture::load::{ask, commit};
 use crate::torture::site::{Broker, Site};
@@ -78,8 +78,6 @@ pub(crate) fn run(root: &Path, args: &Args) -> Result<Outcome> {
         Some(path) => path.clone(),
         None => {
             interop::build(root)?;
-            let build = ["build", "--quiet", "--release", "--package", "ottlactl"];
-            ensure!(cargo_command(root, &build).status()?.success(), "ottlactl does not build");
             target_dir(root).join("release/ottla")
         }
     };

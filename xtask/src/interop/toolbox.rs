@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::RELEASE_BUILD;
 use super::clients::Client;
 use super::process;
 use crate::gate::{cargo_command, target_dir};
@@ -237,8 +238,7 @@ impl Toolbox {
     }
 
     fn get_cargo(&self) -> Result<bool> {
-        let args = ["build", "--quiet", "--release", "-p", "ottla-interop"];
-        self.run(cargo_command(&self.root, &args), "cargo").map(|()| true)
+        self.run(cargo_command(&self.root, &RELEASE_BUILD), "cargo").map(|()| true)
     }
 
     fn get_java(&self) -> Result<bool> {
