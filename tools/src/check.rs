@@ -44,7 +44,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
     }
     let at = beside.map(|path| format!(" at {}", path.display())).unwrap_or_default();
     Err(CannotRun(format!(
-        "the program {PROGRAM} is neither{at} nor on the PATH; check is a part of it: install it too"
+        "the program {PROGRAM} is neither{at} nor on the PATH; check is a part of it: install it \
+         too"
     )))
 }
 
