@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`Producer`] | sending records |
 //! | [`Consumer`] | reading records |
-//! | [`Admin`] | topics, settings, offsets, groups, quotas, ACLs, brokers and the cluster |
+//! | [`Admin`] | topics, settings, offsets, groups, quotas, ACLs, users, brokers and the cluster |
 //! | [`Properties`] | settings by Kafka's names |
 //! | [`Error`] | what went wrong, of which topic, partition, group and broker |
 //!
@@ -43,8 +43,8 @@ pub use admin::{
     ListedOffset, LogDirDescription, MemberDescription, NewPartitions, NewTopic, OffsetSpec,
     PartitionDescription, PartitionReassignment, ProducerState, QuorumInfo, QuorumNode,
     QuorumReplica, QuotaChange, QuotaEntity, QuotaFilter, QuotaMatch, ReplicaInfo, Results,
-    TopicDescription, TopicListing, TopicPartitionReplica, TransactionDescription,
-    TransactionFilter, TransactionListing,
+    ScramChange, ScramCredentialInfo, ScramMechanism, TopicDescription, TopicListing,
+    TopicPartitionReplica, TransactionDescription, TransactionFilter, TransactionListing,
 };
 pub use cluster::Broker;
 pub use config::{Def, Kind, Properties};

@@ -38,6 +38,7 @@ mod quorum;
 mod quotas;
 mod reassignments;
 mod resources;
+mod scram;
 mod spread;
 mod topics;
 mod transactions;
@@ -58,6 +59,7 @@ pub use quorum::{QuorumInfo, QuorumNode, QuorumReplica};
 pub use quotas::{ClientQuota, QuotaChange, QuotaEntity, QuotaFilter, QuotaMatch};
 pub use reassignments::{ElectionType, PartitionReassignment};
 pub use resources::{ConfigKind, ConfigResource, ConfigResourceKind, ConfigSource};
+pub use scram::{ScramChange, ScramCredentialInfo, ScramMechanism};
 pub use topics::{NewTopic, PartitionDescription, TopicDescription, TopicListing};
 pub use transactions::{
     ProducerState, TransactionDescription, TransactionFilter, TransactionListing,
@@ -73,7 +75,7 @@ pub type Results<K, T> = Vec<(K, Result<T, Error>)>;
 /// where it has moved. What a broker is too old for is
 /// [`UnsupportedVersion`](crate::ErrorKind::UnsupportedVersion), with the name of the request.
 ///
-/// There are no calls yet for SCRAM users, delegation tokens, ending others' transactions, share
+/// There are no calls yet for delegation tokens, ending others' transactions, share
 /// and streams groups, voters of the quorum, taking brokers out of the cluster, and for controllers
 /// that are to be asked in place of brokers.
 ///

@@ -1,9 +1,10 @@
 //! Quotas and ACLs, against a broker in the same process.
 
 use ottla_client::{
-    AclBinding, AclFilter, AclOperation, AclPatternType, AclPermission, AclResourceType, ErrorKind,
-    QuotaEntity, QuotaFilter, QuotaMatch,
+    AclBinding, AclFilter, AclOperation, AclPatternType, AclPermission, AclResourceType, Error,
+    ErrorKind, QuotaEntity, QuotaFilter, QuotaMatch, ScramChange, ScramMechanism,
 };
+use ottla_protocol::error_code::ErrorCode;
 
 use crate::site::Site;
 
@@ -79,4 +80,58 @@ fn without_an_authorizer_there_are_no_acls() {
     let results = admin.delete_acls(&[AclFilter::any()]).unwrap();
     let code = results[0].1.as_ref().unwrap_err().code().unwrap();
     assert_eq!(code.name(), Some("SECURITY_DISABLED"));
+}
+
+#[test]
+fn users_get_passwords_and_lose_them() {
+    let site = Site::new();
+    let admin = site.admin();
+    let upsert = |user: &str, mechanism, iterations| ScramChange::Upsert {
+        user: user.to_owned(),
+        mechanism,
+        iterations,
+        salt: None,
+        password: b"secret".to_vec(),
+    };
+    let delete = |user: &str, mechanism| ScramChange::Delete { user: user.to_owned(), mechanism };
+    let (one, other) = (ScramMechanism::Sha256, ScramMechanism::Sha512);
+    let changes = [
+        upsert("alice", one, 4096),
+        upsert("bob", one, 1),
+        upsert("carol", one, 4096),
+        upsert("carol", other, 8192),
+        delete("nobody", one),
+    ];
+    let results = admin.alter_user_scram_credentials(&changes).unwrap();
+    let code = |told: &Result<(), Error>| told.as_ref().err().and_then(Error::code);
+    let codes: Vec<_> = (results.iter())
+        .map(|(user, told)| (user.as_str(), code(told).and_then(ErrorCode::name)))
+        .collect();
+    let expected = [
+        ("alice", None),
+        ("bob", Some("UNACCEPTABLE_CREDENTIAL")),
+        ("carol", Some("DUPLICATE_RESOURCE")),
+        ("nobody", Some("RESOURCE_NOT_FOUND")),
+    ];
+    assert_eq!(codes, expected);
+    let results = admin.alter_user_scram_credentials(&[upsert("alice", other, 8192)]).unwrap();
+    assert!(results[0].1.is_ok());
+
+    let results = admin.describe_user_scram_credentials(&[]).unwrap();
+    assert_eq!(results.len(), 1);
+    let infos = results[0].1.as_ref().unwrap();
+    let mut infos: Vec<_> = infos.iter().map(|of| (of.mechanism, of.iterations)).collect();
+    infos.sort();
+    assert_eq!((results[0].0.as_str(), infos), ("alice", vec![(one, 4096), (other, 8192)]));
+    let results = admin.alter_user_scram_credentials(&[delete("alice", one)]).unwrap();
+    assert!(results[0].1.is_ok());
+    let results = admin.describe_user_scram_credentials(&["bob", "alice"]).unwrap();
+    let error = results[0].1.as_ref().unwrap_err();
+    assert_eq!(error.code().unwrap().name(), Some("RESOURCE_NOT_FOUND"));
+    assert_eq!(results[1].1.as_ref().unwrap().len(), 1);
+    let error = admin.alter_user_scram_credentials(&[upsert("x", one, 0)]).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (ErrorKind::Usage, "user x: 0 iterations")
+    );
 }
