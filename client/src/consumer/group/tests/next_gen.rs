@@ -400,37 +400,9 @@ fn a_pattern_is_matched_by_the_coordinator() {
 
 /// What happens to a group, by chance.
 fn happen(world: &mut World, coordinator: &mut NextGen, chance: &mut Chance) -> String {
-    const WANTS: [&[&str]; 3] = [&["s", "t"], &["t"], &["s"]];
     let at = chance.below(world.clients.len());
-    let now = world.now;
     match chance.below(9) {
-        0 | 1 => {
-            let wants = interest(WANTS[chance.below(3)]);
-            world.add(settings(protocol(), None), wants);
-            "one comes".to_owned()
-        }
-        2 => {
-            world.clients[at].is_alive = false;
-            format!("{at} is killed")
-        }
-        3 => {
-            world.clients[at].membership.subscribe(Interest::None).unwrap();
-            format!("{at} leaves")
-        }
-        4 => {
-            let count = world.topics["t"] + 1;
-            world.topics.insert("t".to_owned(), count);
-            "t grows".to_owned()
-        }
-        5 => {
-            let wants = interest(WANTS[chance.below(3)]);
-            world.clients[at].membership.subscribe(wants).unwrap();
-            format!("{at} wants something else")
-        }
-        6 => {
-            world.clients[at].busy = Some(now + chance.below(4000) as u32 * MS);
-            format!("{at} is busy")
-        }
+        drawn @ 0..7 => world.happen((drawn, at), settings(protocol(), None), chance),
         7 => {
             coordinator.injected.push(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS);
             "the coordinator loads".to_owned()

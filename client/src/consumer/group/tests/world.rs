@@ -17,7 +17,7 @@ use ottla_protocol::uuid::Uuid;
 
 use super::super::settings::{ClassicSettings, GroupSettings, Protocol};
 use super::super::{Interest, Membership, Step};
-use crate::chance::Backoff;
+use crate::chance::{Backoff, Chance};
 use crate::error::{Error, ErrorKind};
 use crate::net::tests::fake::{FakeNet, Sent};
 use crate::net::{Event, Net, Node};
@@ -145,6 +145,46 @@ impl World {
     pub(super) fn new(topics: &[(&str, i32)]) -> Self {
         let topics = topics.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
         Self { now: Instant::now(), topics, clients: Vec::new() }
+    }
+
+    /// What may happen to the members of any group, by a number that was drawn below 7; `newcomer`
+    /// is who comes when one does, and `at` the member that it is about.
+    pub(super) fn happen(
+        &mut self,
+        (drawn, at): (usize, usize),
+        newcomer: GroupSettings,
+        chance: &mut Chance,
+    ) -> String {
+        const WANTS: [&[&str]; 3] = [&["s", "t"], &["t"], &["s"]];
+        match drawn {
+            0 | 1 => {
+                let wants = interest(WANTS[chance.below(3)]);
+                self.add(newcomer, wants);
+                "one comes".to_owned()
+            }
+            2 => {
+                self.clients[at].is_alive = false;
+                format!("{at} is killed")
+            }
+            3 => {
+                self.clients[at].membership.subscribe(Interest::None).unwrap();
+                format!("{at} leaves")
+            }
+            4 => {
+                let count = self.topics["t"] + 1;
+                self.topics.insert("t".to_owned(), count);
+                "t grows".to_owned()
+            }
+            5 => {
+                let wants = interest(WANTS[chance.below(3)]);
+                self.clients[at].membership.subscribe(wants).unwrap();
+                format!("{at} wants something else")
+            }
+            _ => {
+                self.clients[at].busy = Some(self.now + chance.below(4000) as u32 * MS);
+                format!("{at} is busy")
+            }
+        }
     }
 
     pub(super) fn add(&mut self, settings: GroupSettings, wants: Interest) -> usize {
