@@ -174,9 +174,15 @@ impl NextGen {
         self.error.is_some()
     }
 
-    /// All that the coordinator refuses for good is fatal with this protocol, as in Java.
     pub(super) fn error(&mut self) -> Option<Error> {
-        self.error.clone()
+        if self.is_finished() { self.error.clone() } else { self.error.take() }
+    }
+
+    /// Whether it cannot go on. All that the coordinator refuses for good is fatal with this
+    /// protocol, as in Java, except that of topics: who may not read them yet may later.
+    fn is_finished(&self) -> bool {
+        let of_topics = Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+        self.error.as_ref().is_some_and(|error| error.code() != of_topics)
     }
 
     pub(super) fn leave(&mut self) {
@@ -243,7 +249,7 @@ impl NextGen {
 
     /// Sends a heartbeat when it is time, or when there is news.
     fn beat(&mut self, session: &mut Session, is_polled: bool, now: Instant) -> Until {
-        if self.heartbeat.is_some() || self.leaving.is_some() || self.error.is_some() {
+        if self.heartbeat.is_some() || self.leaving.is_some() || self.is_finished() {
             return Until::Event;
         }
         let may_join = is_polled && self.holding.is_free();
@@ -313,18 +319,26 @@ impl NextGen {
             Some(ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::FENCED_MEMBER_EPOCH) => {
                 self.put_out(&error, now);
             }
+            Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED) => {
+                self.error = Some(error);
+                self.try_again(now);
+            }
             _ if error.is_retriable() => {
                 log::debug!("no heartbeat to the group {}: {error}", self.settings.group);
-                // Whether it was heard is not known.
-                self.sent = Sent::default();
-                self.failed = self.failed.saturating_add(1);
-                self.wait_longer(now);
+                self.try_again(now);
             }
             _ => {
                 self.forget();
                 self.error = Some(explained(error));
             }
         }
+    }
+
+    /// Says all again, later: whether it was heard is not known.
+    fn try_again(&mut self, now: Instant) {
+        self.sent = Sent::default();
+        self.failed = self.failed.saturating_add(1);
+        self.wait_longer(now);
     }
 
     /// It is no member any more, and has lost all. It joins at once for the first time; a

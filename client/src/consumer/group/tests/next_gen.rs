@@ -348,6 +348,23 @@ fn what_a_coordinator_refuses_for_good_is_told() {
 }
 
 #[test]
+fn who_may_not_read_a_topic_is_told_and_stays() {
+    let (mut world, mut coordinator) = group(1, &[("t", 2)]);
+    let code = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
+    // Before it is a member, and when it is one.
+    for _ in 0..2 {
+        coordinator.injected.push(code);
+        world.run(&mut coordinator, 3 * SECOND);
+        let member = &mut world.clients[0].membership;
+        assert_eq!(member.error().and_then(|error| error.code()), Some(code));
+        assert!(member.error().is_none());
+        world.check_whole(&all(&["t"]), "in spite of it");
+        assert_eq!(coordinator.joins, 1);
+    }
+    assert!(world.clients[0].steps.iter().all(|step| matches!(step, Step::Assign(_))));
+}
+
+#[test]
 fn what_passes_is_tried_again_with_all_that_there_is_to_say() {
     let (mut world, mut coordinator) = group(2, &[("t", 4)]);
     for code in [ErrorCode::COORDINATOR_LOAD_IN_PROGRESS, ErrorCode::NOT_COORDINATOR] {
