@@ -10,9 +10,9 @@ use ottla_protocol::messages::update_features::{
 };
 
 use super::spread::{Item, distinct};
-use super::{Admin, Results, millis};
+use super::{Admin, Results};
 use crate::error::{Error, ErrorKind};
-use crate::net::{Answer, Outgoing};
+use crate::net::{Answer, Outgoing, millis};
 use crate::pending::Pending;
 use crate::session::Route;
 
@@ -283,8 +283,8 @@ impl Admin {
         let there: Vec<i32> = self.describe_cluster()?.brokers.iter().map(|of| of.id).collect();
         let ids = || there.iter().map(i32::to_string).collect::<Vec<_>>().join(", ");
         let error = |id: &i32| {
-            let detail = format!("the cluster has no broker {id}; it has {}", ids());
-            (*id, Error::new(ErrorKind::Usage, detail))
+            let detail = format!("the cluster has no such broker; it has {}", ids());
+            (*id, Error::new(ErrorKind::Usage, detail).at(id))
         };
         Ok(brokers.iter().filter(|id| !there.contains(id)).map(error).collect())
     }

@@ -29,7 +29,7 @@ fn brokers_tell_what_they_serve() {
     assert_eq!((metadata.min_version, metadata.max_version), (0, 13));
     let results = admin.describe_api_versions(&[4, 1]).unwrap();
     let error = results[0].1.as_ref().unwrap_err();
-    assert_eq!(error.to_string(), "broker 4: the cluster has no broker 4; it has 1");
+    assert_eq!(error.to_string(), "broker 4: the cluster has no such broker; it has 1");
     assert!(results[1].1.is_ok());
     let error = admin.describe_api_versions(&[1, 1]).unwrap_err();
     assert_eq!(
@@ -49,7 +49,7 @@ fn features_are_told_and_changed() {
     assert!(features.epoch.unwrap() >= 0);
     assert_eq!(admin.describe_features(Some(1)).unwrap().features, features.features);
     let error = admin.describe_features(Some(2)).unwrap_err();
-    assert_eq!(error.to_string(), "the cluster has no broker 2; it has 1");
+    assert_eq!(error.to_string(), "broker 2: the cluster has no such broker; it has 1");
     let update = |name: &str, level| FeatureUpdate {
         name: name.to_owned(),
         level,
@@ -93,7 +93,7 @@ fn log_directories_are_told_with_their_replicas() {
     assert_eq!(error.code().unwrap().name(), Some("LOG_DIR_NOT_FOUND"));
     assert_eq!((error.topic(), error.partition(), error.broker()), (Some("t"), Some(0), Some("1")));
     let error = results[1].1.as_ref().unwrap_err();
-    assert_eq!(error.to_string(), "t-0, broker 9: the cluster has no broker 9; it has 1");
+    assert_eq!(error.to_string(), "t-0, broker 9: the cluster has no such broker; it has 1");
     assert!(results[2].1.is_ok(), "{results:?}");
 }
 

@@ -47,7 +47,7 @@ fn settings_are_told_with_where_they_come_from() {
     assert!(!results[3].1.as_ref().unwrap().is_empty());
     assert!(results[4].1.as_ref().unwrap().iter().any(|of| of.name.starts_with("consumer.")));
     let error = results[5].1.as_ref().unwrap_err();
-    assert_eq!(error.to_string(), "the cluster has no broker 7; it has 1");
+    assert_eq!(error.to_string(), "broker 7: the cluster has no such broker; it has 1");
     assert!(results[6].1.is_ok());
 
     // What is not asked for is not told.
