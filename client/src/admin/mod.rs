@@ -207,10 +207,5 @@ impl Drop for Remote {
     }
 }
 
-/// Milliseconds as requests have them.
-fn millis(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
-}
-
 #[cfg(test)]
 mod tests;

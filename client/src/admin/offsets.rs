@@ -12,9 +12,9 @@ use ottla_protocol::messages::list_offsets::{
 };
 
 use super::spread::{Asked, distinct, sorted};
-use super::{Admin, Results, millis};
+use super::{Admin, Results};
 use crate::error::{Error, ErrorKind};
-use crate::net::{Answer, Outgoing};
+use crate::net::{Answer, Outgoing, millis};
 use crate::partition::TopicPartition;
 use crate::pending::Pending;
 use crate::session::Route;

@@ -7,9 +7,9 @@ use ottla_protocol::messages::create_partitions::{
 };
 
 use super::spread::{TopicName, distinct, sorted};
-use super::{Admin, Results, millis, topics};
+use super::{Admin, Results, topics};
 use crate::error::Error;
-use crate::net::{Answer, Outgoing};
+use crate::net::{Answer, Outgoing, millis};
 use crate::session::Route;
 
 /// A topic that is to have more partitions.
@@ -49,7 +49,8 @@ impl Admin {
     /// Gives topics more partitions.
     ///
     /// # Errors
-    /// No broker answered. Of a topic: the broker's, such as INVALID_PARTITIONS.
+    /// No broker answered; a topic is there twice. Of a topic: the broker's, such as
+    /// INVALID_PARTITIONS.
     pub fn create_partitions(
         &self,
         topics: &[NewPartitions],

@@ -16,9 +16,9 @@ use ottla_protocol::messages::list_partition_reassignments::{
 };
 
 use super::spread::{by_topic, distinct, sorted};
-use super::{Admin, Results, millis};
+use super::{Admin, Results};
 use crate::error::Error;
-use crate::net::{Answer, Outgoing};
+use crate::net::{Answer, Outgoing, millis};
 use crate::partition::TopicPartition;
 use crate::session::Route;
 

@@ -18,9 +18,9 @@ use ottla_protocol::uuid::Uuid;
 
 use super::operations::{AclOperation, authorized};
 use super::spread::{TopicName, distinct, sorted};
-use super::{Admin, Results, millis};
+use super::{Admin, Results};
 use crate::error::{Error, ErrorKind};
-use crate::net::{Answer, Outgoing};
+use crate::net::{Answer, Outgoing, millis};
 use crate::session::Route;
 
 /// A topic to be made.
@@ -222,7 +222,8 @@ impl Admin {
     /// Deletes topics and all their records.
     ///
     /// # Errors
-    /// No broker answered. Of a topic: the broker's, such as UNKNOWN_TOPIC_OR_PARTITION.
+    /// No broker answered; a topic is there twice. Of a topic: the broker's, such as
+    /// UNKNOWN_TOPIC_OR_PARTITION.
     pub fn delete_topics(&self, topics: &[&str]) -> Result<Results<String, ()>, Error> {
         let (asked, names) = (names(topics.iter().copied()), topic_names(topics.iter().copied()));
         distinct(&names)?;
@@ -274,7 +275,8 @@ impl Admin {
     /// What there is to know of these topics.
     ///
     /// # Errors
-    /// No broker answered. Of a topic: the broker's, such as UNKNOWN_TOPIC_OR_PARTITION.
+    /// No broker answered; a topic is there twice. Of a topic: the broker's, such as
+    /// UNKNOWN_TOPIC_OR_PARTITION.
     pub fn describe_topics(
         &self,
         topics: &[&str],

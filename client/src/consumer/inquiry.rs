@@ -18,7 +18,7 @@ use ottla_protocol::wire::WriteError;
 use crate::chance::{Backoff, Chance};
 use crate::cluster::Cluster;
 use crate::error::{Error, ErrorKind};
-use crate::net::{Answer, Net, Node, Outgoing, Readiness, Tag, Until, Versions};
+use crate::net::{Answer, Net, Node, Outgoing, Readiness, Tag, Until, Versions, millis};
 use crate::partition::TopicPartition;
 use crate::pending::Promise;
 use crate::session::{Answered, Metadata, is_of_metadata};
@@ -222,7 +222,7 @@ impl Inquiries {
             topics: topics
                 .map(|(name, partitions)| ListOffsetsTopic { name, partitions })
                 .collect(),
-            timeout_ms: i32::try_from(self.request_timeout.as_millis()).unwrap_or(i32::MAX),
+            timeout_ms: millis(self.request_timeout),
         };
         // Committed offsets alone cannot be asked for before version 2.
         let version = versions.pick(ApiKey::ListOffsets, 2..=10)?;

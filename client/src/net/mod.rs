@@ -132,6 +132,11 @@ impl From<Option<Instant>> for Until {
     }
 }
 
+/// Milliseconds as requests have them.
+pub(crate) fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
+
 /// A request to be sent.
 #[derive(Debug)]
 pub(crate) struct Outgoing {

@@ -10,7 +10,7 @@ use ottla_protocol::uuid::Uuid;
 use crate::consumer::fetch_session::{Plan, Wanted};
 use crate::consumer::settings::ConsumerSettings;
 use crate::error::{Error, ErrorKind};
-use crate::net::{Outgoing, Versions};
+use crate::net::{Outgoing, Versions, millis};
 use crate::partition::TopicPartition;
 
 /// The last version in which topics are named.
@@ -61,7 +61,7 @@ pub(super) fn fetch(
         partitions: of_topic.iter().map(|(of, _)| of.partition).collect(),
     });
     let request = FetchRequest {
-        max_wait_ms: i32::try_from(fetch.wait_max.as_millis()).unwrap_or(i32::MAX),
+        max_wait_ms: millis(fetch.wait_max),
         min_bytes: fetch.bytes_min,
         max_bytes: fetch.bytes_max,
         isolation_level: settings.isolation_level(),

@@ -19,7 +19,7 @@ use super::assignor::{Assignor, Member};
 use super::protocol::Subscription;
 use super::settings::{ClassicSettings, GroupSettings};
 use crate::error::{Error, ErrorKind};
-use crate::net::{Answer, Outgoing};
+use crate::net::{Answer, Outgoing, millis};
 use crate::pending::Pending;
 use crate::session::calls::Key;
 use crate::session::{Route, Session, question};
@@ -73,7 +73,7 @@ impl Asker {
         now: Instant,
     ) -> Pending<Joined> {
         let rebalance_timeout = settings.max_poll_interval;
-        let session_timeout_ms = ms(classic.session_timeout);
+        let session_timeout_ms = millis(classic.session_timeout);
         // The answer comes when all members have joined.
         let wait = settings.request_timeout.max(rebalance_timeout + JOIN_SLACK);
         let asker = self.clone();
@@ -88,7 +88,7 @@ impl Asker {
             let request = JoinGroupRequest {
                 group_id: &asker.group,
                 session_timeout_ms,
-                rebalance_timeout_ms: ms(rebalance_timeout),
+                rebalance_timeout_ms: millis(rebalance_timeout),
                 member_id: &asker.member_id,
                 group_instance_id: asker.instance_id.as_deref(),
                 protocol_type: PROTOCOL_TYPE,
@@ -229,8 +229,4 @@ fn joined(answer: &Answer) -> Result<Joined, Error> {
         leads: (read.leader == read.member_id).then(|| members.collect()),
         skips_assignment: read.skip_assignment,
     }))
-}
-
-fn ms(duration: Duration) -> i32 {
-    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }

@@ -12,7 +12,7 @@ use ottla_protocol::wire::Records;
 
 use crate::cluster::Cluster;
 use crate::error::{Error, ErrorKind};
-use crate::net::{Answer, Outgoing, Versions};
+use crate::net::{Answer, Outgoing, Versions, millis};
 use crate::producer::delivery::Appended;
 use crate::producer::lane::BatchId;
 use crate::producer::settings::ProducerSettings;
@@ -80,7 +80,7 @@ pub(super) fn produce(
             partition_data: batches.iter().map(partition).collect(),
         })
         .collect();
-    let timeout_ms = i32::try_from(settings.request_timeout.as_millis()).unwrap_or(i32::MAX);
+    let timeout_ms = millis(settings.request_timeout);
     let request =
         ProduceRequest { acks: settings.acks, timeout_ms, topic_data, ..Default::default() };
     let outgoing = Outgoing::new(&request, version, settings.request_timeout);

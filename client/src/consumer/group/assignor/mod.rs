@@ -2,7 +2,7 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`even`] | `range` and `roundrobin`: from the members and topics alone, equal to Java's |
+//! | [`even`] | `range` and `roundrobin`: from members and topics alone; Java's, without racks |
 //! | [`sticky`] | `sticky` and `cooperative-sticky`: members keep what they have where possible |
 
 use std::cmp::Ordering;

@@ -13,7 +13,7 @@ use ottla_protocol::wire::WriteError;
 
 use super::super::GroupSettings;
 use crate::error::Error;
-use crate::net::{Answer, Outgoing};
+use crate::net::{Answer, Outgoing, millis};
 use crate::pending::Pending;
 use crate::session::calls::Key;
 use crate::session::{Route, Session, question};
@@ -103,8 +103,7 @@ impl Beat {
             let known = self.known.0.as_ref().filter(|_| !self.is_full);
             if known.is_none() {
                 request.rack_id = settings.rack.as_deref();
-                let timeout_ms = settings.max_poll_interval.as_millis();
-                request.rebalance_timeout_ms = i32::try_from(timeout_ms).unwrap_or(i32::MAX);
+                request.rebalance_timeout_ms = millis(settings.max_poll_interval);
                 request.server_assignor = self.assignor.as_deref();
             }
             if known.is_none_or(|known| known.topics != self.topics) {
