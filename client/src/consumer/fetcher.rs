@@ -134,7 +134,7 @@ impl Fetcher {
                         place.fail(error.clone());
                         errors.push_back(error);
                     }
-                    None => metadata.refresh(),
+                    None => metadata.seek(),
                 }
                 continue;
             };

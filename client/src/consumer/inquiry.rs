@@ -141,7 +141,7 @@ impl Inquiries {
             }
             let leader = metadata.cluster().partition(topic, *partition).and_then(|of| of.leader);
             let Some(leader) = leader else {
-                metadata.refresh();
+                metadata.seek();
                 self.waiting.push(inquiry);
                 continue;
             };

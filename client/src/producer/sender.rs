@@ -226,7 +226,7 @@ impl Sender {
             let cluster = self.session.metadata.cluster();
             match cluster.partition(topic, index).and_then(|known| known.leader) {
                 Some(leader) => due.push((leader, place)),
-                None => self.session.metadata.refresh(),
+                None => self.session.metadata.seek(),
             }
             true
         });

@@ -221,7 +221,7 @@ impl Calls {
         };
         if !metadata.knows(node) && !net.is_ready(node) {
             // It may have come to the cluster since metadata was asked for.
-            metadata.refresh();
+            metadata.seek();
             return Place::Wait(Until::Event);
         }
         match net.ready(node, now) {

@@ -119,6 +119,14 @@ impl Metadata {
         self.is_stale = true;
     }
 
+    /// Asks for what is not known yet, unless an answer that may tell it is on its way. Whoever
+    /// still misses it after that says so again.
+    pub(crate) fn seek(&mut self) {
+        if self.asked.is_none() {
+            self.refresh();
+        }
+    }
+
     /// Notes who leads a partition now; see [`Cluster::set_leader`].
     pub(crate) fn set_leader(&mut self, topic: &str, partition: i32, leader: (i32, i32)) -> bool {
         Arc::make_mut(&mut self.cluster).set_leader(topic, partition, leader)

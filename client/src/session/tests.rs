@@ -326,6 +326,28 @@ fn a_coordinator_that_is_none_any_more_is_looked_for_again() {
     assert_eq!(error.code(), Some(ErrorCode::GROUP_AUTHORIZATION_FAILED));
 }
 
+/// Every consumer in a group begins so. A broker may get to a needless request only when the
+/// client has gone, and that one may make a topic that was deleted meanwhile.
+#[test]
+fn a_coordinator_that_is_told_before_the_brokers_costs_no_second_question() {
+    let mut stage = Stage::new();
+    stage.ask(Route::Coordinator(Key::Group("g".to_owned())), 5 * SECOND);
+    assert_eq!(stage.net.sent[1].request.api, ApiKey::Metadata);
+    stage.answer_coordinator(1, ErrorCode::NONE);
+    stage.answer_metadata(2);
+    assert_eq!(stage.answer(ErrorCode::NONE), Node::Coordinator(1));
+    stage.told().unwrap().unwrap();
+    stage.now += SECOND;
+    stage.turn();
+    assert!(stage.net.sent.is_empty(), "{:?}", stage.net.sent[0].request.api);
+    // One that the answer does not have is looked for all the same.
+    stage.ask(Route::Coordinator(Key::Group("h".to_owned())), 5 * SECOND);
+    stage.answer_coordinator(3, ErrorCode::NONE);
+    stage.answer_metadata(2);
+    stage.wait();
+    stage.answer_metadata(2);
+}
+
 #[test]
 fn a_controller_that_moved_is_found() {
     let mut stage = Stage::ready();
