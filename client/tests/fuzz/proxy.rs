@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 use ottla::{Broker, Config};
@@ -13,6 +13,7 @@ use ottla_protocol::header::RequestHeader;
 use ottla_protocol::wire::Reader;
 
 use crate::chance::Mutator;
+use crate::server::Asked;
 
 /// The broker, which tells clients the address of what is in the middle.
 pub(crate) struct Proxy {
@@ -21,9 +22,15 @@ pub(crate) struct Proxy {
     _broker: Broker,
 }
 
+/// Answers what the broker cannot, or leaves it to the broker. It is told what is asked, the
+/// request's body, and the address that clients have.
+pub(crate) type MakeUp = fn(Asked, &[u8], SocketAddr) -> Option<Vec<u8>>;
+
 struct Shared {
+    own: SocketAddr,
     to: SocketAddr,
     lies: AtomicBool,
+    made_up: OnceLock<MakeUp>,
     /// The kinds of answers that may be changed; all when there are none.
     only: Mutex<&'static [&'static str]>,
     mutator: Mutex<Mutator>,
@@ -49,8 +56,10 @@ impl Proxy {
             .with("group.consumer.min.assignment.interval.ms", "0");
         let broker = Broker::start(config).unwrap();
         let shared = Arc::new(Shared {
+            own: address,
             to: broker.address(),
             lies: AtomicBool::new(false),
+            made_up: OnceLock::new(),
             only: Mutex::default(),
             mutator: Mutex::new(Mutator::new(seed)),
             changed: Mutex::default(),
@@ -64,6 +73,12 @@ impl Proxy {
             }
         });
         Self { address, shared, _broker: broker }
+    }
+
+    /// The same with some answers that are not the broker's.
+    pub(crate) fn made_up(self, make_up: MakeUp) -> Self {
+        self.shared.made_up.get_or_init(|| make_up);
+        self
     }
 
     /// From now on some answers are changed, or none is.
@@ -89,11 +104,21 @@ impl Shared {
         broker.set_nodelay(true)?;
         loop {
             let request = frame(&mut client)?;
-            let header = RequestHeader::read(&mut Reader::new(&request)).unwrap();
+            let mut reader = Reader::new(&request);
+            let header = RequestHeader::read(&mut reader).unwrap();
             let api = ApiKey::from_i16(header.api_key).unwrap();
-            broker.write_all(&(request.len() as u32).to_be_bytes())?;
-            broker.write_all(&request)?;
-            let mut answer = frame(&mut broker)?;
+            let asked = (header.api_key, header.api_version, header.correlation_id);
+            let made_up = self.made_up.get();
+            let made_up = made_up.and_then(|of| of(asked, reader.remaining(), self.own));
+            let mut answer = match made_up {
+                // Behind its length.
+                Some(framed) => framed[4..].to_vec(),
+                None => {
+                    broker.write_all(&(request.len() as u32).to_be_bytes())?;
+                    broker.write_all(&request)?;
+                    frame(&mut broker)?
+                }
+            };
             let mut length = answer.len() as u32;
             let mut ends = false;
             let only = *self.only.lock().unwrap();

@@ -108,7 +108,8 @@ fn sound(asked: Asked, turn: usize, body: &[u8], own: SocketAddr) -> Vec<u8> {
     }
 }
 
-fn metadata(asked: Asked, own: SocketAddr) -> Vec<u8> {
+/// One broker, and the topic `t` in its second leader epoch.
+pub(crate) fn metadata(asked: Asked, own: SocketAddr) -> Vec<u8> {
     let port = own.port().into();
     let broker = MetadataResponseBroker { node_id: 1, host: "127.0.0.1", port, rack: None };
     let partition =
