@@ -28,6 +28,10 @@ use crate::pending::{Pending, pending};
 use crate::session::calls::{Ask, Key};
 use crate::session::{Route, question};
 
+/// What a commit says that comes too late.
+const OUT: &str = "the group goes on without this consumer, whose partitions others may have by \
+                   now; polls take it back in, and give records again that were not committed";
+
 /// How far a group has come in a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OffsetAndMetadata {
@@ -66,7 +70,9 @@ impl Consumer {
     /// most. Records of the last poll count as done.
     ///
     /// # Errors
-    /// There is no `group.id`; the group's coordinator refuses, or does not answer in time.
+    /// There is no `group.id`; the group's coordinator refuses, or does not answer in time. It
+    /// refuses what comes of a consumer whom the group goes on without, with ILLEGAL_GENERATION,
+    /// UNKNOWN_MEMBER_ID or STALE_MEMBER_EPOCH: Java's `CommitFailedException`.
     pub fn commit_sync(&self) -> Result<(), Error> {
         let offsets = self.shared.state().consumed();
         self.commit(offsets, true)?.wait()
@@ -316,7 +322,15 @@ impl Ask for Commit {
     }
 
     fn failed(self: Box<Self>, error: Error) {
-        self.ask.failed(error);
+        let is_out = matches!(
+            error.code(),
+            Some(
+                ErrorCode::ILLEGAL_GENERATION
+                    | ErrorCode::UNKNOWN_MEMBER_ID
+                    | ErrorCode::STALE_MEMBER_EPOCH
+            )
+        );
+        self.ask.failed(if is_out { error.about(OUT) } else { error });
     }
 }
 

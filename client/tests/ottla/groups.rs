@@ -7,9 +7,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ottla_client::{
-    Consumer, ErrorKind, NewTopic, Producer, ProducerRecord, Properties, RebalanceListener,
-    TopicPartition,
+    Consumer, ErrorKind, GroupMember, NewTopic, Producer, ProducerRecord, Properties,
+    RebalanceListener, TopicPartition,
 };
+use ottla_protocol::error_code::ErrorCode;
 
 use crate::site::Site;
 
@@ -444,4 +445,20 @@ fn what_makes_no_sense_is_said_at_once() {
         .with("group.protocol", "consumer")
         .with("session.timeout.ms", "6000");
     assert_eq!(Consumer::new(&both).unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[test]
+fn a_commit_that_comes_too_late_says_what_that_means() {
+    let site = site();
+    topic(&site, "t", 1);
+    // The member is not to hear of it otherwise.
+    let properties = properties(&site, WAYS[3]).with("heartbeat.interval.ms", "2999");
+    let consumer = consumer(&properties, &Log::default());
+    poll_until(&[&consumer], &[1]);
+    let member = GroupMember::Id(consumer.group_metadata().unwrap().member_id);
+    site.admin().remove_members_from_group("g", &[member], "a test").unwrap();
+    let offset = (TopicPartition::new("t", 0), 0.into());
+    let error = consumer.commit_sync_offsets(&[offset]).unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::UNKNOWN_MEMBER_ID), "{error}");
+    assert!(error.to_string().contains("the group goes on without this consumer"), "{error}");
 }
