@@ -15,7 +15,7 @@ pub(crate) fn exit(error: &clap::Error) -> ! {
 }
 
 /// Of an error's paragraphs: the cause, and a tip or where the help is.
-fn in_a_line(text: &str, command: &str) -> String {
+pub(crate) fn in_a_line(text: &str, command: &str) -> String {
     let (mut cause, mut tip) = (Vec::new(), None);
     for line in text.lines().take_while(|line| !line.starts_with("Usage: ")) {
         let line = line.trim();

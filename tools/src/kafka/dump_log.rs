@@ -2,20 +2,31 @@
 
 use clap::Parser;
 
-use super::Failed;
+use super::{Failed, out};
 use crate::{Found, dump_log, usage};
 
+const NAME: &str = "kafka-dump-log";
+
 #[derive(Parser)]
-#[command(name = "kafka-dump-log", version = "4.3.1")]
+#[command(name = NAME)]
 struct Cli {
+    /// Prints the version of Kafka whose tool this is like
+    #[arg(long, exclusive = true)]
+    version: bool,
     #[command(flatten)]
     args: dump_log::Args,
 }
 
 /// Runs the tool.
 pub(super) fn run(args: &[String]) -> Result<(), Failed> {
-    let words = std::iter::once("kafka-dump-log").chain(args.iter().map(String::as_str));
-    let mut cli = Cli::try_parse_from(words).unwrap_or_else(|error| usage::exit(&error));
+    let words = std::iter::once(NAME).chain(args.iter().map(String::as_str));
+    let mut cli = Cli::try_parse_from(words).map_err(|error| match error.use_stderr() {
+        true => Failed::Err(usage::in_a_line(&error.to_string(), NAME)),
+        false => error.exit(),
+    })?;
+    if cli.version {
+        return out("4.3.1\n");
+    }
     // That tool never asks whether a broker is running.
     cli.args.live = true;
     match dump_log::as_text(&cli.args)? {
