@@ -1,7 +1,9 @@
 //! The cluster that commands are run against, and what is around it.
 
 use std::env;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ottla::{Broker, Config};
@@ -20,6 +22,8 @@ pub(crate) struct Site {
     pub(crate) folder: tempfile::TempDir,
     /// Its log directory, if that is known.
     pub(crate) data: Option<String>,
+    /// Another cluster, for a transcript that names it.
+    pub(crate) other: Option<Broker>,
     _broker: Option<Broker>,
     _alone: Option<MutexGuard<'static, ()>>,
 }
@@ -30,17 +34,33 @@ pub(crate) fn is_elsewhere() -> bool {
 }
 
 impl Site {
-    pub(crate) fn new() -> Self {
+    /// What a transcript needs.
+    pub(crate) fn of(transcript: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let start = || Broker::start(Config::ephemeral()).unwrap();
+        let other = transcript.contains("@O").then(start);
         if let Ok(bootstrap) = env::var("OTTLACTL_TEST_BOOTSTRAP") {
             let alone = ELSEWHERE.lock().unwrap_or_else(PoisonError::into_inner);
             let data = env::var("OTTLACTL_TEST_DATA").ok();
-            return Self { bootstrap, folder, data, _broker: None, _alone: Some(alone) };
+            return Self { bootstrap, folder, data, other, _broker: None, _alone: Some(alone) };
         }
-        let broker = Broker::start(Config::ephemeral()).unwrap();
+        let broker = start();
         let bootstrap = broker.bootstrap_servers().to_owned();
         let data = broker.dir().to_str().map(str::to_owned);
-        Self { bootstrap, folder, data, _broker: Some(broker), _alone: None }
+        Self { bootstrap, folder, data, other, _broker: Some(broker), _alone: None }
+    }
+
+    /// A word with what stands for the site's own places.
+    pub(crate) fn fill(&self, word: &str) -> String {
+        let mut word = word.replace("@T", self.folder.path().to_str().unwrap());
+        word = word.replace("@B", &self.bootstrap);
+        if word.contains("@D") {
+            word = word.replace("@D", self.data.as_deref().expect("OTTLACTL_TEST_DATA is set"));
+        }
+        match &self.other {
+            Some(other) => word.replace("@O", other.bootstrap_servers()),
+            None => word,
+        }
     }
 
     /// Sends records to a partition, a second apart.
@@ -56,4 +76,25 @@ impl Site {
         }
         producer.close(TIMEOUT).unwrap();
     }
+}
+
+/// The folder with the broker's own program, which is built if it is not there or is old.
+pub(crate) fn broker_folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+        let mut build = Command::new(cargo);
+        // With the features that all packages together have: else it would be built once more.
+        build.args(["build", "--quiet", "--workspace", "--bin", "ottla"]);
+        build.args(["--message-format", "json"]);
+        let output = build.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let is_it = |message: &serde_json::Value| {
+            message["target"]["name"] == "ottla" && message["executable"].is_string()
+        };
+        let mut messages = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+        let message = messages.find(is_it).unwrap_or_else(|| panic!("{output:?}"));
+        let program = Path::new(message["executable"].as_str().unwrap());
+        program.parent().unwrap().to_owned()
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -10,11 +10,20 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::mask;
-use crate::site::{Site, is_elsewhere};
+use crate::site::{Site, broker_folder, is_elsewhere};
 
 /// A cluster shows what was changed a little later on a busy machine.
 const AGAIN_FOR: Duration = Duration::from_secs(10);
 const AGAIN_EVERY: Duration = Duration::from_millis(200);
+
+/// Other programs that a transcript may call, to show or to change files.
+const PROGRAMS: [&str; 6] = ["bash", "cat", "cp", "dd", "ls", "mkdir"];
+
+/// Where a transcript is; another cluster than ours may have one of its own.
+pub(crate) fn path(name: &str, is_kafka: bool) -> PathBuf {
+    let other = folder().join(format!("kafka/{name}.txt"));
+    if is_kafka && other.is_file() { other } else { folder().join(format!("{name}.txt")) }
+}
 
 pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/expected")
@@ -22,14 +31,10 @@ pub(crate) fn folder() -> PathBuf {
 
 /// Runs a transcript and compares it with its file, or writes the file.
 pub(crate) fn check(name: &str) {
-    let mut path = folder().join(format!("{name}.txt"));
-    let other = folder().join(format!("kafka/{name}.txt"));
-    if is_elsewhere() && other.is_file() {
-        path = other;
-    }
+    let path = path(name, is_elsewhere());
     let expected = fs::read_to_string(&path).unwrap();
     let is_update = env::var_os("UPDATE_EXPECT").is_some_and(|set| set == "1");
-    let site = Site::new();
+    let site = Site::of(&expected);
     let are_masked = expected.starts_with("# Numbers are masked.\n");
     let run = |step: &Step| {
         let printed = step.run(&site);
@@ -78,6 +83,16 @@ struct Step {
     line: String,
     input: String,
     printed: String,
+}
+
+/// The words of each call of a transcript, and the exit code that it has there.
+pub(crate) fn calls(text: &str) -> Vec<(Vec<String>, String)> {
+    let call = |step: &Step| {
+        let words = words(step.line.strip_prefix("$ ")?);
+        let code = step.printed.lines().find_map(|line| line.strip_prefix("? "));
+        Some((words, code.unwrap_or("0").to_owned()))
+    };
+    steps(text).iter().filter_map(call).collect()
 }
 
 /// What is between two lines with a `$`, `+` or `=` belongs to the first of them.
@@ -130,7 +145,9 @@ impl Step {
         match mark {
             "+ " => {
                 let (name, text) = rest.split_once(' ').unwrap();
-                fs::write(folder.join(name), format!("{text}\n")).unwrap();
+                let path = folder.join(name);
+                let mut file = File::options().create(true).append(true).open(path).unwrap();
+                writeln!(file, "{}", site.fill(text)).unwrap();
                 String::new()
             }
             "= " => {
@@ -143,23 +160,15 @@ impl Step {
     }
 
     fn call(&self, line: &str, site: &Site) -> String {
-        let words: Vec<String> = words(line)
-            .into_iter()
-            .map(|word| word.replace("@T", site.folder.path().to_str().unwrap()))
-            .map(|word| word.replace("@B", &site.bootstrap))
-            .collect();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ottlactl"));
-        let is_kafkas = words[0].starts_with("kafka-");
-        assert!(is_kafkas || words[0] == "ottlactl", "{line}");
-        command.arg0(format!("/bin/{}.sh", words[0])).args(&words[1..]);
-        if is_kafkas && words[0] != "kafka-dump-log" {
-            command.args(["--bootstrap-server", &site.bootstrap]);
-        }
-        let mut child = command
+        let mut words: Vec<String> = words(line).iter().map(|word| site.fill(word)).collect();
+        let to = words.iter().position(|word| word == ">").map(|at| words.split_off(at));
+        let out = to.map(|to| Stdio::from(File::create(&to[1]).unwrap()));
+        let mut child = command(&words, site)
             .env("OTTLA_BOOTSTRAP", &site.bootstrap)
             .env("XDG_CONFIG_HOME", site.folder.path())
+            .env("LC_ALL", "C")
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(out.unwrap_or_else(Stdio::piped))
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -176,8 +185,29 @@ impl Step {
         if code != 0 {
             _ = writeln!(text, "? {code}");
         }
-        text
+        if words[1..].iter().any(|word| word == "doctor") { mask::machine(&text) } else { text }
     }
+}
+
+/// A call, ready to be made.
+fn command(words: &[String], site: &Site) -> Command {
+    let name = &*words[0];
+    let is_kafkas = name.starts_with("kafka-");
+    if !is_kafkas && name != "ottlactl" {
+        assert!(PROGRAMS.contains(&name), "{name} is no program for a transcript");
+        let mut command = Command::new(name);
+        command.args(&words[1..]);
+        return command;
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ottlactl"));
+    command.arg0(format!("/bin/{name}.sh")).args(&words[1..]);
+    if is_kafkas && name != "kafka-dump-log" {
+        command.args(["--bootstrap-server", &site.bootstrap]);
+    }
+    if words.get(1).is_some_and(|word| word == "check") {
+        command.env("PATH", broker_folder());
+    }
+    command
 }
 
 /// Words as a shell takes them; only single quotes are known.
