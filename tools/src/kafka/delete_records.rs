@@ -26,12 +26,10 @@ pub(super) fn run(args: &[String]) -> Result<(), Failed> {
         Failed::Err("Missing required argument \"[offset-json-file]\"".to_owned())
     })?;
     let text = fs::read(file).map_err(|_| Failed::Err(format!("Unable to read file {file}")))?;
-    let mut ends = ends(&text)?;
+    let ends = ends(&text)?;
     let admin = options.admin()?;
     out("Executing records delete operation\n")?;
-    // In the map that the tool makes of the file, what comes later comes first in its bucket.
-    ends.reverse();
-    java::map_order(&mut ends, |(at, _)| java::hash_of_partition(at));
+    // In the order of the file; the tool prints another one in each run.
     let results = admin.delete_records(&ends)?;
     out("Records delete operation completed:\n")?;
     for (at, deleted) in results {
