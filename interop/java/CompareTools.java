@@ -207,8 +207,12 @@ public final class CompareTools {
     }
 
     private static Answer run(Step step, Broker broker) throws Exception {
+        Map<String, String> texts = new TreeMap<>();
         for (String[] file : step.files) {
-            Files.writeString(broker.files.resolve(file[0]), file[1] + "\n");
+            texts.merge(file[0], file[1] + "\n", String::concat);
+        }
+        for (var file : texts.entrySet()) {
+            Files.writeString(broker.files.resolve(file.getKey()), file.getValue());
         }
         List<String> words = new ArrayList<>();
         for (String word : step.command) {

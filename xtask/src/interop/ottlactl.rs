@@ -86,7 +86,8 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf> {
     Ok(path.into())
 }
 
-/// A folder with links to the release build by the names of Kafka's tools.
+/// A folder with links to the release build by the names of Kafka's tools, each of which is called
+/// in `tools.txt`.
 pub(crate) fn links(toolbox: &Toolbox) -> Result<PathBuf> {
     let folder = toolbox.target.join("links");
     if folder.exists() {
@@ -96,12 +97,30 @@ pub(crate) fn links(toolbox: &Toolbox) -> Result<PathBuf> {
     let mut install = Command::new(&toolbox.ottlactl);
     install.arg("install-links").arg(&folder);
     process::output(install, &toolbox.log("install-links"), LIMIT)?;
+    let calls = fs::read_to_string(toolbox.sources.join("tools.txt"))?;
+    for link in fs::read_dir(&folder)? {
+        let name = link?.file_name();
+        let tool = name.to_str().and_then(|name| name.strip_suffix(".sh"));
+        let tool = tool.with_context(|| format!("{} is no name of a tool", name.display()))?;
+        ensure!(is_called(&calls, tool), "interop/tools.txt has no call of {tool}");
+    }
     Ok(folder)
+}
+
+fn is_called(calls: &str, tool: &str) -> bool {
+    let mut calls = calls.lines().filter_map(|line| line.strip_prefix("$ "));
+    calls.any(|call| call.split(' ').next() == Some(tool))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tool_is_called_by_its_whole_name() {
+        let calls = "= kafka-topics list\n$ kafka-topics-more --list\n$ kafka-configs\n";
+        assert!(!is_called(calls, "kafka-topics") && is_called(calls, "kafka-configs"));
+    }
 
     #[test]
     fn results_of_tests_are_told_from_other_lines() {
