@@ -1,5 +1,5 @@
 // What Java's assignors make of random groups, a case a line. By hand, with a seed and a number of
-// groups; 7 and 30 print client/src/consumer/group/assignor/java.txt, which a test there compares.
+// groups; 7 and 20 print client/src/consumer/group/assignor/java.txt, which a test there compares.
 
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
@@ -20,33 +20,44 @@ import org.apache.kafka.clients.consumer.RangeAssignor;
 import org.apache.kafka.clients.consumer.RoundRobinAssignor;
 import org.apache.kafka.clients.consumer.StickyAssignor;
 import org.apache.kafka.clients.consumer.internals.AbstractPartitionAssignor;
+import org.apache.kafka.common.Node;
+import org.apache.kafka.common.PartitionInfo;
 import org.apache.kafka.common.TopicPartition;
 
 final class Assignors {
     private static final List<String> TOPICS = List.of("a", "b", "c-1", "c-10", "d");
 
     private final Random random;
-    private final Map<String, Integer> counts = new TreeMap<>();
+    private final boolean inRacks;
+    /** Of all topics, or 0 when they differ. */
+    private final int sizes;
+    /** The racks of each partition. */
+    private final Map<String, List<String>> topics = new TreeMap<>();
+    private final Map<String, String> racks = new HashMap<>();
     private final Map<String, List<String>> wants = new TreeMap<>();
     private final Map<String, String> instances = new HashMap<>();
 
     public static void main(String[] args) {
         Random seeds = new Random(Long.parseLong(args[0]));
         for (int group = 0; group < Integer.parseInt(args[1]); group++) {
-            for (String name : List.of("range", "roundrobin")) {
-                new Assignors(seeds.nextLong()).assign(name, Map.of());
-            }
-            for (String name : List.of("sticky", "cooperative-sticky")) {
-                Assignors one = new Assignors(seeds.nextLong());
-                Map<String, List<TopicPartition>> had = one.assign(name, Map.of());
-                one.change();
-                one.assign(name, had);
+            for (boolean inRacks : List.of(false, true)) {
+                for (String name : List.of("range", "roundrobin")) {
+                    new Assignors(seeds.nextLong(), inRacks).assign(name, Map.of());
+                }
+                for (String name : List.of("sticky", "cooperative-sticky")) {
+                    Assignors one = new Assignors(seeds.nextLong(), inRacks);
+                    Map<String, List<TopicPartition>> had = one.assign(name, Map.of());
+                    one.change();
+                    one.assign(name, had);
+                }
             }
         }
     }
 
-    private Assignors(long seed) {
+    private Assignors(long seed, boolean inRacks) {
         random = new Random(seed);
+        this.inRacks = inRacks;
+        sizes = random.nextInt(3) == 0 ? 1 + random.nextInt(8) : 0;
         List<String> same = random.nextInt(3) == 0 ? pick() : null;
         int members = 1 + random.nextInt(7);
         for (int member = 0; member < members; member++) {
@@ -55,9 +66,21 @@ final class Assignors {
             if (random.nextInt(4) == 0) {
                 instances.put(id, "i" + random.nextInt(90) + member);
             }
+            if (inRacks) {
+                racks.put(id, List.of("x", "y", "z", "").get(random.nextInt(4)));
+            }
         }
         for (String topic : TOPICS) {
-            counts.put(topic, random.nextInt(9));
+            topics.put(topic, new ArrayList<>());
+            grow(topic, sizes > 0 ? sizes : random.nextInt(9));
+        }
+    }
+
+    private void grow(String topic, int count) {
+        for (int partition = 0; partition < count; partition++) {
+            int drawn = inRacks ? random.nextInt(20) : 0;
+            topics.get(topic).add(drawn == 0 ? "" : List.of("x", "y", "z", "xy", "xz", "yz", "xyz")
+                .get(drawn % 7));
         }
     }
 
@@ -77,7 +100,7 @@ final class Assignors {
             wants.put("n" + random.nextInt(1000), random.nextBoolean() ? topics : pick());
         }
         if (random.nextInt(3) == 0) {
-            counts.merge("a", 2, Integer::sum);
+            grow("a", 2);
         }
     }
 
@@ -92,20 +115,36 @@ final class Assignors {
         // As its caller gives them: those that somebody wants and that exist.
         Set<String> wanted =
             wants.values().stream().flatMap(List::stream).collect(Collectors.toSet());
-        Map<String, Integer> there = new TreeMap<>(counts);
-        there.entrySet().removeIf(e -> !wanted.contains(e.getKey()) || e.getValue() == 0);
+        Map<String, List<String>> there = new TreeMap<>(topics);
+        there.entrySet().removeIf(e -> !wanted.contains(e.getKey()) || e.getValue().isEmpty());
         Map<String, Subscription> subscriptions = new HashMap<>();
         wants.forEach((id, topics) -> subscriptions.put(id, subscription(name, id, had.get(id))));
-        Map<String, List<TopicPartition>> assigned = assignor.assign(there, subscriptions);
+        Map<String, List<PartitionInfo>> partitions = new HashMap<>();
+        there.forEach((topic, of) -> partitions.put(topic, partitions(topic, of)));
+        Map<String, List<TopicPartition>> assigned =
+            assignor.assignPartitions(partitions, subscriptions);
         String line = name + " " + there.entrySet().stream()
-            .map(topic -> topic.getKey() + ":" + topic.getValue()).collect(Collectors.joining(","));
+            .map(topic -> topic.getKey() + ":" + String.join(".", topic.getValue()))
+            .collect(Collectors.joining(","));
         for (String id : wants.keySet()) {
             line += " " + String.join("/", id, instances.getOrDefault(id, ""),
-                String.join(",", wants.get(id)), had.containsKey(id) ? text(had.get(id)) : "-",
+                racks.getOrDefault(id, ""), String.join(",", wants.get(id)),
+                had.containsKey(id) ? text(had.get(id)) : "-",
                 text(assigned.get(id)));
         }
         System.out.println(line);
         return assigned;
+    }
+
+    private static List<PartitionInfo> partitions(String topic, List<String> racks) {
+        List<PartitionInfo> partitions = new ArrayList<>();
+        for (String of : racks) {
+            Node[] replicas = of.chars()
+                .mapToObj(rack -> new Node(rack, "h", 1, Character.toString(rack)))
+                .toArray(Node[]::new);
+            partitions.add(new PartitionInfo(topic, partitions.size(), null, replicas, replicas));
+        }
+        return partitions;
     }
 
     @SuppressWarnings("removal")
@@ -120,7 +159,8 @@ final class Assignors {
         }
         boolean keeps = had != null && name.equals("cooperative-sticky");
         Subscription subscription = new Subscription(
-            topics, data, keeps ? had : List.of(), keeps ? 1 : -1, Optional.empty());
+            topics, data, keeps ? had : List.of(), keeps ? 1 : -1,
+            Optional.ofNullable(racks.get(id)));
         subscription.setGroupInstanceId(Optional.ofNullable(instances.get(id)));
         return subscription;
     }

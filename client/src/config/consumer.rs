@@ -48,7 +48,8 @@ pub(crate) const CONSUMER: &Table = &defs! {
     "check.crcs": Flag = "true",
         "Whether batches are compared with their checksums.";
     "client.rack": Text = "",
-        "Where this client is, so that it can read from a replica nearby (KIP-392).";
+        "Where this client is, so that it can read from a replica nearby (KIP-392), and gets \
+         partitions that have one (KIP-881).";
     "allow.auto.create.topics": Flag = "true",
         "Whether asking for a topic may create it, if the broker does so.";
     "exclude.internal.topics": Flag = "true",

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use ottla_protocol::error_code::ErrorCode;
 
-use super::assignor::{Assignor, Counts, Member};
+use super::assignor::{Assignor, Member};
 use super::holding::Holding;
 use super::pattern::Pattern;
 use super::protocol::Subscription;
@@ -32,6 +32,8 @@ use crate::pending::Pending;
 use crate::session::Session;
 
 mod assigning;
+
+use assigning::Leads;
 
 /// See the [module](self).
 pub(super) struct Classic {
@@ -49,8 +51,8 @@ pub(super) struct Classic {
     had: (Vec<TopicPartition>, Option<i32>),
     /// The topics that it joined with.
     joined_with: BTreeSet<Arc<str>>,
-    /// If it leads: the topics of all members, and how many partitions they had.
-    leads: Option<(BTreeSet<Arc<str>>, Counts)>,
+    /// If it leads: what the assignment was made of.
+    leads: Option<Leads>,
     /// Why it is to join anew.
     rejoins: Option<&'static str>,
     heartbeat: Option<Pending<()>>,
@@ -229,7 +231,7 @@ impl Classic {
         if let Wants::Pattern(pattern) = &mut self.wants {
             until = pattern.turn(session, &self.settings, now);
         }
-        let watched = self.leads.iter().flat_map(|(topics, _)| topics);
+        let watched = self.leads.iter().flat_map(Leads::topics);
         for topic in self.wants.topics().into_iter().flatten().chain(watched) {
             session.metadata.want(topic, now);
         }

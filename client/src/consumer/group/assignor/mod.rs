@@ -2,8 +2,10 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`even`] | `range` and `roundrobin`: from members and topics alone; Java's, without racks |
+//! | [`range`] | `range`: from members and topics alone, equal to Java's |
+//! | [`even`] | `roundrobin`, likewise |
 //! | [`sticky`] | `sticky` and `cooperative-sticky`: members keep what they have where possible |
+//! | [`racks`] | who is near which partition |
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +16,11 @@ use ottla_protocol::wire::WriteError;
 use super::protocol::{self, Subscription};
 use crate::partition::TopicPartition;
 
+pub(super) use racks::Racks;
+
 mod even;
+mod racks;
+mod range;
 mod sticky;
 #[cfg(test)]
 mod tests;
@@ -40,8 +46,9 @@ pub(super) struct Member {
     pub(super) subscription: Subscription,
 }
 
-/// How many partitions topics have. Topics that do not exist are not in it.
-pub(super) type Counts = BTreeMap<Arc<str>, i32>;
+/// The partitions of topics, by their numbers, each as the racks that it is in: none, unless a
+/// member has told its own. Topics that do not exist are not in it.
+pub(super) type Layout = BTreeMap<Arc<str>, Vec<Racks>>;
 
 /// The partitions of all members by their ids, in order. Every member is in it.
 pub(super) type Assignment = BTreeMap<String, Vec<TopicPartition>>;
@@ -94,19 +101,19 @@ impl Assignor {
 
     /// Assigns all partitions of the topics that members want. The same input gives the same
     /// assignment, whatever the members' order.
-    pub(super) fn assign(self, members: &[Member], counts: &Counts) -> Assignment {
+    pub(super) fn assign(self, members: &[Member], layout: &Layout) -> Assignment {
         let mut members: Vec<&Member> = members.iter().collect();
         members.sort_by(|one, other| one.order(other));
         match self {
-            Self::Range => even::range(&members, counts),
-            Self::RoundRobin => even::round_robin(&members, counts),
+            Self::Range => range::range(&members, layout),
+            Self::RoundRobin => even::round_robin(&members, layout),
             Self::Sticky => {
                 let claims: Vec<_> = members.iter().map(|member| member.had()).collect();
-                sticky::assign(&members, &claims, counts)
+                sticky::assign(&members, &claims, layout)
             }
             Self::CooperativeSticky => {
                 let claims: Vec<_> = members.iter().map(|member| member.owned()).collect();
-                let mut assigned = sticky::assign(&members, &claims, counts);
+                let mut assigned = sticky::assign(&members, &claims, layout);
                 withhold(&members, &mut assigned);
                 assigned
             }

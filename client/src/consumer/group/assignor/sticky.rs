@@ -4,18 +4,22 @@
 //! holds; two of the same generation cancel each other, since one of them is not true. Then
 //!
 //! - when all members want the same topics, each keeps what it has up to its share, and the rest is
-//!   dealt to those who are short of theirs: no two members differ by more than one partition;
+//!   dealt to those who are short of theirs: no two members differ by more than one partition.
+//!   Where racks matter, a member keeps what is in its own, then what is left goes to members in
+//!   its racks, and only then back to who had it;
 //! - when they do not, what nobody has goes to whoever wants it and has least, scarce partitions
-//!   first, and then partitions move from those who have more to those who have at least two fewer,
-//!   until none can.
+//!   first and to members in their racks rather than to others, and then partitions move from those
+//!   who have more to those who have at least two fewer, until none can.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::{Assignment, Claim, Counts, Member, TopicPartition};
+use super::even::by_id;
+use super::racks::Near;
+use super::{Assignment, Claim, Layout, Member, TopicPartition};
 
 /// `members` in their order; what each of them claims.
-pub(super) fn assign(members: &[&Member], claims: &[Claim], counts: &Counts) -> Assignment {
+pub(super) fn assign(members: &[&Member], claims: &[Claim], layout: &Layout) -> Assignment {
     if members.is_empty() {
         return Assignment::new();
     }
@@ -23,16 +27,17 @@ pub(super) fn assign(members: &[&Member], claims: &[Claim], counts: &Counts) -> 
         .iter()
         .map(|member| {
             let topics = member.subscription.topics.iter();
-            topics.filter(|topic| counts.contains_key(*topic)).collect()
+            topics.filter(|topic| layout.contains_key(*topic)).collect()
         })
         .collect();
-    let kept = settle(&wants, claims, counts);
+    let kept = settle(&wants, claims, layout);
     let is_same = wants.windows(2).all(|two| two[0] == two[1]);
-    let mut table = Table::new(&wants, kept, counts);
+    let near = Near::new(members, &wants.iter().flatten().copied().collect(), layout);
+    let mut table = Table::new(&wants, kept, layout);
     if is_same {
-        table.share_out();
+        table.share_out(near.as_ref());
     } else {
-        table.hand_out();
+        table.hand_out(near.as_ref());
         while table.level() {}
     }
     table.assignment(members)
@@ -42,7 +47,7 @@ pub(super) fn assign(members: &[&Member], claims: &[Claim], counts: &Counts) -> 
 fn settle(
     wants: &[BTreeSet<&Arc<str>>],
     claims: &[Claim],
-    counts: &Counts,
+    layout: &Layout,
 ) -> Vec<BTreeSet<TopicPartition>> {
     // By partition, who has it in the latest generation; `None` when that is disputed.
     let mut owners: HashMap<&TopicPartition, (i32, Option<usize>)> = HashMap::new();
@@ -59,8 +64,9 @@ fn settle(
     let mut kept = vec![BTreeSet::new(); wants.len()];
     for (partition, (_, owner)) in owners {
         let topic = &partition.topic;
+        let number = usize::try_from(partition.partition).ok();
         let exists =
-            counts.get(topic).is_some_and(|count| (0..*count).contains(&partition.partition));
+            layout.get(topic).zip(number).is_some_and(|(topic, number)| number < topic.len());
         if let Some(owner) = owner
             && exists
             && wants[owner].contains(topic)
@@ -98,7 +104,7 @@ impl<'a> Table<'a> {
     fn new(
         wants: &[BTreeSet<&'a Arc<str>>],
         kept: Vec<BTreeSet<TopicPartition>>,
-        counts: &Counts,
+        layout: &Layout,
     ) -> Self {
         let mut wanted: BTreeMap<&Arc<str>, Vec<usize>> = BTreeMap::new();
         for (place, topics) in wants.iter().enumerate() {
@@ -107,7 +113,7 @@ impl<'a> Table<'a> {
         let held: BTreeSet<&TopicPartition> = kept.iter().flatten().collect();
         let mut free = BTreeSet::new();
         for topic in wanted.keys() {
-            let count = counts.get(*topic).copied().unwrap_or(0);
+            let count = layout.get(*topic).map_or(0, Vec::len) as i32;
             let all =
                 (0..count).map(|partition| TopicPartition { topic: Arc::clone(topic), partition });
             free.extend(all.filter(|partition| !held.contains(partition)));
@@ -122,38 +128,90 @@ impl<'a> Table<'a> {
 
     /// All members want the same: everybody gets `total / members`, and as many as remain one
     /// more.
-    fn share_out(&mut self) {
+    fn share_out(&mut self, near: Option<&Near<'_>>) {
         let members = self.kept.len();
         let total = self.free.len() + self.kept.iter().map(BTreeSet::len).sum::<usize>();
-        let (share, mut longer) = (total / members, total % members);
-        let mut shares = vec![share; members];
+        let far = near.map(|near| self.take_far(near)).unwrap_or_default();
+        let mut shares = Shares::new(total, members);
         // The longer shares go to those who have enough for them, so that less moves.
-        for (place, kept) in self.kept.iter().enumerate() {
-            if kept.len() > share && longer > 0 {
-                shares[place] += 1;
-                longer -= 1;
-            }
-        }
-        for (kept, share) in self.kept.iter_mut().zip(&shares) {
-            while kept.len() > *share {
+        for (place, kept) in self.kept.iter_mut().enumerate() {
+            let room = shares.room(place);
+            while kept.len() > room {
                 self.free.extend(kept.pop_last());
             }
+            shares.take(place, kept.len());
         }
-        // In turn, so that the partitions of a topic are spread over the members.
+        if let Some(near) = near {
+            self.share_near(near, &mut shares);
+            for (partition, member) in far {
+                if shares.room(member) > 0 && self.free.remove(&partition) {
+                    shares.take(member, 1);
+                    self.kept[member].insert(partition);
+                }
+            }
+        }
+        self.deal(&mut shares);
+    }
+
+    /// Frees what members have in other racks than their own; says who had it.
+    fn take_far(&mut self, near: &Near<'_>) -> Vec<(TopicPartition, usize)> {
+        let mut far = Vec::new();
+        for (member, kept) in self.kept.iter_mut().enumerate() {
+            let of = kept.extract_if(.., |partition| near.is_far(member, partition));
+            far.extend(of.map(|partition| (partition, member)));
+        }
+        self.free.extend(far.iter().map(|(partition, _)| partition.clone()));
+        far
+    }
+
+    /// Gives what is free to members in its racks, those who have least first. What few are near
+    /// goes first.
+    fn share_near(&mut self, near: &Near<'_>, shares: &mut Shares) {
+        let mut by_rack: BTreeMap<&str, BTreeSet<(usize, usize)>> = BTreeMap::new();
+        for member in 0..self.kept.len() {
+            if let Some(rack) = near.rack(member) {
+                by_rack.entry(rack).or_default().insert((shares.got[member], member));
+            }
+        }
+        let mut free: Vec<TopicPartition> = std::mem::take(&mut self.free).into_iter().collect();
+        free.sort_by_cached_key(|partition| -> usize {
+            near.racks(partition).filter_map(|rack| by_rack.get(rack)).map(BTreeSet::len).sum()
+        });
+        for partition in free {
+            let least = near.racks(&partition).filter_map(|rack| by_rack.get(rack)?.first());
+            match least.min().copied().filter(|(_, member)| shares.room(*member) > 0) {
+                None => _ = self.free.insert(partition),
+                Some((got, member)) => {
+                    shares.take(member, 1);
+                    self.added[member].insert(partition);
+                    let of_rack = near.rack(member).and_then(|rack| by_rack.get_mut(rack));
+                    if let Some(of_rack) = of_rack {
+                        of_rack.remove(&(got, member));
+                        of_rack.insert((got + 1, member));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives what is free to those who are short of their shares, in turn, so that the partitions
+    /// of a topic are spread over the members.
+    fn deal(&mut self, shares: &mut Shares) {
+        let members = self.kept.len();
         let mut short: Vec<usize> =
-            (0..members).filter(|at| self.kept[*at].len() < share).collect();
+            (0..members).filter(|at| shares.got[*at] < shares.each).collect();
         let mut turn = 0;
         while let Some(partition) = self.free.pop_first() {
             if short.is_empty() {
                 // Everybody has a share: what remains makes shares longer, one for a member.
-                short = (0..members).filter(|at| shares[*at] == share).collect();
-                shares.iter_mut().for_each(|share| *share += 1);
+                short = (0..members).filter(|at| shares.room(*at) > 0).collect();
                 turn = 0;
             }
             turn %= short.len();
             let member = short[turn];
             self.added[member].insert(partition);
-            if self.count(member) < shares[member] {
+            shares.take(member, 1);
+            if shares.got[member] < shares.each {
                 turn += 1;
             } else {
                 short.remove(turn);
@@ -161,13 +219,14 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Gives what nobody has to those who have least of all that want it.
-    fn hand_out(&mut self) {
+    /// Gives what nobody has to those who have least of all that want it, rather near than far.
+    fn hand_out(&mut self, near: Option<&Near<'_>>) {
         let mut free: Vec<TopicPartition> = std::mem::take(&mut self.free).into_iter().collect();
         free.sort_by_key(|partition| self.wanted[&partition.topic].len());
         for partition in free {
             let by = self.wanted[&partition.topic].iter().copied();
-            if let Some(member) = by.min_by_key(|member| self.count(*member)) {
+            let is_far = |member: usize| near.is_some_and(|near| !near.is_near(member, &partition));
+            if let Some(member) = by.min_by_key(|member| (self.count(*member), is_far(*member))) {
                 self.added[member].insert(partition);
             }
         }
@@ -243,10 +302,38 @@ impl<'a> Table<'a> {
 
     fn assignment(self, members: &[&Member]) -> Assignment {
         let all = self.kept.into_iter().zip(self.added);
-        let named = members.iter().zip(all).map(|(member, (mut kept, mut added))| {
+        let gets = all.map(|(mut kept, mut added)| {
             kept.append(&mut added);
-            (member.id.clone(), kept.into_iter().collect())
+            kept.into_iter().collect()
         });
-        named.collect()
+        by_id(members, gets.collect())
+    }
+}
+
+/// What everybody gets when all want the same.
+struct Shares {
+    each: usize,
+    /// How many may still get one more.
+    longer: usize,
+    /// How many each has got.
+    got: Vec<usize>,
+}
+
+impl Shares {
+    fn new(total: usize, members: usize) -> Self {
+        Self { each: total / members, longer: total % members, got: vec![0; members] }
+    }
+
+    /// How many more a member may get.
+    fn room(&self, member: usize) -> usize {
+        (self.each + usize::from(self.longer > 0)).saturating_sub(self.got[member])
+    }
+
+    /// So many, for which there is room.
+    fn take(&mut self, member: usize, count: usize) {
+        self.got[member] += count;
+        if self.got[member] > self.each {
+            self.longer -= 1;
+        }
     }
 }
