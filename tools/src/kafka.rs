@@ -40,6 +40,8 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use ottla_client::ErrorKind;
+
 use crate::{CannotRun, complaint};
 
 /// A tool's name, and what does its work.
@@ -78,7 +80,12 @@ impl From<CannotRun> for Failed {
 
 impl From<ottla_client::Error> for Failed {
     fn from(error: ottla_client::Error) -> Self {
-        CannotRun::from(error).into()
+        match error.kind() {
+            ErrorKind::Timeout(_) | ErrorKind::Network => {
+                Self::Err(format!("{error}; is a broker running there?"))
+            }
+            _ => CannotRun::from(error).into(),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Commands that move records, against a broker in the same process.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -456,4 +457,25 @@ fn a_doctor_tells_by_its_code() {
     assert!(text.contains("good    cluster: cluster "), "{text}");
     let told = site.complaint(&["doctor", "/nowhere/server.properties"], "", 2);
     assert!(told.contains("/nowhere/server.properties: No such file"), "{told}");
+}
+
+#[test]
+fn a_console_consumer_waits_for_its_topic() {
+    let site = Site::new(&[]);
+    let mut consumer = Command::new(env!("CARGO_BIN_EXE_ottlactl"));
+    consumer.arg0("kafka-console-consumer").args(["--bootstrap-server", &site.address]);
+    consumer.args(["--topic", "late", "--max-messages", "1", "--timeout-ms", "60000"]);
+    consumer.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut consumer = consumer.spawn().unwrap();
+    let mut told = BufReader::new(consumer.stderr.take().unwrap());
+    let mut line = String::new();
+    told.read_line(&mut line).unwrap();
+    assert_eq!(line, "late: there is no such topic yet; waiting for it\n");
+    site.out(&["topics", "create", "late"], b"");
+    site.out(&["produce", "late"], b"first");
+    line.clear();
+    told.read_line(&mut line).unwrap();
+    assert_eq!(line, "Processed a total of 1 messages\n");
+    let output = consumer.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stdout == b"first\n", "{output:?}");
 }

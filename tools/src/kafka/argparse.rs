@@ -30,6 +30,23 @@ impl Known {
         self.take(args).map_err(|why| self.wrong(&why))
     }
 
+    /// What the tool prints when it is asked for help, or is given nothing.
+    pub(super) fn usage(&self) -> String {
+        let option = |(name, values): &(&str, Values)| {
+            let text = match values {
+                Values::None => format!("--{name}"),
+                Values::One => format!("--{name} VALUE"),
+                Values::Some => format!("--{name} VALUE [VALUE ...]"),
+            };
+            if self.required.contains(name) { text } else { format!("[{text}]") }
+        };
+        let alone = self.options.iter().filter(|(name, _)| !self.is_one_of(name)).map(option);
+        let one_of: Vec<String> = self.one_of.iter().map(|name| format!("--{name}")).collect();
+        let options: Vec<String> = alone.collect();
+        let one_of = one_of.join(" | ");
+        format!("usage: {} [-h] {} ({one_of})", self.tool, options.join(" "))
+    }
+
     /// What is wrong, as the tool says it.
     pub(super) fn wrong(&self, why: &str) -> Failed {
         Failed::Err(format!("{}: error: {why}", self.tool))
@@ -141,6 +158,15 @@ mod tests {
         assert_eq!(options.get("throughput"), Some("-1"));
         assert_eq!(options.all("size").collect::<Vec<_>>(), ["2"]);
         assert!(parse("--topic t --counting").unwrap().has("counting"));
+    }
+
+    #[test]
+    fn help_tells_what_is_needed() {
+        assert_eq!(
+            KNOWN.usage(),
+            "usage: tool [-h] --topic VALUE [--throughput VALUE] [--props VALUE [VALUE ...]] \
+             (--size | --counting)"
+        );
     }
 
     #[test]

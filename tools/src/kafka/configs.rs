@@ -7,32 +7,31 @@ use ottla_client::{
     ConfigSource, Error,
 };
 
-use super::configs_args::{Entity, KNOWN, changes, entity};
+use super::configs_args::{KNOWN, changes, entities};
 use super::options::Options;
 use super::{Failed, java, out, quotas};
 
 /// Runs the tool.
 pub(super) fn run(args: &[String]) -> Result<(), Failed> {
-    let options = Options::parse(KNOWN, args)?;
-    if options.has("version") {
-        return out("4.3.1\n");
-    }
+    let Some(options) = Options::parse(KNOWN, args)? else { return Ok(()) };
     let [action] = options.given(&["alter", "describe"])[..] else {
         let why = "Command must include exactly one action: --describe, --alter";
         return Err(Failed::Err(why.to_owned()));
     };
-    if let Some(entity) = quotas::entity(&options)? {
+    if action == "describe" {
+        options.exclude("describe", &["add-config", "delete-config"])?;
+    }
+    let entities = entities(&options, action)?;
+    if let Some(entity) = quotas::entity(&entities) {
         return quotas::run(&options, action, &entity, args);
     }
-    let (entity, name) = entity(&options)?;
+    let (kind, name) = entities.into_iter().next().expect("there is one, or it is an error");
+    let entity = Entity::of(kind).expect("what has no quotas has settings");
     if action == "describe" {
-        return describe(&options, &options.admin()?, entity, name);
+        return describe(&options, &options.admin()?, (entity, name), args);
     }
     let changes = changes(&options)?;
-    let name = name.ok_or_else(|| {
-        let why = "An entity name must be specified with --alter of the entity type";
-        Failed::Err(why.to_owned())
-    })?;
+    let name = name.unwrap_or_default();
     let resource = ConfigResource::new(entity.kind, &name);
     let change = |(name, value): (String, Option<String>)| match value {
         Some(value) => ConfigChange::set(&name, &value),
@@ -50,6 +49,28 @@ pub(super) fn run(args: &[String]) -> Result<(), Failed> {
     out(&format!("Completed updating config for {word} {name}.\n"))
 }
 
+/// What has settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entity {
+    kind: ConfigResourceKind,
+    /// As `--entity-type` has it, without its `s`.
+    word: &'static str,
+}
+
+impl Entity {
+    fn of(kind: &str) -> Option<Self> {
+        let (kind, word) = match kind {
+            "topics" => (ConfigResourceKind::Topic, "topic"),
+            "brokers" => (ConfigResourceKind::Broker, "broker"),
+            "broker-loggers" => (ConfigResourceKind::BrokerLogger, "broker-logger"),
+            "client-metrics" => (ConfigResourceKind::ClientMetrics, "client-metric"),
+            "groups" => (ConfigResourceKind::Group, "group"),
+            _ => return None,
+        };
+        Some(Self { kind, word })
+    }
+}
+
 /// What the tool says when a cluster refuses.
 pub(super) fn refused(args: &[String], error: &Error) -> Failed {
     let args = args.join(" ");
@@ -63,12 +84,13 @@ pub(super) fn refused(args: &[String], error: &Error) -> Failed {
 fn describe(
     options: &Options,
     admin: &Admin,
-    entity: Entity,
-    name: Option<String>,
+    (entity, name): (Entity, Option<String>),
+    args: &[String],
 ) -> Result<(), Failed> {
+    let is_all = options.has("all");
     let names = match name {
         Some(name) => {
-            if !name.is_empty() && !is_there(admin, entity, &name)? {
+            if !is_all && !name.is_empty() && !is_there(admin, entity, &name)? {
                 let word = entity.word;
                 return out(&format!(
                     "The {word} '{name}' doesn't exist and doesn't have dynamic config.\n"
@@ -78,23 +100,21 @@ fn describe(
         }
         None => all_names(admin, entity)?,
     };
-    let is_all = options.has("all");
     for name in names {
         let resource = ConfigResource::new(entity.kind, &name);
         let details = ConfigDetails { synonyms: true, documentation: false };
-        let mut text = match (is_all, name.as_str()) {
+        out(&match (is_all, name.as_str()) {
             (false, "") => format!("Default configs for {}s in the cluster are:\n", entity.word),
             (false, name) => format!("Dynamic configs for {} {name} are:\n", entity.word),
             (true, "") => format!("All configs for {}s in the cluster are:\n", entity.word),
             (true, name) => format!("All configs for {} {name} are:\n", entity.word),
-        };
+        })?;
         for (_, entries) in admin.describe_configs(&[resource], details)? {
-            let mut entries = entries.map_err(|error| Failed::Err(java::exception(&error)))?;
+            let mut entries = entries.map_err(|error| refused(args, &error))?;
             entries.sort_by(|one, other| one.name.cmp(&other.name));
             let is_shown = |entry: &&ConfigEntry| is_all || is_own(entity, &name, entry);
-            text.extend(entries.iter().filter(is_shown).map(line));
+            out(&entries.iter().filter(is_shown).map(line).collect::<String>())?;
         }
-        out(&text)?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ const KNOWN: &Known = &[
     ("batch-size", Takes::Value),
     ("bootstrap-server", Takes::Value),
     ("command-config", Takes::Value),
-    ("command-property", Takes::Value),
+    ("command-property", Takes::Values),
     ("compression-codec", Takes::Perhaps),
     ("help", Takes::Nothing),
     ("line-reader", Takes::Value),
@@ -23,11 +23,11 @@ const KNOWN: &Known = &[
     ("max-partition-memory-bytes", Takes::Value),
     ("message-send-max-retries", Takes::Value),
     ("metadata-expiry-ms", Takes::Value),
-    ("producer-property", Takes::Value),
+    ("producer-property", Takes::Values),
     ("producer.config", Takes::Value),
-    ("property", Takes::Value),
+    ("property", Takes::Values),
     ("reader-config", Takes::Value),
-    ("reader-property", Takes::Value),
+    ("reader-property", Takes::Values),
     ("request-required-acks", Takes::Value),
     ("request-timeout-ms", Takes::Value),
     ("retry-backoff-ms", Takes::Value),
@@ -58,10 +58,7 @@ const LINE_BYTES_MAX: usize = i32::MAX as usize;
 
 /// Runs the tool.
 pub(super) fn run(args: &[String]) -> Result<(), Failed> {
-    let options = Options::parse(KNOWN, args)?;
-    if options.has("version") {
-        return out("4.3.1\n");
-    }
+    let Some(options) = Options::parse(KNOWN, args)? else { return Ok(()) };
     for (one, other) in [
         ("property", "reader-property"),
         ("producer-property", "command-property"),
@@ -73,8 +70,7 @@ pub(super) fn run(args: &[String]) -> Result<(), Failed> {
         }
     }
     warn(&options)?;
-    let missing = |name| Failed::Err(format!("Missing required argument \"[{name}]\""));
-    let topic = options.get("topic").ok_or_else(|| missing("topic"))?;
+    let topic = options.required("topic")?;
     if let Some(class) = options.get("line-reader").filter(|class| *class != READER) {
         let why = format!("--line-reader {class}: there is no JVM here to load the class");
         return Err(Failed::Err(why));
@@ -142,9 +138,7 @@ fn properties(options: &Options) -> Result<Properties, Failed> {
         let codec = options.get("compression-codec").unwrap_or("gzip");
         properties.set("compression.type", codec);
     }
-    let server = options.get("bootstrap-server");
-    let missing = || Failed::Err("Missing required argument \"[bootstrap-server]\"".to_owned());
-    properties.set("bootstrap.servers", server.ok_or_else(missing)?);
+    properties.set("bootstrap.servers", options.bootstrap()?);
     if properties.get("client.id").is_none() {
         properties.set("client.id", "console-producer");
     }

@@ -1,6 +1,9 @@
 //! `kafka-consumer-groups`.
 
+use std::collections::{BTreeSet, HashSet};
+
 use ottla_client::{Admin, GroupFilter, GroupListing, TopicPartition};
+use regex::Regex;
 
 use super::options::{Known, Options, Takes};
 use super::{Failed, group_tables, java, out, reset};
@@ -19,7 +22,7 @@ const KNOWN: &Known = &[
     ("execute", Takes::Nothing),
     ("export", Takes::Nothing),
     ("from-file", Takes::Value),
-    ("group", Takes::Value),
+    ("group", Takes::Values),
     ("help", Takes::Nothing),
     ("list", Takes::Nothing),
     ("members", Takes::Nothing),
@@ -33,35 +36,37 @@ const KNOWN: &Known = &[
     ("to-earliest", Takes::Nothing),
     ("to-latest", Takes::Nothing),
     ("to-offset", Takes::Value),
-    ("topic", Takes::Value),
+    ("topic", Takes::Values),
     ("type", Takes::Perhaps),
     ("validate-regex", Takes::Value),
     ("verbose", Takes::Nothing),
     ("version", Takes::Nothing),
 ];
-const ACTIONS: [&str; 5] = ["list", "describe", "delete", "reset-offsets", "delete-offsets"];
+const ACTIONS: [&str; 6] =
+    ["list", "describe", "delete", "reset-offsets", "delete-offsets", "validate-regex"];
+/// How long brokers may take when `--timeout` does not say it, ms.
+const TIMEOUT_MS: u32 = 5000;
 
 /// Runs the tool.
 pub(super) fn run(args: &[String]) -> Result<(), Failed> {
-    let options = Options::parse(KNOWN, args)?;
-    if options.has("version") {
-        return out("4.3.1\n");
-    }
-    let actions = options.given(&ACTIONS);
-    check(&options, &actions)?;
-    let [action] = actions[..] else {
+    let Some(options) = Options::parse(KNOWN, args)? else { return Ok(()) };
+    let [action] = options.given(&ACTIONS)[..] else {
         let why = "Command must include exactly one action: --list, --describe, --delete, \
                    --reset-offsets, --delete-offsets, --validate-regex";
         return Err(Failed::Err(why.to_owned()));
     };
-    let admin = options.admin()?;
-    let done = match action {
+    check(&options, action)?;
+    if let Some(regex) = options.get("validate-regex") {
+        return validate(regex);
+    }
+    options.required("bootstrap-server")?;
+    let done = admin(&options).and_then(|admin| match action {
         "list" => list(&options, &admin),
         "describe" => group_tables::describe(&options, &admin),
         "delete" => delete(&options, &admin),
         "reset-offsets" => reset::run(&options, &admin),
         _ => delete_offsets(&options, &admin),
-    };
+    });
     // The tool tells what went wrong, and ends as if nothing had.
     match done {
         Err(Failed::Err(why)) => {
@@ -83,43 +88,92 @@ const STATES: [&str; 7] = [
     "Reconciling",
 ];
 
-fn check_states(options: &Options) -> Result<(), Failed> {
-    let mut asked = options.get("state").into_iter().flat_map(|list| list.split(','));
-    let is_known = |asked: &str| STATES.iter().any(|known| known.eq_ignore_ascii_case(asked));
+/// As `--type` takes them.
+const TYPES: [&str; 2] = ["Consumer", "Classic"];
+
+/// What `--state` or `--type` lists must be among these.
+fn check_list(options: &Options, name: &str, known: &[&str]) -> Result<(), Failed> {
+    let mut asked = options.get(name).into_iter().flat_map(|list| list.split(','));
+    let is_known = |asked: &str| known.iter().any(|known| known.eq_ignore_ascii_case(asked));
     let Some(bad) = asked.find(|asked| !is_known(asked.trim())) else { return Ok(()) };
-    let known = STATES.join(", ");
-    Err(Failed::Err(format!("Invalid state list '{bad}'. Valid states are: {known}")))
+    let known = known.join(", ");
+    Err(Failed::Err(format!("Invalid {name}s list '{bad}'. Valid {name}s are: {known}")))
 }
 
-fn check(options: &Options, actions: &[&str]) -> Result<(), Failed> {
-    if actions.contains(&"list") {
-        check_states(options)?;
+fn check(options: &Options, action: &str) -> Result<(), Failed> {
+    let err = |why: &str| Err(Failed::Err(why.to_owned()));
+    for (name, actions) in [
+        ("members", &["describe"][..]),
+        ("offsets", &["describe"]),
+        ("verbose", &["describe"]),
+        ("state", &["describe", "list"]),
+        ("type", &["list"]),
+    ] {
+        if options.has(name) && !actions.contains(&action) {
+            return Err(Failed::Err(format!(
+                "Option(s) [{name}] are unavailable given other options on the command line"
+            )));
+        }
     }
     let has_group = options.has("group") || options.has("all-groups");
-    let takes = |action: &str, of: &str| {
-        let why = format!("Option [{action}] takes one of these options: {of}");
-        Err(Failed::Err(why))
-    };
-    if actions.contains(&"describe") && !has_group {
-        return takes("describe", "[all-groups], [group]");
+    if ["describe", "delete", "reset-offsets"].contains(&action) && !has_group {
+        let why = format!("Option [{action}] takes one of these options: [all-groups], [group]");
+        return err(&why);
     }
-    if actions.contains(&"delete") && !has_group {
-        return takes("delete", "[all-groups], [group]");
-    }
-    if actions.contains(&"reset-offsets") {
-        if !has_group {
-            return takes("reset-offsets", "[all-groups], [group]");
+    match action {
+        "list" => {
+            check_list(options, "state", &STATES)?;
+            check_list(options, "type", &TYPES)?;
         }
-        if options.has("dry-run") && options.has("execute") {
-            let why = "Option [reset-offsets] only accepts one of [execute] or [dry-run]";
-            return Err(Failed::Err(why.to_owned()));
+        "describe" if options.given(&["members", "offsets", "state"]).len() > 1 => {
+            return err("Option [describe] takes at most one of these options: [members], \
+                        [offsets], [state]");
         }
+        "describe" if options.get("state").is_some() => {
+            return err("Option [describe] does not take a value for [state]");
+        }
+        "delete" if options.has("topic") => {
+            return err("The consumer does not support topic-specific offset deletion from a \
+                        consumer group.");
+        }
+        "reset-offsets" => {
+            if options.has("dry-run") && options.has("execute") {
+                return err("Option [reset-offsets] only accepts one of [execute] or [dry-run]");
+            }
+            for scenario in reset::SCENARIOS {
+                let others: Vec<_> =
+                    reset::SCENARIOS.into_iter().filter(|other| *other != scenario).collect();
+                options.exclude(scenario, &others)?;
+            }
+        }
+        "delete-offsets" if !(options.has("group") && options.has("topic")) => {
+            return err("Option [delete-offsets] takes the following options: [topic], [group]");
+        }
+        _ => {}
     }
-    if actions.contains(&"delete-offsets") && !(options.has("group") && options.has("topic")) {
-        let why = "Option [delete-offsets] takes the following options: [topic], [group]";
-        return Err(Failed::Err(why.to_owned()));
-    }
-    Ok(())
+    options.exclude("group", &["all-groups", "list"])?;
+    options.exclude("topic", &["list", "describe"])
+}
+
+fn admin(options: &Options) -> Result<Admin, Failed> {
+    let timeout: Option<u32> = options.number("timeout").map_err(Failed::Err)?;
+    let mut properties = options.admin_properties()?;
+    properties.set("default.api.timeout.ms", &timeout.unwrap_or(TIMEOUT_MS).to_string());
+    Ok(Admin::new(&properties)?)
+}
+
+/// Says whether a consumer could subscribe to it.
+fn validate(pattern: &str) -> Result<(), Failed> {
+    out(&match Regex::new(pattern) {
+        Ok(_) => format!("The regular expression `{pattern}` is valid.\n"),
+        Err(error) => {
+            // Its first lines show the place.
+            let text = error.to_string();
+            let why = text.lines().last().unwrap_or_default();
+            let why = why.strip_prefix("error: ").unwrap_or(why);
+            format!("The regular expression `{pattern}` is invalid: {why}.\n")
+        }
+    })
 }
 
 /// The groups of consumers, in the order of the map that the client makes of them.
@@ -138,7 +192,10 @@ pub(super) fn named(options: &Options, admin: &Admin) -> Result<Vec<String>, Fai
     if options.has("all-groups") {
         return Ok(consumer_groups(admin)?.into_iter().map(|group| group.id).collect());
     }
-    Ok(options.all("group").map(str::to_owned).collect())
+    let named: BTreeSet<&str> = options.all("group").collect();
+    let mut named: Vec<String> = named.into_iter().map(str::to_owned).collect();
+    java::map_order(&mut named, |group| java::hash(group));
+    Ok(named)
 }
 
 fn list(options: &Options, admin: &Admin) -> Result<(), Failed> {
@@ -208,30 +265,44 @@ pub(super) fn of_topics(
     admin: &Admin,
 ) -> Result<(Vec<TopicPartition>, Vec<String>), Failed> {
     let (mut partitions, mut missing) = (Vec::new(), Vec::new());
+    let mut whole: BTreeSet<&str> = BTreeSet::new();
     for text in options.all("topic") {
-        if let Some((topic, list)) = text.split_once(':') {
-            for part in list.split(',') {
-                let wrong = || Failed::Err(format!("Invalid partition '{part}' of '{text}'"));
-                let index = part.trim().parse().map_err(|_| wrong())?;
-                partitions.push(TopicPartition::new(topic, index));
-            }
+        let Some((topic, list)) = text.split_once(':') else {
+            whole.insert(text);
             continue;
-        }
-        for (topic, described) in admin.describe_topics(&[text])? {
-            match described {
-                Ok(described) => {
-                    let indexes = described.partitions.iter().map(|of| of.index);
-                    partitions.extend(indexes.map(|index| TopicPartition::new(&topic, index)));
-                }
-                Err(_) => missing.push(topic),
-            }
+        };
+        for part in list.split(',') {
+            let Ok(index) = part.parse() else {
+                let why = format!("Invalid partition '{part}' specified in topic arg '{text}'");
+                complaint::plain(&why);
+                return Err(Failed::Told);
+            };
+            partitions.push(TopicPartition::new(topic, index));
         }
     }
+    let mut whole: Vec<&str> = whole.into_iter().collect();
+    java::map_order(&mut whole, |topic| java::hash(topic));
+    for (topic, described) in admin.describe_topics(&whole)? {
+        match described {
+            Ok(described) => {
+                let indexes = described.partitions.iter().map(|of| of.index);
+                partitions.extend(indexes.map(|index| TopicPartition::new(&topic, index)));
+            }
+            Err(_) => missing.push(topic),
+        }
+    }
+    let mut known: HashSet<TopicPartition> = HashSet::new();
+    partitions.retain(|at| known.insert(at.clone()));
     Ok((partitions, missing))
 }
 
 fn delete_offsets(options: &Options, admin: &Admin) -> Result<(), Failed> {
-    let group = options.get("group").unwrap_or_default();
+    let mut groups = options.all("group");
+    let group = groups.next().unwrap_or_default();
+    if groups.next().is_some() {
+        let why = "Found multiple arguments for option group, but you asked for only one";
+        return Err(Failed::Err(why.to_owned()));
+    }
     let (mut partitions, missing) = of_topics(options, admin)?;
     partitions.sort();
     let mut rows: Vec<(String, String, String)> = Vec::new();

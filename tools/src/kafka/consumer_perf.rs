@@ -15,7 +15,7 @@ use crate::time;
 const KNOWN: &Known = &[
     ("bootstrap-server", Takes::Value),
     ("command-config", Takes::Value),
-    ("command-property", Takes::Value),
+    ("command-property", Takes::Values),
     ("consumer.config", Takes::Value),
     ("date-format", Takes::Value),
     ("fetch-size", Takes::Value),
@@ -41,10 +41,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(30);
 
 /// Runs the tool.
 pub(super) fn run(args: &[String]) -> Result<(), Failed> {
-    let options = Options::parse(KNOWN, args)?;
-    if options.has("version") {
-        return out("4.3.1\n");
-    }
+    let Some(options) = Options::parse(KNOWN, args)? else { return Ok(()) };
     refuse(&options)?;
     warn(&options)?;
     let is_detailed = options.has("show-detailed-stats");
@@ -165,12 +162,7 @@ impl Plan {
 /// Options that exclude each other, and those of what is not here.
 fn refuse(options: &Options) -> Result<(), Failed> {
     let err = |why: String| Err(Failed::Err(why));
-    if options.has("help") {
-        return err("--help is not served; see Kafka's documentation".to_owned());
-    }
-    if !options.has("bootstrap-server") {
-        return err("Missing required argument \"[bootstrap-server]\"".to_owned());
-    }
+    options.bootstrap()?;
     for (one, other) in [("topic", "include"), ("messages", "num-records")] {
         if options.has(one) == options.has(other) {
             return err(format!(
@@ -178,10 +170,7 @@ fn refuse(options: &Options) -> Result<(), Failed> {
             ));
         }
     }
-    if options.has("consumer.config") && options.has("command-config") {
-        let why = "Option \"[consumer.config]\" can't be used with option \"[command-config]\"";
-        return err(why.to_owned());
-    }
+    options.exclude("consumer.config", &["command-config"])?;
     if options.has("print-metrics") {
         return err(
             "--print-metrics: they are those of Kafka's own client; leave it out".to_owned()

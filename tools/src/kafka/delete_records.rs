@@ -1,5 +1,6 @@
 //! `kafka-delete-records`.
 
+use std::collections::HashSet;
 use std::fs;
 
 use ottla_client::{DeleteBefore, TopicPartition};
@@ -18,13 +19,8 @@ const KNOWN: &Known = &[
 
 /// Runs the tool.
 pub(super) fn run(args: &[String]) -> Result<(), Failed> {
-    let options = Options::parse(KNOWN, args)?;
-    if options.has("version") {
-        return out("4.3.1\n");
-    }
-    let file = options.get("offset-json-file").ok_or_else(|| {
-        Failed::Err("Missing required argument \"[offset-json-file]\"".to_owned())
-    })?;
+    let Some(options) = Options::parse(KNOWN, args)? else { return Ok(()) };
+    let file = options.required("offset-json-file")?;
     let text = fs::read(file).map_err(|_| Failed::Err(format!("Unable to read file {file}")))?;
     let ends = ends(&text)?;
     let admin = options.admin()?;
@@ -52,6 +48,7 @@ fn ends(text: &[u8]) -> Result<Vec<(TopicPartition, DeleteBefore)>, Failed> {
     let partitions = json.get("partitions").and_then(Value::as_array);
     let partitions = partitions.ok_or_else(|| failed("Missing partitions field"))?;
     let mut ends: Vec<(TopicPartition, DeleteBefore)> = Vec::new();
+    let mut known: HashSet<TopicPartition> = HashSet::new();
     for of in partitions {
         let number = |name: &str| of.get(name).and_then(Value::as_i64);
         let topic = of.get("topic").and_then(Value::as_str);
@@ -65,7 +62,7 @@ fn ends(text: &[u8]) -> Result<Vec<(TopicPartition, DeleteBefore)>, Failed> {
             offset => DeleteBefore::Offset(offset),
         };
         let at = TopicPartition::new(topic, partition);
-        if ends.iter().any(|(known, _)| *known == at) {
+        if !known.insert(at.clone()) {
             return Err(Failed::Err(format!(
                 "Offset json file contains duplicate topic partitions: {at}"
             )));

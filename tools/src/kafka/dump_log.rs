@@ -22,7 +22,8 @@ pub(super) fn run(args: &[String]) -> Result<(), Failed> {
     let words = std::iter::once(NAME).chain(args.iter().map(String::as_str));
     let mut cli = Cli::try_parse_from(words).map_err(|error| match error.use_stderr() {
         true => Failed::Err(usage::in_a_line(&error.to_string(), NAME)),
-        false => error.exit(),
+        // The tool prints its help where it prints what is wrong.
+        false => Failed::Err(error.to_string()),
     })?;
     if cli.version {
         return out("4.3.1\n");

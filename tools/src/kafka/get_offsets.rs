@@ -22,10 +22,7 @@ const KNOWN: &Known = &[
 
 /// Runs the tool.
 pub(super) fn run(args: &[String]) -> Result<(), Failed> {
-    let options = Options::parse(KNOWN, args)?;
-    if options.has("version") {
-        return out("4.3.1\n");
-    }
+    let Some(options) = Options::parse(KNOWN, args)? else { return Ok(()) };
     let spec = spec(options.get("time").unwrap_or("latest"))?;
     let filters = filters(&options)?;
     let admin = options.admin()?;
@@ -106,7 +103,7 @@ fn filters(options: &Options) -> Result<Vec<Filter>, Failed> {
     match options.get("partitions") {
         Some(list) => list
             .split(',')
-            .map(|part| Ok(Filter { topic: topic()?, partitions: range(part)? }))
+            .map(|part| Ok(Filter { topic: topic()?, partitions: one(part)? }))
             .collect(),
         None if options.has("topic") => Ok(vec![Filter { topic: topic()?, partitions: None }]),
         None => Ok(Vec::new()),
@@ -118,6 +115,21 @@ fn topic_and_partitions(text: &str) -> Result<Filter, Failed> {
     let (topic, partitions) = text.split_once(':').unwrap_or((text, ""));
     let topic = (!topic.is_empty()).then(|| pattern(topic)).transpose()?;
     Ok(Filter { topic, partitions: range(partitions)? })
+}
+
+/// A partition of `--partitions`.
+fn one(text: &str) -> Result<Option<(i32, i32)>, Failed> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || {
+        Failed::Err(format!(
+            "Error occurred: --partitions expects a comma separated list of numeric partition ids, \
+             but received: {text}"
+        ))
+    };
+    let at: i32 = text.parse().map_err(|_| wrong())?;
+    Ok(Some((at, at.saturating_add(1))))
 }
 
 fn range(text: &str) -> Result<Option<(i32, i32)>, Failed> {

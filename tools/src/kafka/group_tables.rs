@@ -1,6 +1,6 @@
 //! `kafka-consumer-groups --describe`: offsets, members, state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_client::{
     Admin, CommittedOffset, Error, GroupDescription, IsolationLevel, MemberDescription, OffsetSpec,
@@ -216,8 +216,7 @@ fn read<'a>(
         partitions.sort();
         read.extend(partitions.into_iter().map(|at| (at, Some(member))));
     }
-    let rest = committed.keys().filter(|at| !read.iter().any(|(read, _)| read == *at));
-    let rest: Vec<_> = rest.map(|at| (at.clone(), None)).collect();
-    read.extend(rest);
+    let taken: BTreeSet<TopicPartition> = read.iter().map(|(at, _)| at.clone()).collect();
+    read.extend(committed.keys().filter(|at| !taken.contains(at)).map(|at| (at.clone(), None)));
     read
 }

@@ -62,6 +62,7 @@ pub(super) fn message(error: &Error) -> String {
             "The requested offset is not within the range of offsets maintained by the server."
                 .to_owned()
         }
+        ("", "INVALID_GROUP_ID") => "The group id is invalid.".to_owned(),
         ("", "UNKNOWN_MEMBER_ID") => "The coordinator is not aware of this member.".to_owned(),
         ("", _) => error.to_string(),
         (detail, _) => detail.to_owned(),

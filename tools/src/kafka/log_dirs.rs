@@ -1,9 +1,11 @@
 //! `kafka-log-dirs`.
 
+use std::collections::BTreeSet;
+
 use ottla_client::{LogDirDescription, ReplicaInfo};
 use serde_json::Value;
 
-use super::options::{Known, Options, Takes};
+use super::options::{Known, Options, Takes, missing};
 use super::{Failed, java, out};
 
 const KNOWN: &Known = &[
@@ -18,22 +20,20 @@ const KNOWN: &Known = &[
 
 /// Runs the tool.
 pub(super) fn run(args: &[String]) -> Result<(), Failed> {
-    let options = Options::parse(KNOWN, args)?;
-    if options.has("version") {
-        return out("4.3.1\n");
-    }
+    let Some(options) = Options::parse(KNOWN, args)? else { return Ok(()) };
     if !options.has("describe") {
-        return Err(Failed::Err("Missing required argument \"[describe]\"".to_owned()));
+        return Err(missing("describe"));
     }
     let list = |name| {
         let parts = options.get(name).unwrap_or_default().split(',');
-        parts.map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<&str>>()
+        parts.filter(|part| !part.is_empty()).collect::<BTreeSet<&str>>()
     };
     let topics = list("topic-list");
     let ids = list("broker-list")
         .into_iter()
         .map(|id| id.parse().map_err(|_| Failed::Err(format!("For input string: \"{id}\""))));
-    let mut ids = ids.collect::<Result<Vec<i32>, _>>()?;
+    let ids: BTreeSet<i32> = ids.collect::<Result<_, _>>()?;
+    let mut ids: Vec<i32> = ids.into_iter().collect();
     let admin = options.admin()?;
     let known: Vec<i32> =
         admin.describe_cluster()?.brokers.iter().map(|broker| broker.id).collect();
@@ -62,14 +62,12 @@ pub(super) fn run(args: &[String]) -> Result<(), Failed> {
     out(&format!("{{\"brokers\":[{}],\"version\":1}}\n", brokers.join(",")))
 }
 
-fn of_dir(dir: &LogDirDescription, topics: &[&str]) -> String {
+fn of_dir(dir: &LogDirDescription, topics: &BTreeSet<&str>) -> String {
     let hash = |replica: &&ReplicaInfo| java::hash_of_partition(&replica.partition);
     let mut replicas: Vec<&ReplicaInfo> = dir.replicas.iter().collect();
     java::map_order(&mut replicas, hash);
     // The tool makes a map of all and then one of those that are asked for.
-    replicas.retain(|replica| {
-        topics.is_empty() || topics.iter().any(|topic| *topic == &*replica.partition.topic)
-    });
+    replicas.retain(|replica| topics.is_empty() || topics.contains(&*replica.partition.topic));
     java::map_order(&mut replicas, hash);
     let of_replica = |replica: &&ReplicaInfo| {
         format!(

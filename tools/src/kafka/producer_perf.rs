@@ -43,8 +43,11 @@ static KNOWN: Known = Known {
 
 /// Runs the tool.
 pub(super) fn run(args: &[String]) -> Result<(), Failed> {
+    if args.is_empty() {
+        return out(&format!("{}\n", KNOWN.usage()));
+    }
     if args.iter().any(|arg| arg == "-h" || arg == "--help") {
-        return Err(KNOWN.wrong("--help is not served; see Kafka's documentation"));
+        return Err(Failed::Out(KNOWN.usage()));
     }
     let options = KNOWN.parse(args)?;
     let plan = Plan::new(&options)?;
@@ -301,6 +304,13 @@ fn split(bytes: &[u8], delimiter: &Regex) -> Vec<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_is_an_error_when_it_is_asked_for() {
+        assert!(run(&[]).is_ok());
+        let asked = run(&["--topic".to_owned(), "t".to_owned(), "-h".to_owned()]);
+        assert!(matches!(asked, Err(Failed::Out(text)) if text.starts_with("usage: kafka-")));
+    }
 
     #[test]
     fn files_are_split_as_javas_scanner_does() {

@@ -3,17 +3,16 @@
 use ottla_client::{ClientQuota, QuotaEntity, QuotaFilter, QuotaMatch};
 
 use super::configs::refused;
-use super::configs_args::{Change, changes};
+use super::configs_args::{self, Change, changes};
 use super::options::Options;
 use super::{Failed, java, out};
 use crate::complaint;
 
-/// What has quotas: as `--entity-type` has it, and as the options have it that name one at once.
+/// What has quotas: as `--entity-type` has it, and one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Kind {
     plural: &'static str,
     name: &'static str,
-    default: &'static str,
     /// As brokers call it.
     kind: &'static str,
     /// As it is printed.
@@ -21,21 +20,9 @@ struct Kind {
 }
 
 const KINDS: [Kind; 3] = [
-    Kind {
-        plural: "users",
-        name: "user",
-        default: "user-defaults",
-        kind: "user",
-        title: "user-principal",
-    },
-    Kind {
-        plural: "clients",
-        name: "client",
-        default: "client-defaults",
-        kind: "client-id",
-        title: "client-id",
-    },
-    Kind { plural: "ips", name: "ip", default: "ip-defaults", kind: "ip", title: "ip" },
+    Kind { plural: "users", name: "user", kind: "user", title: "user-principal" },
+    Kind { plural: "clients", name: "client", kind: "client-id", title: "client-id" },
+    Kind { plural: "ips", name: "ip", kind: "ip", title: "ip" },
 ];
 
 /// The kinds that are asked for, each with its name: empty for the default, `None` for all.
@@ -43,35 +30,10 @@ const KINDS: [Kind; 3] = [
 pub(super) struct Entity(Vec<(Kind, Option<String>)>);
 
 /// Whose quotas are asked for; `None` when it is about something else.
-///
-/// # Errors
-/// They are asked for beside something that has none; there are more names than kinds.
-pub(super) fn entity(options: &Options) -> Result<Option<Entity>, Failed> {
+pub(super) fn entity(asked: &[configs_args::Entity]) -> Option<Entity> {
     let known = |plural: &str| KINDS.into_iter().find(|of| of.plural == plural);
-    let kinds: Vec<Option<Kind>> = options.all("entity-type").map(known).collect();
-    let names = options.in_order(&["entity-name", "entity-default"]);
-    let mut names = names.map(|(_, name)| name.unwrap_or_default().to_owned());
-    let mut parts: Vec<(Kind, Option<String>)> = Vec::new();
-    for kind in kinds.iter().flatten() {
-        parts.push((*kind, names.next()));
-    }
-    for kind in KINDS {
-        for (_, name) in options.in_order(&[kind.name, kind.default]) {
-            parts.push((kind, Some(name.unwrap_or_default().to_owned())));
-        }
-    }
-    if parts.is_empty() {
-        return Ok(None);
-    }
-    let has_ip = parts.iter().any(|(kind, _)| kind.kind == "ip");
-    if kinds.contains(&None) || (has_ip && parts.len() > 1) {
-        let why = "Only 'users' and 'clients' entity types can be specified together";
-        return Err(Failed::Err(why.to_owned()));
-    }
-    if names.next().is_some() {
-        return Err(Failed::Err("More entity names specified than entity types".to_owned()));
-    }
-    Ok(Some(Entity(parts)))
+    let part = |(kind, name): &configs_args::Entity| Some((known(kind)?, name.clone()));
+    asked.iter().map(part).collect::<Option<_>>().map(Entity)
 }
 
 /// Describes or alters them.
@@ -145,12 +107,7 @@ fn alter(options: &Options, entity: &Entity, args: &[String]) -> Result<(), Fail
     }
     let mut whose = QuotaEntity::new();
     for (kind, name) in &entity.0 {
-        let missing = || {
-            let why = "An entity name must be specified for every entity type";
-            Failed::Err(why.to_owned())
-        };
-        let name = name.as_deref().ok_or_else(missing)?;
-        whose = whose.part(kind.kind, (!name.is_empty()).then_some(name));
+        whose = whose.part(kind.kind, name.as_deref().filter(|name| !name.is_empty()));
     }
     let old = found(options, entity)?;
     let is_set = |name: &str| old.iter().any(|of| of.limits.iter().any(|(set, _)| set == name));

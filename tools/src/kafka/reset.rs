@@ -11,7 +11,7 @@ use crate::complaint;
 use crate::groups::reset::{self, Planned, To};
 use crate::time;
 
-const SCENARIOS: [&str; 8] = [
+pub(super) const SCENARIOS: [&str; 8] = [
     "from-file",
     "shift-by",
     "to-offset",
@@ -66,7 +66,11 @@ pub(super) fn run(options: &Options, admin: &Admin) -> Result<(), Failed> {
         }
         planned.push((group, plan));
     }
-    if options.has("export") { export(&planned) } else { table(&planned) }
+    if options.has("export") {
+        // The group is told unless it is the only one that was named.
+        return export(&planned, options.all("group").count() != 1);
+    }
+    table(&planned)
 }
 
 fn plan(
@@ -78,7 +82,7 @@ fn plan(
     let to = to(options, group, scenario)?;
     let mut partitions: Vec<TopicPartition> = if let To::Each(offsets) = &to {
         offsets.keys().cloned().collect()
-    } else if options.has("topic") {
+    } else if options.has("topic") && !options.has("all-topics") {
         let (partitions, missing) = of_topics(options, admin)?;
         if !missing.is_empty() {
             let why = "This server does not host this topic-partition.";
@@ -93,6 +97,14 @@ fn plan(
     let planned = reset::plan(admin, group, &partitions, &to)?;
     for of in &planned {
         if let Err(why) = &of.new {
+            if matches!(to, To::Shift(_)) && of.current.is_none() {
+                complaint::plain(&format!(
+                    "Cannot shift offset for partition {} since there is no current committed \
+                     offset",
+                    of.at
+                ));
+                return Err(Failed::Told);
+            }
             return Err(Failed::Err(why.clone()));
         }
         if of.is_fallback {
@@ -116,7 +128,14 @@ fn to(options: &Options, group: &str, scenario: &str) -> Result<To, Failed> {
         "to-current" => To::Current,
         "to-offset" => To::Offset(number()?),
         "shift-by" => To::Shift(number()?),
-        "to-datetime" => To::Time(time::point(text)?),
+        "to-datetime" => {
+            let wrong = "Error parsing timestamp. It does not contain a 'T' according to ISO8601 \
+                         format";
+            if !text.contains('T') {
+                return Err(Failed::Err(wrong.to_owned()));
+            }
+            To::Time(time::point(text)?)
+        }
         "by-duration" => {
             let wrong = || Failed::Err(format!("Text cannot be parsed to a Duration: {text}"));
             To::Time(time::now().saturating_sub(iso_duration(text).ok_or_else(wrong)?))
@@ -129,46 +148,58 @@ fn to(options: &Options, group: &str, scenario: &str) -> Result<To, Failed> {
     })
 }
 
-/// `PT1H30M` or `P2D`, as milliseconds.
+/// `PT1H30M`, `P2D`, `-PT1.5S`, as milliseconds: what Java's `Duration` parses.
 fn iso_duration(text: &str) -> Option<i64> {
+    let text = text.to_ascii_uppercase();
+    let (sign, text) = signed(&text);
     let (date, time) = match text.strip_prefix('P')?.split_once('T') {
-        Some((date, time)) if !time.is_empty() => (date, time),
-        Some(_) => return None,
+        Some((_, "")) => return None,
+        Some(parts) => parts,
         None => (text.strip_prefix('P')?, ""),
     };
     if date.is_empty() && time.is_empty() {
         return None;
     }
+    let days = units(date, &[('D', 86_400_000)])?;
+    let rest = units(time, &[('H', 3_600_000), ('M', 60_000), ('S', 1000)])?;
+    days.checked_add(rest)?.checked_mul(sign)
+}
+
+/// -1 or 1, and what is behind a sign.
+fn signed(text: &str) -> (i64, &str) {
+    match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+/// Numbers, each with one of these units, which stand in this order. Seconds may have a fraction.
+fn units(mut text: &str, units: &[(char, i64)]) -> Option<i64> {
     let mut millis = 0_i64;
-    for (part, units) in
-        [(date, &[('D', 86_400_000)][..]), (time, &[('H', 3_600_000), ('M', 60_000), ('S', 1000)])]
-    {
-        let mut rest = part;
-        while !rest.is_empty() {
-            let at = rest.find(|c: char| c.is_ascii_alphabetic())?;
-            let (_, factor) = units.iter().find(|(unit, _)| rest[at..].starts_with(*unit))?;
-            let (whole, fraction) = rest[..at].split_once('.').unwrap_or((&rest[..at], ""));
-            let whole: i64 = whole.parse().ok()?;
-            millis = millis.checked_add(whole.checked_mul(*factor)?)?;
-            if !fraction.is_empty() {
-                if *factor != 1000 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-                    return None;
-                }
-                let thousandths = format!("{fraction:0<3}").get(..3)?.parse::<i64>().ok()?;
-                millis = millis.checked_add(thousandths)?;
-            }
-            rest = &rest[at + 1..];
+    let mut units = units.iter();
+    while !text.is_empty() {
+        let at = text.find(|c: char| c.is_ascii_alphabetic())?;
+        let (_, factor) = units.find(|(unit, _)| text[at..].starts_with(*unit))?;
+        let (sign, number) = signed(&text[..at]);
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number(whole) || !is_number(fraction) || *factor != 1000 && number.contains('.') {
+            return None;
         }
+        let thousandths: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+        let part = whole.parse::<i64>().ok()?.checked_mul(*factor)?.checked_add(thousandths)?;
+        millis = millis.checked_add(part.checked_mul(sign)?)?;
+        text = &text[at + 1..];
     }
     Some(millis)
 }
 
-fn export(planned: &[(String, Vec<Planned>)]) -> Result<(), Failed> {
+fn export(planned: &[(String, Vec<Planned>)], with_group: bool) -> Result<(), Failed> {
     let mut text = String::new();
     for (group, plan) in planned {
         for Planned { at, new, .. } in plan {
             let Ok(new) = new else { continue };
-            if planned.len() > 1 {
+            if with_group {
                 text += &format!("{group},");
             }
             text += &format!("{},{},{new}\n", at.topic, at.partition);
@@ -201,12 +232,24 @@ mod tests {
 
     #[test]
     fn durations_are_javas() {
-        for (text, millis) in
-            [("PT1H", 3_600_000), ("P1D", 86_400_000), ("P1DT1M1.5S", 86_461_500), ("PT0S", 0)]
-        {
+        for (text, millis) in [
+            ("PT1H", 3_600_000),
+            ("P1D", 86_400_000),
+            ("P1DT1M1.5S", 86_461_500),
+            ("PT0S", 0),
+            ("pt1h", 3_600_000),
+            ("-PT1H", -3_600_000),
+            ("PT-1H30M", -1_800_000),
+            ("+PT1H-30M", 1_800_000),
+            ("PT-1.5S", -1500),
+            ("PT-0.5S", -500),
+        ] {
             assert_eq!(iso_duration(text), Some(millis), "{text}");
         }
-        for text in ["", "P", "PT", "1H", "P1H", "PT1D", "PTH", "PT1.5H", "PT1"] {
+        for text in [
+            "", "P", "PT", "1H", "P1H", "PT1D", "PTH", "PT1.5H", "PT1", "PT1M1H", "PT1S1S",
+            "PT--1S", "--PT1S", "PT1é",
+        ] {
             assert_eq!(iso_duration(text), None, "{text}");
         }
     }

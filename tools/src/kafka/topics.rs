@@ -6,6 +6,7 @@ use ottla_client::{
     Admin, ConfigDetails, ConfigEntry, ConfigResource, ConfigSource, NewPartitions, NewTopic,
     PartitionDescription, Results, TopicDescription,
 };
+use ottla_protocol::uuid::Uuid;
 use regex::Regex;
 
 use super::options::{Known, Options, Takes};
@@ -16,7 +17,7 @@ const KNOWN: &Known = &[
     ("at-min-isr-partitions", Takes::Nothing),
     ("bootstrap-server", Takes::Value),
     ("command-config", Takes::Value),
-    ("config", Takes::Value),
+    ("config", Takes::Values),
     ("create", Takes::Nothing),
     ("delete", Takes::Nothing),
     ("delete-config", Takes::Value),
@@ -49,10 +50,7 @@ const FILTERS: [&str; 4] = [
 
 /// Runs the tool.
 pub(super) fn run(args: &[String]) -> Result<(), Failed> {
-    let options = Options::parse(KNOWN, args)?;
-    if options.has("version") {
-        return out("4.3.1\n");
-    }
+    let Some(options) = Options::parse(KNOWN, args)? else { return Ok(()) };
     let [action] = options.given(&ACTIONS)[..] else {
         let why = "Command must include exactly one action: --list, --describe, --create, \
                    --alter or --delete";
@@ -74,14 +72,11 @@ pub(super) fn run(args: &[String]) -> Result<(), Failed> {
 }
 
 fn check(options: &Options, action: &str) -> Result<(), Failed> {
-    let missing = |name| Err(Failed::Err(format!("Missing required argument \"[{name}]\"")));
-    let names_topic = options.has("topic") || action == "describe" && options.has("topic-id");
-    if !names_topic && ["create", "alter", "delete"].contains(&action) {
-        return missing("topic");
+    if ["create", "alter", "delete"].contains(&action) {
+        options.required("topic")?;
     }
-    let has_assignment = options.has("replica-assignment");
-    if action == "alter" && !options.has("partitions") && !has_assignment {
-        return missing("partitions");
+    if action == "alter" {
+        options.required("partitions")?;
     }
     if action == "alter" && options.has("config") {
         let why = "Option combination \"[[config], [bootstrap-server]]\" can't be used with \
@@ -110,23 +105,20 @@ fn check(options: &Options, action: &str) -> Result<(), Failed> {
             return Err(Failed::Err(why));
         }
     }
-    for other in ["partitions", "replication-factor"] {
-        if action == "create" && has_assignment && options.has(other) {
-            let why =
-                format!("Option \"[replica-assignment]\" can't be used with option \"[{other}]\"");
-            return Err(Failed::Err(why));
-        }
+    if action == "create" {
+        options.exclude("replica-assignment", &["partitions", "replication-factor"])?;
     }
-    Ok(())
+    FILTERS.iter().try_for_each(|filter| options.exclude(filter, &["topics-with-overrides"]))
 }
 
 fn create(options: &Options, admin: &Admin) -> Result<(), Failed> {
     let name = options.get("topic").unwrap_or_default();
     let partitions = options.number::<i32>("partitions").map_err(Failed::Err)?;
-    let replicas = options.number::<i16>("replication-factor").map_err(Failed::Err)?;
+    let replicas = options.number::<i32>("replication-factor").map_err(Failed::Err)?;
     let mut topic = NewTopic::new(name);
     for config in options.all("config") {
-        let (name, value) = config.split_once('=').ok_or_else(|| {
+        let parts = config.split_once('=').filter(|(_, value)| is_value(value));
+        let (name, value) = parts.ok_or_else(|| {
             let why = "requirement failed: Invalid topic config: all configs to be added must be \
                        in the format \"key=val\".";
             Failed::Err(why.to_owned())
@@ -145,11 +137,10 @@ fn create(options: &Options, admin: &Admin) -> Result<(), Failed> {
         topic = topic.partitions(count);
     }
     if let Some(count) = replicas {
-        if count < 1 {
-            let why =
-                format!("The replication factor must be between 1 and {} inclusive", i16::MAX);
-            return Err(Failed::Err(why));
-        }
+        let count = i16::try_from(count).ok().filter(|count| *count > 0).ok_or_else(|| {
+            let max = i16::MAX;
+            Failed::Err(format!("The replication factor must be between 1 and {max} inclusive"))
+        })?;
         topic = topic.replication_factor(count);
     }
     if let Some(text) = options.get("replica-assignment") {
@@ -162,21 +153,43 @@ fn create(options: &Options, admin: &Admin) -> Result<(), Failed> {
     }
 }
 
+/// Whether it may stand behind the sign: the tool splits at every one.
+fn is_value(text: &str) -> bool {
+    !text.trim().is_empty() && !text.contains('=')
+}
+
 /// `1:2,2:1`: brokers of each partition.
 fn assignments(text: &str) -> Result<Vec<Vec<i32>>, Failed> {
-    let brokers = |part: &str| part.split(':').map(|id| id.trim().parse()).collect();
-    text.split(',').map(brokers).collect::<Result<_, std::num::ParseIntError>>().map_err(|_| {
-        Failed::Err(format!("--replica-assignment {text}: no ids of brokers, such as 1:2,2:1"))
-    })
+    let mut all: Vec<Vec<i32>> = Vec::new();
+    for part in text.trim_end_matches(',').split(',') {
+        let id = |id: &str| {
+            let wrong = || Failed::Err(format!("For input string: \"{id}\""));
+            id.trim().parse().map_err(|_| wrong())
+        };
+        let brokers = part.split(':').map(id).collect::<Result<Vec<i32>, _>>()?;
+        let twice = (1..brokers.len()).find(|n| brokers[..*n].contains(&brokers[*n]));
+        if let Some(twice) = twice {
+            let id = brokers[twice];
+            let why = format!("Partition replica lists may not contain duplicate entries: {id}");
+            return Err(Failed::Err(why));
+        }
+        if all.first().is_some_and(|first| first.len() != brokers.len()) {
+            let (number, brokers) = (all.len(), brokers);
+            let why = format!("Partition {number} has different replication factor: {brokers:?}");
+            return Err(Failed::Err(why));
+        }
+        all.push(brokers);
+    }
+    Ok(all)
 }
 
 /// The result of the only item that was asked for.
-fn only<K, T>(results: Results<K, T>) -> Result<T, ottla_client::Error> {
+pub(super) fn only<K, T>(results: Results<K, T>) -> Result<T, ottla_client::Error> {
     let (_, result) = results.into_iter().next().expect("each item has its result");
     result
 }
 
-fn is(error: &ottla_client::Error, name: &str) -> bool {
+pub(super) fn is(error: &ottla_client::Error, name: &str) -> bool {
     error.code().and_then(|code| code.name()) == Some(name)
 }
 
@@ -219,8 +232,16 @@ fn alter(options: &Options, admin: &Admin) -> Result<(), Failed> {
     for name in &names {
         let mut change = NewPartitions::increase_to(name, count.unwrap_or(-1));
         if let Some(assigned) = &assigned {
-            let topic = only(admin.describe_topics(&[name])?)?;
-            let new = assigned.get(topic.partitions.len()..).unwrap_or_default().to_vec();
+            let there = only(admin.describe_topics(&[name])?)?.partitions.len();
+            let new = assigned.get(there..).unwrap_or_default().to_vec();
+            let more = count.map_or(0, |count| i64::from(count) - there as i64);
+            // None at all would leave the choice to the broker.
+            if more > 0 && new.is_empty() {
+                return Err(Failed::Err(format!(
+                    "Attempted to add {more} additional partition(s), but only 0 assignment(s) \
+                     were specified."
+                )));
+            }
             change = change.assignments(new);
         }
         changes.push(change);
@@ -243,8 +264,10 @@ fn delete(options: &Options, admin: &Admin) -> Result<(), Failed> {
 fn describe(options: &Options, admin: &Admin) -> Result<(), Failed> {
     let names = match options.get("topic-id") {
         Some(id) => {
+            let wanted: Uuid =
+                id.parse().map_err(|_| Failed::Err(format!("{id} is no id of a topic")))?;
             let all = admin.list_topics(true)?;
-            let found = all.into_iter().find(|topic| topic.id.to_string() == id);
+            let found = all.into_iter().find(|topic| topic.id == wanted);
             let missing = || Failed::Err(format!("TopicId '{id}' does not exist as expected"));
             match found {
                 Some(topic) => vec![topic.name],
@@ -328,4 +351,30 @@ fn row(topic: &TopicDescription, partition: &PartitionDescription) -> String {
     _ = write!(text, "\tIsr: {}\tElr: {}", list(&partition.isr), known(&partition.elr));
     _ = writeln!(text, "\tLastKnownElr: {}", known(&partition.last_known_elr));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assignments_are_checked_as_the_tool_checks_them() {
+        assert_eq!(assignments("1:2,2:1,").unwrap(), [[1, 2], [2, 1]]);
+        for (text, why) in [
+            ("x", "For input string: \\\"x\\\""),
+            ("", "For input string"),
+            ("1,,2", "For input string"),
+            ("1:1", "duplicate entries: 1"),
+            ("1,1:2", "Partition 1 has different replication factor: [1, 2]"),
+        ] {
+            let told = format!("{:?}", assignments(text).unwrap_err());
+            assert!(told.contains(why), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_setting_has_one_sign() {
+        assert!(is_value("compact,delete") && is_value(" 5"));
+        assert!(!is_value("") && !is_value(" ") && !is_value("b=c"));
+    }
 }
