@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Consumer, TIMEOUT_MAX};
 use crate::error::Error;
+use crate::pending::Pending;
 
 /// As long as Java's consumers, too.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -31,7 +32,8 @@ impl Consumer {
         drop(state);
         let mut result = Ok(());
         if self.shared.settings.auto_commit.is_some() && !offsets.is_empty() {
-            result = self.commit(offsets, true).and_then(|committed| committed.wait_for(timeout));
+            let deadline = until.min(self.api_deadline());
+            result = self.commit_until(deadline, offsets, true).and_then(Pending::wait);
         }
         self.leave_group();
         let mut state = self.shared.state();

@@ -134,6 +134,15 @@ impl Consumer {
     }
 
     pub(super) fn commit(&self, offsets: Offsets, is_repeated: bool) -> Result<Pending<()>, Error> {
+        self.commit_until(self.api_deadline(), offsets, is_repeated)
+    }
+
+    pub(super) fn commit_until(
+        &self,
+        deadline: Instant,
+        offsets: Offsets,
+        is_repeated: bool,
+    ) -> Result<Pending<()>, Error> {
         let group = self.group()?;
         if let Some((of, wrong)) = offsets.iter().find(|(_, offset)| offset.offset < 0) {
             let detail = format!("the offset {} is negative", wrong.offset);
@@ -146,7 +155,7 @@ impl Consumer {
         }
         self.shared.state().check_member()?;
         let (ask, waiting) = put(group, offsets, is_repeated, &self.shared);
-        self.ask(ask)?;
+        self.ask_until(deadline, ask)?;
         Ok(waiting)
     }
 
@@ -179,12 +188,20 @@ impl Consumer {
         });
     }
 
+    pub(super) fn api_deadline(&self) -> Instant {
+        Instant::now() + self.shared.settings.api_timeout
+    }
+
     pub(super) fn ask(&self, ask: Box<dyn Ask>) -> Result<(), Error> {
+        self.ask_until(self.api_deadline(), ask)
+    }
+
+    fn ask_until(&self, deadline: Instant, ask: Box<dyn Ask>) -> Result<(), Error> {
         let mut state = self.shared.state();
         if state.is_over {
             return Err(Error::closed("consumer"));
         }
-        state.asks.push((ask, Instant::now() + self.shared.settings.api_timeout));
+        state.asks.push((ask, deadline));
         drop(state);
         self.wake();
         Ok(())

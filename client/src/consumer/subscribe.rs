@@ -9,6 +9,7 @@ use super::group::{Interest, Membership, Step};
 use super::shared::State;
 use crate::error::{Error, ErrorKind};
 use crate::partition::TopicPartition;
+use crate::pending::Pending;
 
 /// What is done when partitions come or go. It is called on the thread that polls, in the poll, and
 /// may call the consumer: commit, seek, pause, but not poll.
@@ -268,10 +269,7 @@ impl Consumer {
             return;
         }
         let offsets = self.shared.state().consumed();
-        let timeout = self.shared.settings.api_timeout;
-        let committed =
-            self.commit(offsets, true).and_then(|committed| committed.wait_for(timeout));
-        if let Err(error) = committed {
+        if let Err(error) = self.commit(offsets, true).and_then(Pending::wait) {
             log::warn!("offsets were not committed before partitions go: {error}");
         }
     }

@@ -462,3 +462,18 @@ fn a_commit_that_comes_too_late_says_what_that_means() {
     assert_eq!(error.code(), Some(ErrorCode::UNKNOWN_MEMBER_ID), "{error}");
     assert!(error.to_string().contains("the group goes on without this consumer"), "{error}");
 }
+
+#[test]
+fn a_close_that_cannot_commit_says_why() {
+    let mut site = site();
+    topic(&site, "t", 1);
+    let consumer = consumer(&properties(&site, WAYS[3]), &Log::default());
+    poll_until(&[&consumer], &[1]);
+    site.stop();
+    let begun = Instant::now();
+    let error = consumer.close(Duration::from_millis(700)).unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("OffsetCommit: ") && text.contains("127.0.0.1"), "{text}");
+}
