@@ -32,22 +32,18 @@ pub(super) fn judge(facts: &Facts, all: &mut Vec<Finding>) {
             "look at the logs of its controllers",
         );
     }
-    for (partitions, what, remedy) in [
-        (&brokers.leaderless, "without a leader", "start the brokers that have their replicas"),
-        (
-            &brokers.under_replicated,
-            "with replicas that are not in sync",
+    if let [first, ..] = &brokers.leaderless[..] {
+        let count = brokers.leaderless.len();
+        findings.error(
+            format!("partitions without a leader: {count}, such as {first}"),
+            "start the brokers that have their replicas",
+        );
+    }
+    if let [first, ..] = &brokers.under_replicated[..] {
+        let count = brokers.under_replicated.len();
+        findings.warning(
+            format!("partitions with replicas that are not in sync: {count}, such as {first}"),
             "see which broker is behind: ottlactl topics describe",
-        ),
-    ] {
-        if let Some(first) = partitions.first() {
-            let count = partitions.len();
-            let what = format!("partitions {what}: {count}, such as {first}");
-            if what.contains("leader") {
-                findings.error(what, remedy);
-            } else {
-                findings.warning(what, remedy);
-            }
-        }
+        );
     }
 }

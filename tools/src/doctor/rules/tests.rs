@@ -284,6 +284,6 @@ fn a_cluster_is_looked_at() {
     assert_one(of(|brokers| brokers.took = Duration::from_secs(3)), Warning, "took 3000 ms");
     let leaderless = |brokers: &mut Brokers| brokers.leaderless = vec!["a-0".to_owned()];
     assert_one(of(leaderless), Error, "partitions without a leader: 1, such as a-0");
-    let behind = |brokers: &mut Brokers| brokers.under_replicated = vec!["a-1".to_owned()];
-    assert_one(of(behind), Warning, "not in sync: 1, such as a-1");
+    let behind = |brokers: &mut Brokers| brokers.under_replicated = vec!["leaders-1".to_owned()];
+    assert_one(of(behind), Warning, "not in sync: 1, such as leaders-1");
 }
