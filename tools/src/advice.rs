@@ -12,6 +12,9 @@ pub(crate) fn on(admin: &Admin, error: &Error) -> CannotRun {
             Some(topic) => similar_topic(admin, topic),
             None => String::new(),
         },
+        "OFFSET_OUT_OF_RANGE" => {
+            "; ottlactl offsets list shows where partitions begin and end".to_owned()
+        }
         "TOPIC_ALREADY_EXISTS" => {
             format!("; ottlactl topics describe {} shows it", error.topic().unwrap_or("NAME"))
         }
@@ -61,6 +64,9 @@ fn similar_setting(admin: &Admin, error: &Error) -> String {
 /// The name of a topic that is nearest to one that there is not.
 fn similar_topic(admin: &Admin, topic: &str) -> String {
     let topics = admin.list_topics(true).unwrap_or_default();
+    if topics.iter().any(|there| there.name == topic) {
+        return format!("; ottlactl topics describe {topic} shows its partitions");
+    }
     let near = ottla_properties::nearest(topic, topics.iter().map(|topic| topic.name.as_str()));
     or_list(near, "topics")
 }

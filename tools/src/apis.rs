@@ -51,6 +51,5 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
             ]);
         }
     }
-    global.output.table(&table)?;
-    Ok(found)
+    global.output.table_of_rest(&table, found)
 }

@@ -220,8 +220,7 @@ fn describe(args: &Describe, admin: &Admin, global: &Global) -> Outcome {
             }
         }
     }
-    global.output.table(&table)?;
-    Ok(found)
+    global.output.table_of_rest(&table, found)
 }
 
 /// An error with what it is of, and what to do about it.

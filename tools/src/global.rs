@@ -185,7 +185,8 @@ pub(crate) fn name_and_value<'a>(
 ) -> Result<(&'a str, &'a str), CannotRun> {
     let parts = text.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
     let is_named = |parts: &(&str, &str)| !parts.0.is_empty();
-    parts
-        .filter(is_named)
-        .ok_or_else(|| CannotRun(format!("{option} {text}: no NAME=VALUE, such as client.id=me")))
+    parts.filter(is_named).ok_or_else(|| {
+        let example = if option == "-X" { "client.id=me" } else { "retention.ms=86400000" };
+        CannotRun(format!("{option} {text}: no NAME=VALUE, such as {example}"))
+    })
 }

@@ -46,14 +46,23 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
             found = Found::Damage;
         }
     }
+    for topic in &args.topics {
+        let is_there = |replica: &ReplicaInfo| *topic == *replica.partition.topic;
+        if !dirs.iter().any(|(_, dir)| dir.replicas.iter().any(is_there)) {
+            complaint::print(format!(
+                "{topic}: no replica of it is seen; ottlactl topics list shows which topics there \
+                 are"
+            ));
+            found = Found::Damage;
+        }
+    }
     let is_people = !global.output.is_data() && global.output.format() != Format::Name;
     let table = if args.replicas || !args.topics.is_empty() {
         replicas(args, &dirs, is_people)
     } else {
         directories(&dirs, is_people)
     };
-    global.output.table(&table)?;
-    Ok(found)
+    global.output.table_of_rest(&table, found)
 }
 
 fn directories(dirs: &[(i32, LogDirDescription)], is_people: bool) -> Table {

@@ -167,6 +167,5 @@ fn list(args: &List, admin: &Admin, global: &Global) -> Outcome {
             with_time.push([topic, partition, earliest, latest, asked, when.into()]);
         }
     }
-    global.output.table(if spec.is_some() { &with_time } else { &plain })?;
-    Ok(found)
+    global.output.table_of_rest(if spec.is_some() { &with_time } else { &plain }, found)
 }

@@ -19,7 +19,7 @@ pub(crate) use changes::Fate;
 pub(crate) use data::Data;
 pub(crate) use table::{Table, number, text};
 
-use crate::CannotRun;
+use crate::{CannotRun, Found, Outcome};
 
 /// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -84,6 +84,14 @@ impl Output {
             Format::Json | Format::Yaml => self.encoded(&Data::List(table.data())),
         };
         self.print(&text)
+    }
+
+    /// Prints the rows of what did not fail, which was told: when all has, no titles above nothing.
+    pub(crate) fn table_of_rest(&self, table: &Table, found: Found) -> Outcome {
+        if self.is_data() || found == Found::Nothing || !table.is_empty() {
+            self.table(table)?;
+        }
+        Ok(found)
     }
 
     /// Prints what is described.

@@ -479,3 +479,81 @@ fn a_console_consumer_waits_for_its_topic() {
     let output = consumer.wait_with_output().unwrap();
     assert!(output.status.success() && output.stdout == b"first\n", "{output:?}");
 }
+
+#[test]
+fn a_measurement_can_be_a_member_of_a_group() {
+    let site = Site::new(&[("t", 2)]);
+    let lines: String = (0..1000).map(|n| format!("{n}\n")).collect();
+    site.text(&["produce", "t", "-X", "batch.size=100"], &lines);
+    let read = |more: &[&str]| {
+        let args = [&["perf", "consume", "t", "-g", "g", "-o", "json"], more].concat();
+        let report: serde_json::Value = serde_json::from_str(&site.text(&args, "")).unwrap();
+        report["records"].as_u64().unwrap()
+    };
+    assert_eq!(read(&["-n", "600"]), 600);
+    // What was read before is committed, and no more than that.
+    assert_eq!(read(&[]), 400);
+    let admin = Admin::new(&Properties::new().with("bootstrap.servers", &site.address)).unwrap();
+    let committed = admin.committed_offsets("g").unwrap();
+    assert_eq!(committed.iter().map(|of| of.offset).sum::<i64>(), 1000);
+}
+
+#[test]
+fn options_that_would_do_nothing_are_refused() {
+    let site = Site::new(&[("t", 1)]);
+    for (args, why) in [
+        (&["consume", "t", "--bytes", "base64"][..], "--bytes is for -o json"),
+        (&["consume", "t", "-o", "json", "-Z"], "-Z is for -f"),
+        (&["produce", "t", "--keep-partition"], "--keep-partition is for --input json"),
+        (&["produce", "t", "--input", "json", "-K", ":"], "--key-delimiter is for lines"),
+        (&["produce", "t", "--input", "json", "-Z"], "--null-empty is for lines"),
+        (&["perf", "produce", "t", "--csv", "-o", "json"], "--csv is a form by itself"),
+        (&["perf", "produce", "t", "--every", "0s"], "\"0s\" is no interval"),
+        (&["perf", "produce", "t", "--throughput", "0"], "nothing is sent"),
+        (&["perf", "e2e", "t", "--throughput", "0"], "nothing is sent"),
+        (&["perf", "consume", "t", "--histogram"], "unexpected argument '--histogram'"),
+        (&["groups", "list", "--state", "empt"], "did you mean Empty?"),
+        (&["groups", "list", "--type", "clasic"], "did you mean classic?"),
+        (&["groups", "reset-offsets", "g", "t", "--to-offset=-5"], "-5 is not in 0.."),
+    ] {
+        let told = site.complaint(args, "", 2);
+        assert!(told.contains(why) && told.lines().count() == 1, "{args:?}: {told}");
+    }
+    assert_eq!(site.text(&["groups", "list", "--state", "empty,STABLE", "-o", "name"], ""), "");
+}
+
+#[test]
+fn of_what_failed_there_is_no_table() {
+    let site = Site::new(&[("t", 1)]);
+    for args in [
+        &["configs", "describe", "topic", "nope"][..],
+        &["offsets", "list", "nope"],
+        &["offsets", "list", "t:7"],
+        &["logdirs", "nope"],
+        &["logdirs", "--broker", "77"],
+        &["apis", "77"],
+        &["groups", "reset-offsets", "g", "t", "--shift-by", "1"],
+    ] {
+        let output = site.run(args, b"");
+        assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b""[..]), "{args:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+    assert_eq!(site.run(&["offsets", "list", "nope", "-o", "json"], b"").stdout, b"[]\n");
+}
+
+#[test]
+fn an_end_to_end_measurement_ends_when_nothing_can_be_sent() {
+    let site = Site::new(&[("t", 1)]);
+    let begun = Instant::now();
+    let args = ["perf", "e2e", "t", "-s", "2M", "--warmup-records", "0", "--idle", "60s"];
+    let told = site.complaint(&args, "", 2);
+    assert!(told.contains("max.request.size") && begun.elapsed() < Duration::from_secs(30));
+    // What the broker refuses is told by the producer's callbacks.
+    let args = ["perf", "e2e", "t", "-n", "3", "-s", "2M", "--warmup-records", "0", "--idle", "2s"];
+    let large = ["-X", "max.request.size=4000000", "-o", "json"];
+    let output = site.run(&[&args[..], &large].concat(), b"");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("3 records did not come; first error: "), "{told}");
+    assert!(told.contains("MESSAGE_TOO_LARGE"), "{told}");
+}

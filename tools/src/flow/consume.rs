@@ -72,9 +72,9 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "FORMAT", value_parser = Format::parse)]
     #[arg(long_help = format!("What is printed of a record: {LETTERS}"))]
     format: Option<Format>,
-    /// How -o json prints bytes
-    #[arg(long, value_enum, default_value_t = BytesAs::Exact)]
-    bytes: BytesAs,
+    /// How -o json prints bytes [default: exact]
+    #[arg(long, value_enum)]
+    bytes: Option<BytesAs>,
     /// What is printed for null with -f
     #[arg(short = 'Z', long, value_name = "TEXT", value_parser = Typed::parse)]
     #[arg(num_args = 0..=1, default_missing_value = "NULL", require_equals = true)]
@@ -160,8 +160,14 @@ impl Args {
     fn how(&self, global: &Global) -> Result<How, CannotRun> {
         match (&self.format, global.format()) {
             (Some(_), Some(_)) => Err(CannotRun("-f is a form by itself; leave out -o".to_owned())),
+            (_, Some(Form::Json)) if self.null.is_some() => {
+                Err(CannotRun("-Z is for -f; null is null in JSON".to_owned()))
+            }
+            (_, form) if self.bytes.is_some() && form != Some(Form::Json) => {
+                Err(CannotRun("--bytes is for -o json".to_owned()))
+            }
             (Some(format), None) => Ok(How::Format(format.clone())),
-            (None, Some(Form::Json)) => Ok(How::Json(self.bytes)),
+            (None, Some(Form::Json)) => Ok(How::Json(self.bytes.unwrap_or_default())),
             (None, None | Some(Form::Table)) => Ok(How::Format(Format::values())),
             (None, Some(_)) => {
                 Err(CannotRun("consume prints values, -o json or -f FORMAT".to_owned()))

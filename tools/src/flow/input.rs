@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead};
 
+use memchr::memmem;
+
 use super::json::{self, OwnedHeader, ReadRecord};
 
 /// How lines become records.
@@ -33,7 +35,7 @@ impl LineFormat {
             return Ok(record);
         }
         let (key, value) = match &self.key_delimiter {
-            Some(delimiter) => match find(line, delimiter) {
+            Some(delimiter) => match memmem::find(line, delimiter) {
                 Some(at) => (Some(&line[..at]), &line[at + delimiter.len()..]),
                 None => (None, line),
             },
@@ -48,11 +50,6 @@ impl LineFormat {
             ..ReadRecord::default()
         })
     }
-}
-
-/// The first place of `wanted`, which is not empty.
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
 /// A header of `-H`: `name=value`, or `name` for a null one.
@@ -205,7 +202,7 @@ mod tests {
             let delimiter: &[u8] = if long { b";\n" } else { b";" };
             let mut expected: Vec<Vec<u8>> = Vec::new();
             let mut rest = &bytes[..];
-            while let Some(at) = find(rest, delimiter) {
+            while let Some(at) = memmem::find(rest, delimiter) {
                 expected.push(rest[..at].to_vec());
                 rest = &rest[at + delimiter.len()..];
             }

@@ -75,6 +75,7 @@ const TOLD_MAX: u64 = 20;
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
+    args.check()?;
     let mut properties = producer_properties(global)?;
     if let Some(codec) = &args.compression {
         properties.set("compression.type", codec);
@@ -96,6 +97,27 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
         waits_for_each: false,
     };
     sent.all(producer, &args.delimiter.0, line_bytes_max(args.input, &properties))
+}
+
+impl Args {
+    /// # Errors
+    /// An option is for the other form of lines.
+    fn check(&self) -> Result<(), CannotRun> {
+        let (is_json, why) = match self.input {
+            Input::Lines => (false, "is for --input json"),
+            Input::Json => (true, "is for lines; JSON says itself what is key and what is null"),
+        };
+        for (option, is_given, is_for_json) in [
+            ("--keep-partition", self.keep_partition, true),
+            ("--key-delimiter", self.key_delimiter.is_some(), false),
+            ("--null-empty", self.null_empty, false),
+        ] {
+            if is_given && is_for_json != is_json {
+                return Err(CannotRun(format!("{option} {why}")));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Settings of a producer: one that cannot reach a broker says so as soon as other commands do.

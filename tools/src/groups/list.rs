@@ -6,6 +6,18 @@ use crate::global::Global;
 use crate::output::{Table, text};
 use crate::{Found, Outcome};
 
+const STATES: [&str; 8] = [
+    "Empty",
+    "Stable",
+    "PreparingRebalance",
+    "CompletingRebalance",
+    "Assigning",
+    "Reconciling",
+    "NotReady",
+    "Dead",
+];
+const TYPES: [&str; 4] = ["classic", "consumer", "share", "streams"];
+
 /// All groups, by name
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
@@ -14,11 +26,14 @@ Examples:
   ottlactl groups list --state Empty,Stable
   ottlactl groups list --type consumer -o name")]
 pub(super) struct Args {
-    /// Only those in one of these states
-    #[arg(long, value_name = "STATE,...", value_delimiter = ',')]
+    /// Only those in one of these states: Empty, Stable, PreparingRebalance, CompletingRebalance,
+    /// Assigning, Reconciling, NotReady, Dead
+    #[arg(long, value_name = "STATE,...", value_delimiter = ',', ignore_case = true)]
+    #[arg(value_parser = STATES, hide_possible_values = true)]
     state: Vec<String>,
     /// Only those of one of these types: classic, consumer, share, streams
-    #[arg(long = "type", value_name = "TYPE,...", value_delimiter = ',')]
+    #[arg(long = "type", value_name = "TYPE,...", value_delimiter = ',', ignore_case = true)]
+    #[arg(value_parser = TYPES, hide_possible_values = true)]
     kind: Vec<String>,
 }
 

@@ -1,5 +1,6 @@
 //! `ottlactl groups reset-offsets`: a preview, unless told to do it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ struct Where {
     #[arg(long)]
     to_current: bool,
     /// At this offset
-    #[arg(long, value_name = "OFFSET")]
+    #[arg(long, value_name = "OFFSET", value_parser = clap::value_parser!(i64).range(0..))]
     to_offset: Option<i64>,
     /// So many records on, or back if negative
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -131,7 +132,7 @@ pub(super) fn run(args: &Args, admin: &Admin, global: &Global) -> Outcome {
         }
         return Ok(found);
     }
-    let mut failed: Vec<TopicPartition> = Vec::new();
+    let mut failed: BTreeSet<TopicPartition> = BTreeSet::new();
     if args.execute {
         is_idle(admin, &args.group)?;
         for (at, result) in reset::carry_out(admin, &args.group, &planned)? {
@@ -139,15 +140,15 @@ pub(super) fn run(args: &Args, admin: &Admin, global: &Global) -> Outcome {
                 let CannotRun(why) = advice::on_group(admin, &args.group, &error);
                 complaint::print(format!("{at}: {why}"));
                 found = Found::Damage;
-                failed.push(at);
+                failed.insert(at);
             }
         }
     }
-    print(global, planned, |at| args.execute && !failed.contains(at))?;
-    if !args.execute {
+    let table = table(planned, |at| args.execute && !failed.contains(at));
+    if !args.execute && !table.is_empty() {
         complaint::print("a preview; --execute does it");
     }
-    Ok(found)
+    global.output.table_of_rest(&table, found)
 }
 
 fn scope(args: &Args, to: &To, admin: &Admin) -> Result<(Vec<TopicPartition>, Found), CannotRun> {
@@ -181,11 +182,7 @@ fn is_idle(admin: &Admin, group: &str) -> Result<(), CannotRun> {
     Err(CannotRun(why))
 }
 
-fn print(
-    global: &Global,
-    planned: Vec<Planned>,
-    is_done: impl Fn(&TopicPartition) -> bool,
-) -> Result<(), CannotRun> {
+fn table(planned: Vec<Planned>, is_done: impl Fn(&TopicPartition) -> bool) -> Table {
     let mut table = Table::new(&[
         text("topic"),
         number("partition"),
@@ -210,5 +207,5 @@ fn print(
             done.into(),
         ]);
     }
-    global.output.table(&table)
+    table
 }

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ottla_client::{Consumer, IsolationLevel, Producer, ProducerRecord};
 
-use super::Common;
 use super::consume::consumer;
 use super::meter::{Interval, Meter};
 use super::pace::Pace;
 use super::payload::Payloads;
-use super::produce::cpu_time;
+use super::produce::{cpu_time, leaked};
 use super::report::{Form, Report};
 use super::stamp::{Arrivals, STAMP_BYTES, Stamp};
 use super::watch::watched;
+use super::{Common, parse_throughput};
 use crate::flow::interrupt::Interrupt;
 use crate::flow::partitions;
 use crate::flow::place::{parse_count, parse_size};
@@ -41,7 +41,8 @@ pub(crate) struct Args {
     #[arg(short = 's', long, value_name = "SIZE", value_parser = parse_size, default_value = "100")]
     record_size: u64,
     /// Records a second
-    #[arg(short, long, value_name = "COUNT", value_parser = parse_count, default_value = "1000")]
+    #[arg(short, long, value_name = "COUNT", value_parser = parse_throughput)]
+    #[arg(default_value = "1000")]
     throughput: u64,
     /// Records in front that are not measured: connections are made for them
     #[arg(long, value_name = "COUNT", value_parser = parse_count, default_value = "100")]
@@ -49,6 +50,9 @@ pub(crate) struct Args {
     /// How long to wait for records that do not come
     #[arg(long, value_name = "TIME", value_parser = duration::parse, default_value = "10s")]
     idle: Duration,
+    /// Prints how many records took how long
+    #[arg(long)]
+    histogram: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -65,8 +69,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
     if size < STAMP_BYTES || size > i32::MAX as usize {
         return Err(CannotRun("--record-size: from 24 bytes to 2 GiB".to_owned()));
     }
-    if args.num_records > RECORDS_MAX || args.throughput == 0 {
-        return Err(CannotRun("e2e takes 10G records at most, and a pace above 0".to_owned()));
+    if args.num_records > RECORDS_MAX {
+        return Err(CannotRun("--num-records: e2e takes 10G records at most".to_owned()));
     }
     let mut properties = producer_properties(global)?;
     // A record that waits for others is late.
@@ -96,10 +100,11 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
         idle_max: args.idle,
     };
     if args.warmup_records > 0 {
-        through.send_all(args.warmup_records, &Meter::new(Instant::now()), Instant::now())?;
+        let start = Instant::now();
+        through.send_all(args.warmup_records, leaked(start), start)?;
     }
     let (start, cpu_before) = (Instant::now(), cpu_time());
-    let meter = Meter::new(start);
+    let meter = leaked(start);
     let what = "e2e";
     let report = |interval: &Interval, took| {
         let counts = &interval.counts;
@@ -107,13 +112,13 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
         // The end says what cannot be written.
         _ = report.write(form, false, &mut io::stdout());
     };
-    let missing = watched(&meter, Some(args.num_records), args.common.every, report, || {
-        through.send_all(args.num_records, &meter, start)
+    let missing = watched(meter, Some(args.num_records), args.common.every, report, || {
+        through.send_all(args.num_records, meter, start)
     });
     let (counts, took, first_error) = meter.total();
     let cpu = cpu_time().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
     let report = Report { what, is_interval: false, counts: &counts, took, cpu };
-    report.write(form, args.common.histogram, &mut io::stdout())?;
+    report.write(form, args.histogram, &mut io::stdout())?;
     let missing = missing?;
     if interrupt.is_set() || missing == 0 {
         return Ok(Found::Nothing);
@@ -136,13 +141,25 @@ struct Through<'a> {
 
 impl Through<'_> {
     /// Sends records on one thread and receives them on this one. How many did not come.
-    fn send_all(&self, count: u64, meter: &Meter, start: Instant) -> Result<u64, CannotRun> {
+    fn send_all(
+        &self,
+        count: u64,
+        meter: &'static Meter,
+        start: Instant,
+    ) -> Result<u64, CannotRun> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let run = now.as_nanos() as u64 ^ u64::from(std::process::id()) << 48;
-        let is_stopped = AtomicBool::new(false);
+        let (is_stopped, has_failed) = (AtomicBool::new(false), AtomicBool::new(false));
         thread::scope(|scope| {
-            let sender = scope.spawn(|| self.send(run, count, start, &is_stopped));
-            let received = self.receive(run, count, meter, start, || sender.is_finished());
+            let sender = scope.spawn(|| {
+                let sent = self.send(run, count, (meter, start), &is_stopped);
+                has_failed.store(sent.is_err(), Ordering::Release);
+                sent
+            });
+            // Those that are due later are not late.
+            let received = self.receive(run, count, (meter, start), |idle| {
+                has_failed.load(Ordering::Acquire) || sender.is_finished() && idle >= self.idle_max
+            });
             is_stopped.store(true, Ordering::Release);
             let sent = sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             let missing = received?;
@@ -155,7 +172,7 @@ impl Through<'_> {
         &self,
         run: u64,
         count: u64,
-        start: Instant,
+        (meter, start): (&'static Meter, Instant),
         is_stopped: &AtomicBool,
     ) -> Result<(), CannotRun> {
         let pace = Pace::new(start, Some(self.throughput));
@@ -177,8 +194,12 @@ impl Through<'_> {
             if let Some(front) = value.first_chunk_mut() {
                 Stamp { run, number, due_ns }.write(front);
             }
-            // What becomes of it the consumer sees.
-            drop(self.producer.send(&ProducerRecord::new(self.topic, &value))?);
+            // That it came the consumer sees.
+            self.producer.send_then(&ProducerRecord::new(self.topic, &value), |result| {
+                if let Err(error) = result {
+                    meter.failed(error);
+                }
+            })?;
         }
         self.producer.flush();
         Ok(())
@@ -188,9 +209,8 @@ impl Through<'_> {
         &self,
         run: u64,
         count: u64,
-        meter: &Meter,
-        start: Instant,
-        is_sent: impl Fn() -> bool,
+        (meter, start): (&Meter, Instant),
+        is_over: impl Fn(Duration) -> bool,
     ) -> Result<u64, CannotRun> {
         let mut arrivals = Arrivals::new(count);
         let mut last = Instant::now();
@@ -207,8 +227,7 @@ impl Through<'_> {
                     meter.done(1, self.size as u64, Some(due), now);
                 }
             }
-            // Those that are due later are not late.
-            if is_sent() && last.elapsed() >= self.idle_max {
+            if is_over(last.elapsed()) {
                 break;
             }
         }

@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use super::place;
 use crate::global::Global;
 use crate::output::Format;
 use crate::{CannotRun, Outcome};
@@ -35,6 +36,7 @@ Examples:
   ottlactl perf produce test --throughput 50k --histogram    latencies at a fixed pace
   ottlactl perf produce test -X acks=1 -X compression.type=zstd -o json
   ottlactl perf consume test
+  ottlactl perf consume test -g readers -n 1M                as a member of a group
   ottlactl perf e2e test --throughput 5000 --every 1s --csv";
 
 /// Measures how fast records go in and come out
@@ -56,11 +58,8 @@ enum Command {
 #[derive(clap::Args, Debug)]
 pub(crate) struct Common {
     /// Prints a report this often too: 1s, 10s
-    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = parse_interval)]
     every: Option<Duration>,
-    /// Prints how many records took how long
-    #[arg(long)]
-    histogram: bool,
     /// Prints comma-separated values, with a header
     #[arg(long)]
     csv: bool,
@@ -69,13 +68,39 @@ pub(crate) struct Common {
 impl Common {
     fn form(&self, global: &Global) -> Result<Form, CannotRun> {
         match global.format() {
-            _ if self.csv => Ok(Form::Csv),
+            None | Some(Format::Table) if self.csv => Ok(Form::Csv),
+            Some(_) if self.csv => {
+                Err(CannotRun("--csv is a form by itself; leave out -o".to_owned()))
+            }
             None | Some(Format::Table | Format::Wide) => Ok(Form::Text),
             Some(Format::Json) => Ok(Form::Json),
             Some(Format::Yaml | Format::Name) => {
                 Err(CannotRun("perf prints -o table, -o json or --csv".to_owned()))
             }
         }
+    }
+}
+
+/// How often a report comes.
+///
+/// # Errors
+/// It is no length of time, or none at all.
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let interval = crate::duration::parse(text)?;
+    if interval.is_zero() {
+        return Err(format!("{text:?} is no interval; write 1s, 500ms"));
+    }
+    Ok(interval)
+}
+
+/// Records a second.
+///
+/// # Errors
+/// It is no number, or 0.
+fn parse_throughput(text: &str) -> Result<u64, String> {
+    match place::parse_count(text)? {
+        0 => Err("at 0 records a second nothing is sent; write 1000, 50k".to_owned()),
+        throughput => Ok(throughput),
     }
 }
 

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use ottla_client::{Producer, ProducerRecord};
 
-use super::Common;
 use super::meter::Meter;
 use super::pace::Pace;
 use super::payload::Payloads;
 use super::report::{Form, Report};
 use super::watch::watched;
+use super::{Common, parse_throughput};
 use crate::flow::escapes::Typed;
 use crate::flow::interrupt::Interrupt;
 use crate::flow::place::{parse_count, parse_size};
@@ -48,11 +48,14 @@ pub(crate) struct Args {
     #[arg(long)]
     payload_monotonic: bool,
     /// Records a second: 1000, 50k; as many as possible without
-    #[arg(short, long, value_name = "COUNT", value_parser = parse_count)]
+    #[arg(short, long, value_name = "COUNT", value_parser = parse_throughput)]
     throughput: Option<u64>,
     /// Records in front that are not measured
     #[arg(long, value_name = "COUNT", value_parser = parse_count, default_value = "0")]
     warmup_records: u64,
+    /// Prints how many records took how long
+    #[arg(long)]
+    histogram: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -83,7 +86,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
     if form == Form::Csv {
         writeln!(io::stdout(), "{}", Report::csv_header())?;
     }
-    let histogram = args.common.histogram;
+    let histogram = args.histogram;
     let print = |report: &Report<'_>, histogram| report.write(form, histogram, &mut io::stdout());
     let report = |interval: &super::meter::Interval, took| {
         let counts = &interval.counts;
