@@ -258,7 +258,11 @@ impl Calls {
                 Ok(request) => {
                     Coordinator::Asked(net.send(node, request, now), std::mem::take(tries))
                 }
-                Err(error) => Coordinator::Failed(error.at(net.name(node))),
+                Err(error) => {
+                    // Nothing happens that would have the calls that wait for it look again.
+                    until = until.or(Until::Time(now));
+                    Coordinator::Failed(error.at(net.name(node)))
+                }
             };
         }
         until

@@ -103,8 +103,8 @@ impl Stage {
         asked
     }
 
-    /// Asks something that is answered by an error code.
-    fn ask(&mut self, route: Route, deadline: Duration) {
+    /// Asks something that is answered by an error code; when there is more to do.
+    fn ask(&mut self, route: Route, deadline: Duration) -> Until {
         let told = self.told.0.clone();
         let build =
             |version, timeout| Outgoing::new(&HeartbeatRequest::default(), version, timeout);
@@ -115,7 +115,7 @@ impl Stage {
         let (ask, pending) = question(route, (ApiKey::Heartbeat, 0..=4), build, read);
         pending.then(move |result| told.send(result).unwrap());
         self.session.calls.ask(ask, self.now + deadline, self.now);
-        self.turn();
+        self.turn()
     }
 
     fn answer(&mut self, error_code: ErrorCode) -> Node {
@@ -286,6 +286,18 @@ fn what_cannot_pass_fails_at_once() {
     let metadata = ApiVersion { api_key: 3, min_version: 0, max_version: 13 };
     stage.net.served = vec![served, metadata];
     stage.ask(Route::Broker(1), 5 * SECOND);
+    let error = stage.told().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
+}
+
+#[test]
+fn a_coordinator_that_cannot_be_asked_for_fails_at_once() {
+    let mut stage = Stage::ready();
+    let served = |api_key, max_version| ApiVersion { api_key, min_version: 0, max_version };
+    stage.net.served = vec![served(3, 13), served(10, 0), served(12, 4)];
+    let until = stage.ask(Route::Coordinator(Key::Group("g".to_owned())), 5 * SECOND);
+    assert_eq!(until, Until::Time(stage.now));
+    stage.turn();
     let error = stage.told().unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsupportedVersion);
 }
