@@ -1,8 +1,9 @@
 //! Repeatable chance, and what it does to an answer.
 
 use ottla_protocol::api::ApiKey;
-use ottla_protocol::messages;
+use ottla_protocol::messages::{self, api_versions::ApiVersionsResponse};
 use ottla_protocol::wire::reflect::{MessageSchema, Seed};
+use ottla_protocol::wire::{Message, Writer};
 
 /// Changes the bytes behind an answer's correlation id.
 pub(crate) struct Mutator {
@@ -20,6 +21,28 @@ impl Mutator {
 
     pub(crate) fn one_in(&mut self, count: u64) -> bool {
         self.seed.below(count) == 0
+    }
+
+    /// Makes of an answer to ApiVersions that of an older broker, half of the time. It is no lie:
+    /// the broker serves those versions, and what clients do with them is tried as well.
+    pub(crate) fn age(&mut self, answer: &mut Vec<u8>, version: i16) {
+        let (id, body) = answer.split_first_chunk::<4>().unwrap();
+        let mut told = ApiVersionsResponse::from_bytes(body, version).unwrap();
+        if self.seed.flip() {
+            return;
+        }
+        for of in &mut told.api_keys {
+            let least = match ApiKey::from_i16(of.api_key).unwrap() {
+                // The first one that clients know; without it they wait for another broker.
+                ApiKey::Metadata => 7,
+                api => *api.versions().start(),
+            };
+            let count = u64::try_from(of.max_version - least).unwrap() + 1;
+            of.max_version = least + self.seed.below(count) as i16;
+        }
+        let mut writer = Writer::on(id.to_vec());
+        told.encode(&mut writer, version).unwrap();
+        *answer = writer.finish().bytes;
     }
 
     /// Another body in the place of this one.

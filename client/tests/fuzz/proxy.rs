@@ -119,11 +119,15 @@ impl Shared {
                     frame(&mut broker)?
                 }
             };
+            let lies = self.lies.load(Ordering::SeqCst);
+            if lies && api == ApiKey::ApiVersions {
+                self.mutator.lock().unwrap().age(&mut answer, header.api_version);
+            }
             let mut length = answer.len() as u32;
             let mut ends = false;
             let only = *self.only.lock().unwrap();
             let is_meant = only.is_empty() || only.contains(&api.name());
-            if is_meant && self.lies.load(Ordering::SeqCst) {
+            if is_meant && lies {
                 (length, ends) = self.change(&mut answer, api, header.api_version);
             }
             client.write_all(&[&length.to_be_bytes()[..], &answer].concat())?;

@@ -248,8 +248,10 @@ fn of_the_next_leader(asked: Asked, body: &[u8], own: SocketAddr) -> Option<Vec<
     Some(match ApiKey::from_i16(asked.0)? {
         ApiKey::Fetch => fetched(asked, body),
         ApiKey::ListOffsets => {
+            // Before version 4 it has no epochs.
+            let leader_epoch = if asked.1 < 4 { -1 } else { 0 };
             let partition =
-                ListOffsetsPartitionResponse { offset: 0, leader_epoch: 0, ..Default::default() };
+                ListOffsetsPartitionResponse { offset: 0, leader_epoch, ..Default::default() };
             let topic = ListOffsetsTopicResponse { name: "t", partitions: vec![partition] };
             framed(asked, &ListOffsetsResponse { topics: vec![topic], ..Default::default() })
         }
