@@ -8,9 +8,13 @@ use ottla_protocol::messages::describe_cluster::{
 use super::Admin;
 use super::operations::{AclOperation, authorized};
 use crate::cluster::Broker;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::net::{Answer, Outgoing};
 use crate::session::Route;
+
+/// More brokers than any cluster will have: an answer that names more is not believed, since many
+/// calls ask each of them.
+const BROKERS_MAX: usize = 100_000;
 
 /// The cluster and its brokers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +49,11 @@ impl Admin {
         let read = |answer: &Answer| {
             let read: DescribeClusterResponse<'_> = answer.read()?;
             Error::of_code(read.error_code, read.error_message)?;
+            let count = read.brokers.len();
+            if count > BROKERS_MAX {
+                let detail = format!("DescribeCluster: {count} brokers");
+                return Err(Error::new(ErrorKind::Malformed, detail));
+            }
             let broker = |told: &DescribeClusterBroker<'_>| Broker {
                 id: told.broker_id,
                 host: told.host.to_owned(),

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ottla_client::{Admin, Consumer, Producer, ProducerRecord, Properties};
+use ottla_client::{Admin, Consumer, Error, ErrorKind, Producer, ProducerRecord, Properties};
 use ottla_protocol::error_code::ErrorCode;
+use ottla_protocol::messages::describe_cluster::{DescribeClusterBroker, DescribeClusterResponse};
 use ottla_protocol::messages::init_producer_id::InitProducerIdResponse;
 use ottla_protocol::messages::join_group::{JoinGroupResponse, JoinGroupResponseMember};
 use ottla_protocol::messages::metadata::{
@@ -242,4 +243,42 @@ fn very_many_members_are_led() {
             Some(framed(asked, &told))
         });
     }
+}
+
+/// What a listing of groups ends with where so many brokers are told, and metadata knows none.
+fn listing_of_groups(count: i32) -> Error {
+    let address = after_versions(move |stream, asked| match asked.0 {
+        60 => {
+            let host = "127.0.0.1";
+            let broker =
+                |broker_id| DescribeClusterBroker { broker_id, host, ..Default::default() };
+            let brokers = (0..count).map(broker).collect();
+            answer(stream, asked, &DescribeClusterResponse { brokers, ..Default::default() });
+        }
+        _ => answer(stream, asked, &MetadataResponse::default()),
+    });
+    let properties = properties(address).with("default.api.timeout.ms", "2000");
+    Admin::new(&properties).unwrap().list_groups().unwrap_err()
+}
+
+#[test]
+fn very_many_brokers_are_asked_until_the_deadline() {
+    let alone = Alone::new();
+    let begun = Instant::now();
+    let error = listing_of_groups(MANY);
+    assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    let peak = alone.peak_bytes();
+    assert!(peak < 192 << 20, "{peak} bytes");
+    assert_eq!(alone.panics(), [""; 0]);
+}
+
+#[test]
+fn a_million_brokers_are_not_asked() {
+    let alone = Alone::new();
+    let error = listing_of_groups(1_000_000);
+    assert!(error.to_string().contains("DescribeCluster: 1000000 brokers"), "{error}");
+    let peak = alone.peak_bytes();
+    assert!(peak < 256 << 20, "{peak} bytes");
+    assert_eq!(alone.panics(), [""; 0]);
 }
