@@ -29,6 +29,7 @@ pub(crate) type MakeUp = fn(Asked, &[u8], SocketAddr) -> Option<Vec<u8>>;
 struct Shared {
     own: SocketAddr,
     to: SocketAddr,
+    ages: AtomicBool,
     lies: AtomicBool,
     made_up: OnceLock<MakeUp>,
     /// The kinds of answers that may be changed; all when there are none.
@@ -58,6 +59,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             own: address,
             to: broker.address(),
+            ages: AtomicBool::new(false),
             lies: AtomicBool::new(false),
             made_up: OnceLock::new(),
             only: Mutex::default(),
@@ -79,6 +81,11 @@ impl Proxy {
     pub(crate) fn made_up(self, make_up: MakeUp) -> Self {
         self.shared.made_up.get_or_init(|| make_up);
         self
+    }
+
+    /// From now on some connections are to an older broker, or none is.
+    pub(crate) fn age(&self, ages: bool) {
+        self.shared.ages.store(ages, Ordering::SeqCst);
     }
 
     /// From now on some answers are changed, or none is.
@@ -119,15 +126,14 @@ impl Shared {
                     frame(&mut broker)?
                 }
             };
-            let lies = self.lies.load(Ordering::SeqCst);
-            if lies && api == ApiKey::ApiVersions {
+            if api == ApiKey::ApiVersions && self.ages.load(Ordering::SeqCst) {
                 self.mutator.lock().unwrap().age(&mut answer, header.api_version);
             }
             let mut length = answer.len() as u32;
             let mut ends = false;
             let only = *self.only.lock().unwrap();
             let is_meant = only.is_empty() || only.contains(&api.name());
-            if is_meant && lies {
+            if is_meant && self.lies.load(Ordering::SeqCst) {
                 (length, ends) = self.change(&mut answer, api, header.api_version);
             }
             client.write_all(&[&length.to_be_bytes()[..], &answer].concat())?;

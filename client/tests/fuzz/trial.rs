@@ -12,6 +12,8 @@ use crate::proxy::Proxy;
 const PEAK_BYTES_MAX: usize = 48 << 20;
 /// What it may still have when it was lied to many times.
 const HELD_BYTES_MAX: usize = 16 << 20;
+/// How long a client may take with an older broker, whose timeouts are longer than that.
+const AT_ONCE: Duration = Duration::from_secs(15);
 /// How long to go on for the sake of rare answers.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -67,6 +69,7 @@ impl<T> Trial<T> {
         let count = usize::try_from(count).unwrap();
         let is_sound = || (self.act)(&(self.make)(patient(proxy)), Duration::from_secs(20));
         assert!(is_sound(), "it works while nobody lies");
+        proxy.age(true);
         proxy.lie(true);
         let begun = Instant::now();
         let is_done = || {
@@ -86,6 +89,17 @@ impl<T> Trial<T> {
         proxy.lie(false);
         let (peak, took) = (alone.peak_bytes(), begun.elapsed());
         assert!(peak < PEAK_BYTES_MAX, "{peak} bytes; {:?}", proxy.changed());
+        for _ in 0..count {
+            let begun = Instant::now();
+            (self.act)(&(self.make)(patient(proxy)), Duration::from_secs(1));
+            // What it is too old for it cannot do, and that is not waited for.
+            assert!(
+                begun.elapsed() < AT_ONCE,
+                "seed {seed}: {:?} of an older broker",
+                begun.elapsed()
+            );
+        }
+        proxy.age(false);
         assert!(is_sound(), "it works when nobody lies any more");
         let held = alone.held_bytes();
         assert!(held < HELD_BYTES_MAX, "{held} bytes");
