@@ -467,8 +467,12 @@ fn a_commit_that_comes_too_late_says_what_that_means() {
 fn a_close_that_cannot_commit_says_why() {
     let mut site = site();
     topic(&site, "t", 1);
+    let producer = Producer::new(&site.properties()).unwrap();
+    producer.send(&ProducerRecord::new("t", b"x")).unwrap().wait().unwrap();
     let consumer = consumer(&properties(&site, WAYS[3]), &Log::default());
-    poll_until(&[&consumer], &[1]);
+    wait_for("the record", || {
+        consumer.poll(Duration::from_millis(20)).is_ok_and(|records| !records.is_empty())
+    });
     site.stop();
     let begun = Instant::now();
     let error = consumer.close(Duration::from_millis(700)).unwrap_err();
