@@ -1,6 +1,6 @@
 //! What those who send records and the client's thread share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -30,12 +30,50 @@ pub(super) struct Shared {
 pub(super) struct News {
     /// Partitions that have something to send again.
     pub(super) listed: Vec<Arc<PartitionQueue>>,
-    /// Topics whose metadata is wanted, and why they have none.
-    wanted: HashSet<String>,
-    topic_errors: HashMap<String, Error>,
+    /// Topics whose metadata is waited for.
+    wanted: HashMap<String, Wanted>,
     /// Until when what is there may be sent; nothing more is taken.
     closing: Option<Instant>,
     is_ended: bool,
+}
+
+/// A topic that is not known.
+#[derive(Default)]
+struct Wanted {
+    /// How many wait for it.
+    count: usize,
+    /// Why it is not known.
+    error: Option<Error>,
+}
+
+/// Somebody who waits for a topic.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    name: &'a str,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared, name: &'a str) -> Self {
+        let mut news = shared.news();
+        let wanted = news.wanted.entry(name.to_owned()).or_default();
+        wanted.count += 1;
+        // What was wrong before may not be any more.
+        wanted.error = None;
+        drop(news);
+        Self { shared, name }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    /// What nobody waits for is not asked for, whether it has come or not.
+    fn drop(&mut self) {
+        let mut news = self.shared.news();
+        let Some(wanted) = news.wanted.get_mut(self.name) else { return };
+        wanted.count -= 1;
+        if wanted.count == 0 {
+            news.wanted.remove(self.name);
+        }
+    }
 }
 
 /// A topic's queues, and how records without a key are spread over them.
@@ -138,11 +176,19 @@ impl Shared {
         }
         let timeout = self.settings.block_max;
         let until = Instant::now().checked_add(timeout);
-        let mut news = self.news();
-        news.topic_errors.remove(name);
-        news.wanted.insert(name.to_owned());
-        drop(news);
+        let waiting = Waiting::new(self, name);
         wake();
+        let result = self.topic_until(name, until, timeout);
+        drop(waiting);
+        result
+    }
+
+    fn topic_until(
+        &self,
+        name: &str,
+        until: Option<Instant>,
+        timeout: Duration,
+    ) -> Result<Arc<TopicQueues>, Error> {
         let mut news = self.news();
         loop {
             if let Some(topic) = self.topic(name) {
@@ -151,7 +197,7 @@ impl Shared {
             if news.is_ended || news.closing.is_some() {
                 return Err(Error::closed("producer"));
             }
-            let passing = news.topic_errors.get(name);
+            let passing = news.wanted.get(name).and_then(|wanted| wanted.error.as_ref());
             if let Some(error) = passing.filter(|error| !error.is_retriable()) {
                 return Err(error.clone().of_topic(name));
             }
@@ -182,17 +228,16 @@ impl Shared {
             topic.grow(count);
             topic.set_loads(&[]);
         }
-        let mut news = self.news();
-        news.wanted.remove(name);
-        drop(news);
+        // Whoever waits has looked for it before this, or sees it.
+        drop(self.news());
         self.topics_changed.notify_all();
     }
 
     /// Notes why a topic has no metadata.
     pub(super) fn set_topic_error(&self, name: &str, error: Error) {
         let mut news = self.news();
-        if news.wanted.contains(name) {
-            news.topic_errors.insert(name.to_owned(), error);
+        if let Some(wanted) = news.wanted.get_mut(name) {
+            wanted.error = Some(error);
             drop(news);
             self.topics_changed.notify_all();
         }
@@ -200,7 +245,7 @@ impl Shared {
 
     /// Topics that somebody waits for.
     pub(super) fn wanted(&self) -> Vec<String> {
-        self.news().wanted.iter().cloned().collect()
+        self.news().wanted.keys().cloned().collect()
     }
 
     /// All topics that are known.
@@ -238,5 +283,41 @@ impl Shared {
     /// Whether the client's thread is to be woken.
     pub(super) fn needs_wake(&self) -> bool {
         self.is_asleep.swap(false, Ordering::AcqRel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{COMMON, PRODUCER, Properties, Settings};
+
+    fn shared() -> Shared {
+        let properties =
+            Properties::new().with("bootstrap.servers", "b:1").with("max.block.ms", "20");
+        let settings = Settings::new(&[COMMON, PRODUCER], &properties).unwrap();
+        let backoff = settings.session().unwrap().retry_backoff;
+        Shared::new(ProducerSettings::new(&settings, backoff).unwrap())
+    }
+
+    #[test]
+    fn a_topic_is_wanted_as_long_as_somebody_waits_for_it() {
+        let shared = shared();
+        let looked = |error: Option<Error>| {
+            let result = shared.wait_for_topic("t", || {
+                assert_eq!(shared.wanted(), ["t"]);
+                error.into_iter().for_each(|error| shared.set_topic_error("t", error));
+            });
+            assert!(shared.wanted().is_empty());
+            result.map(|topic| topic.count())
+        };
+        assert!(matches!(looked(None).unwrap_err().kind(), ErrorKind::Timeout(_)));
+        let fatal = Error::new(ErrorKind::Usage, "no");
+        assert_eq!(looked(Some(fatal)).unwrap_err().kind(), ErrorKind::Usage);
+        let passing = Error::new(ErrorKind::Network, "not yet");
+        assert!(looked(Some(passing)).unwrap_err().to_string().contains("not yet"));
+        shared.set_topic_error("u", Error::new(ErrorKind::Usage, "nobody wants it"));
+        assert!(shared.wanted().is_empty());
+        shared.set_partitions("t", 3);
+        assert_eq!(shared.wait_for_topic("t", || panic!("it is known")).unwrap().count(), 3);
     }
 }
