@@ -124,6 +124,12 @@ impl Lane {
         self.batches.iter().filter_map(due).min()
     }
 
+    /// The size of the first batch that is not in flight; `None` when all are.
+    pub(super) fn retry_bytes(&self) -> Option<usize> {
+        let mut batches = self.batches.iter();
+        batches.find(|batch| batch.state != State::InFlight).map(|batch| batch.bytes.len())
+    }
+
     /// The first batch that can be sent now; it is in flight then.
     pub(super) fn send(&mut self, is_idempotent: bool, now: Instant) -> Option<&Sealed> {
         if self.is_broken {

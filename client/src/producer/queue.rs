@@ -166,6 +166,13 @@ impl PartitionQueue {
         }
     }
 
+    /// The size of the first batch; an estimate if it is compressed, 0 when there is none.
+    pub(super) fn next_bytes(&self) -> usize {
+        let state = self.state();
+        let first = state.full.front().or(state.open.as_ref());
+        first.map_or(0, |batch| batch.size_bytes(&self.ratio))
+    }
+
     /// Batches that wait.
     pub(super) fn len(&self) -> usize {
         let state = self.state();

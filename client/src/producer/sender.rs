@@ -56,6 +56,8 @@ pub(super) struct Sender {
 struct Partition {
     queue: Arc<PartitionQueue>,
     lane: Lane,
+    /// Whether it is among those that are active.
+    is_active: bool,
 }
 
 /// Who the producer is to brokers.
@@ -149,10 +151,10 @@ impl Sender {
     fn list(&mut self, queue: Arc<PartitionQueue>) {
         let key = (Arc::clone(&queue.topic), queue.partition);
         let place = *self.places.entry(key).or_insert_with(|| {
-            self.partitions.push(Partition { queue, lane: Lane::default() });
+            self.partitions.push(Partition { queue, lane: Lane::default(), is_active: false });
             self.partitions.len() - 1
         });
-        if !self.active.contains(&place) {
+        if !std::mem::replace(&mut self.partitions[place].is_active, true) {
             self.active.push(place);
         }
     }
@@ -216,7 +218,9 @@ impl Sender {
         active.retain(|&place| {
             let partition = &self.partitions[place];
             let Some(time) = self.due(partition, linger, now) else {
-                return partition.lane.len() > 0 || !partition.queue.unlist_if_empty();
+                let is_active = partition.lane.len() > 0 || !partition.queue.unlist_if_empty();
+                self.partitions[place].is_active = is_active;
+                return is_active;
             };
             if time > now {
                 until = until.or(Until::Time(time));
@@ -251,7 +255,7 @@ impl Sender {
     /// When a partition has a batch to send; `None` when it has none, or others are to be answered
     /// first.
     fn due(&self, partition: &Partition, linger: Duration, now: Instant) -> Option<Instant> {
-        let Partition { queue, lane } = partition;
+        let Partition { queue, lane, .. } = partition;
         if let Some(time) = lane.retry_due(self.shared.settings.is_idempotent) {
             return Some(time);
         }
@@ -317,7 +321,9 @@ impl Sender {
             if due.is_none_or(|time| time > now) {
                 continue;
             }
-            if bytes >= self.shared.settings.request_bytes_max {
+            // One that is larger by itself is refused when it is put, or by the broker.
+            let more = self.next_bytes(place);
+            if bytes > 0 && bytes + more > self.shared.settings.request_bytes_max {
                 break;
             }
             if let Some(batch) = self.take_one(place, now) {
@@ -328,9 +334,15 @@ impl Sender {
         chosen
     }
 
+    /// The size of the batch that a partition has next; an estimate if it is compressed.
+    fn next_bytes(&self, place: usize) -> usize {
+        let Partition { queue, lane, .. } = &self.partitions[place];
+        lane.retry_bytes().unwrap_or_else(|| queue.next_bytes())
+    }
+
     fn take_one(&mut self, place: usize, now: Instant) -> Option<Chosen> {
         let (current, is_idempotent) = (self.current(), self.shared.settings.is_idempotent);
-        let Partition { queue, lane } = &mut self.partitions[place];
+        let Partition { queue, lane, .. } = &mut self.partitions[place];
         if lane.retry_due(is_idempotent).is_none() {
             let batch = queue.take(true)?;
             self.next_batch += 1;
@@ -435,7 +447,7 @@ impl Sender {
         now: Instant,
     ) {
         let settings = self.shared.settings;
-        let Partition { queue, lane } = &mut self.partitions[place];
+        let Partition { queue, lane, .. } = &mut self.partitions[place];
         let of = |error: Error| error.of_partition(&queue.topic, queue.partition);
         let result = result.map_err(of);
         if let Err(error) = &result

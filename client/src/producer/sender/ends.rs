@@ -38,7 +38,7 @@ impl Sender {
         let timeout = self.shared.settings.delivery_timeout;
         let mut until = Until::Event;
         for &place in &self.active {
-            let Partition { queue, lane } = &mut self.partitions[place];
+            let Partition { queue, lane, .. } = &mut self.partitions[place];
             for (batch, error) in lane.expire(timeout, now) {
                 let error = error.of_partition(&queue.topic, queue.partition);
                 finish(batch, Err(error));
@@ -66,10 +66,11 @@ impl Sender {
         until
     }
 
-    /// Nothing can be sent.
+    /// Nothing of what is there can be sent.
     pub(super) fn fail_all(&mut self, error: &Error) {
-        for &place in &self.active {
-            let Partition { queue, lane } = &mut self.partitions[place];
+        let partitions = &mut self.partitions;
+        self.active.retain(|&place| {
+            let Partition { queue, lane, is_active } = &mut partitions[place];
             let error = error.clone().of_partition(&queue.topic, queue.partition);
             for batch in lane.take_all() {
                 finish(batch, Err(error.clone()));
@@ -77,7 +78,9 @@ impl Sender {
             while let Some(batch) = queue.take(true) {
                 fail(batch, error.clone());
             }
-        }
+            *is_active = !queue.unlist_if_empty();
+            *is_active
+        });
     }
 }
 

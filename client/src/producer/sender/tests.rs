@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use ottla_protocol::error_code::ErrorCode;
 use ottla_protocol::messages::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
     MetadataResponseTopic,
@@ -12,48 +13,63 @@ use ottla_protocol::record::builder::NewRecord;
 use super::*;
 use crate::config::{COMMON, PRODUCER, Properties, Settings};
 use crate::net::tests::fake::FakeNet;
+use crate::producer::delivery::Delivery;
 use crate::producer::queue::{Put, ToPut};
 use crate::producer::settings::ProducerSettings;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A producer, and what its metadata requests asked for.
+/// A producer, and what it asked for.
 struct Stage {
     sender: Sender,
     net: FakeNet,
     now: Instant,
     asked: VecDeque<Vec<String>>,
+    /// How many bytes of batches each Produce request had.
+    lengths: Vec<usize>,
+    /// How often a producer id was refused.
+    refusals: u32,
 }
 
 impl Stage {
-    fn new() -> Self {
-        let properties = Properties::new()
+    fn new(own: &[(&str, &str)]) -> Self {
+        let mut properties = Properties::new()
             .with("bootstrap.servers", "boot:1")
             .with("enable.idempotence", "false")
             .with("metadata.max.idle.ms", "20000")
             .with("metadata.max.age.ms", "8000")
             .with("linger.ms", "0");
+        own.iter().for_each(|(name, value)| properties.set(name, value));
         let settings = Settings::new(&[COMMON, PRODUCER], &properties).unwrap();
         let mut session = settings.session().unwrap();
         session.topic_idle_max = settings.duration("metadata.max.idle.ms");
         let own = ProducerSettings::new(&settings, session.retry_backoff).unwrap();
         let sender = Sender::new(Arc::new(Shared::new(own)), Session::new(&session));
-        Self { sender, net: FakeNet::default(), now: Instant::now(), asked: VecDeque::new() }
+        let (net, now) = (FakeNet::default(), Instant::now());
+        Self { sender, net, now, asked: VecDeque::new(), lengths: Vec::new(), refusals: 0 }
+    }
+
+    fn put(&self, topic: &str) -> Delivery {
+        self.put_value(topic, b"v")
     }
 
     /// Puts a record as [`crate::Producer::send`] does.
-    fn put(&self, topic: &str) {
+    fn put_value(&self, topic: &str, value: &[u8]) -> Delivery {
         let shared = &self.sender.shared;
         if shared.topic(topic).is_none() {
             shared.set_partitions(topic, 1);
         }
         let queue = shared.topic(topic).unwrap().queue(0).unwrap();
-        let record = NewRecord { value: Some(b"v"), ..Default::default() };
+        let record = NewRecord { value: Some(value), ..Default::default() };
         let mut to_put = ToPut { record, callback: None };
         let mut room = shared.memory.take(16_384, SECOND, || ()).ok();
         match queue.put(&mut to_put, &shared.settings.batch, &mut room).unwrap() {
-            Put::Done { is_news: true, .. } => shared.news().listed.push(queue),
-            Put::Done { .. } => {}
+            Put::Done { is_news, delivery, .. } => {
+                if is_news {
+                    shared.news().listed.push(queue);
+                }
+                delivery
+            }
             Put::NeedsBatch { .. } => panic!("there was room"),
         }
     }
@@ -66,8 +82,17 @@ impl Stage {
             while let Some(sent) = self.net.sent.pop_front() {
                 match sent.request.api {
                     ApiKey::Metadata => self.answer_metadata(&sent),
+                    ApiKey::InitProducerId => {
+                        self.refusals += 1;
+                        let error_code = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
+                        let refused = InitProducerIdResponse { error_code, ..Default::default() };
+                        self.net.answer(&sent, &refused);
+                    }
                     // What it makes of an answer without a word is not looked at here.
-                    _ => self.net.answer(&sent, &ProduceResponse::default()),
+                    _ => {
+                        self.lengths.push(sent.request.parts.iter().map(|part| part.len()).sum());
+                        self.net.answer(&sent, &ProduceResponse::default());
+                    }
                 }
                 self.sender.turn(&mut self.net, self.now).unwrap();
             }
@@ -101,13 +126,13 @@ impl Stage {
 
 #[test]
 fn topics_that_nothing_is_sent_to_have_their_metadata_not_asked_for() {
-    let mut stage = Stage::new();
-    stage.put("s");
-    stage.put("t");
+    let mut stage = Stage::new(&[]);
+    drop(stage.put("s"));
+    drop(stage.put("t"));
     stage.run(10 * SECOND);
     assert_eq!(stage.last_asked(), ["s", "t"]);
     for _ in 0..10 {
-        stage.put("t");
+        drop(stage.put("t"));
         stage.run(3 * SECOND);
     }
     assert_eq!(stage.last_asked(), ["t"]);
@@ -115,8 +140,36 @@ fn topics_that_nothing_is_sent_to_have_their_metadata_not_asked_for() {
     stage.run(40 * SECOND);
     assert!(stage.last_asked().is_empty());
     // It is known again as soon as something is sent.
-    stage.put("s");
+    drop(stage.put("s"));
     stage.run(SECOND);
     assert_eq!(stage.last_asked(), ["s"]);
     assert!(stage.sender.active.is_empty(), "it was sent");
+}
+
+#[test]
+fn who_gets_no_id_asks_for_one_once_for_what_is_sent() {
+    let mut stage = Stage::new(&[("enable.idempotence", "true"), ("acks", "all")]);
+    let delivery = stage.put("t");
+    stage.run(3 * SECOND);
+    let error = delivery.wait().unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::CLUSTER_AUTHORIZATION_FAILED));
+    assert_eq!((stage.refusals, stage.sender.active.len()), (1, 0));
+    // It may have been allowed meanwhile.
+    let delivery = stage.put("t");
+    stage.run(3 * SECOND);
+    assert!(delivery.wait().is_err());
+    assert_eq!(stage.refusals, 2);
+}
+
+#[test]
+fn requests_have_as_many_bytes_as_they_may() {
+    let mut stage = Stage::new(&[("max.request.size", "20000")]);
+    let topics = ["a", "b", "c", "d", "e"];
+    for topic in topics {
+        drop(stage.put_value(topic, &[0; 9_000]));
+    }
+    stage.run(SECOND / 4);
+    assert!(stage.lengths.iter().all(|bytes| *bytes <= 20_000), "{:?}", stage.lengths);
+    assert_eq!(stage.lengths.iter().sum::<usize>() / 9_000, 5);
+    assert_eq!(stage.lengths.len(), 3);
 }

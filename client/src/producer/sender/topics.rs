@@ -85,7 +85,7 @@ impl Sender {
                 }
                 let place = self.places.get(&(Arc::clone(&topic.name), index));
                 let batches = place.map_or(0, |&place| {
-                    let Partition { queue, lane } = &self.partitions[place];
+                    let Partition { queue, lane, .. } = &self.partitions[place];
                     queue.len() + lane.len()
                 });
                 Some((partition, u32::try_from(batches).unwrap_or(u32::MAX)))
