@@ -111,6 +111,8 @@ struct Remote {
     inbox: Inbox,
     timeout: Duration,
     retry_backoff: Backoff,
+    /// How long an answer may be, and one that comes in pages as a whole.
+    answer_bytes_max: usize,
     is_stopped: Arc<AtomicBool>,
     handle: Mutex<Handle>,
 }
@@ -147,12 +149,14 @@ impl Remote {
         let inbox = session.inbox();
         let is_stopped = Arc::new(AtomicBool::new(false));
         let driver = Answering { session, is_stopped: Arc::clone(&is_stopped) };
+        let net = settings.net();
         Ok(Self {
             inbox,
             timeout: settings.duration("default.api.timeout.ms"),
             retry_backoff: of_session.retry_backoff,
+            answer_bytes_max: net.frame_bytes_max,
             is_stopped,
-            handle: Mutex::new(reactor::spawn(name, settings.net(), driver)?),
+            handle: Mutex::new(reactor::spawn(name, net, driver)?),
         })
     }
 

@@ -23,8 +23,13 @@ const PARTITIONS_MAX: i32 = 2000;
 /// A place in the list of all partitions: it goes on there.
 type Place = (String, i32);
 
-/// Topics of a page, and where the next one begins.
-type Page = (Vec<(String, Result<TopicDescription, Error>)>, Option<Place>);
+/// A part of an answer.
+struct Page {
+    topics: Vec<(String, Result<TopicDescription, Error>)>,
+    /// Where the next one begins.
+    next: Option<Place>,
+    bytes: usize,
+}
 
 impl Admin {
     /// Topics as DescribeTopicPartitions tells of them.
@@ -44,9 +49,19 @@ impl Admin {
         let deadline = Instant::now() + self.remote.timeout;
         let mut told: BTreeMap<String, Result<TopicDescription, Error>> = BTreeMap::new();
         let mut place: Option<Place> = None;
+        let mut bytes = 0;
         loop {
-            let (page, next) = self.page(topics, place.clone(), deadline)?;
-            for (name, topic) in page {
+            let page = self.page(topics, place.clone(), deadline)?;
+            bytes += page.bytes;
+            let bytes_max = self.remote.answer_bytes_max;
+            if bytes > bytes_max {
+                let detail = format!(
+                    "DescribeTopicPartitions: more than {bytes_max} bytes in all pages; \
+                     receive.message.max.bytes is the limit"
+                );
+                return Err(Error::new(ErrorKind::Malformed, detail));
+            }
+            for (name, topic) in page.topics {
                 if !topics.contains(&name.as_str()) {
                     let detail = format!("DescribeTopicPartitions: {name} was not asked for");
                     return Err(Error::new(ErrorKind::Malformed, detail));
@@ -56,15 +71,15 @@ impl Admin {
                     (_, topic) => _ = told.insert(name, topic),
                 }
             }
-            if next.is_none() {
+            if page.next.is_none() {
                 break;
             }
             // Kafka goes through topics by their names.
-            if next <= place {
+            if page.next <= place {
                 let detail = "DescribeTopicPartitions: the next page is not behind this one";
                 return Err(Error::new(ErrorKind::Malformed, detail));
             }
-            place = next;
+            place = page.next;
         }
         let told = told.into_iter().map(|(name, topic)| {
             let topic = topic.and_then(|mut topic| {
@@ -111,7 +126,7 @@ impl Admin {
             });
             let next = read.next_cursor.as_ref();
             let next = next.map(|next| (next.topic_name.to_owned(), next.partition_index));
-            Ok((told.collect(), next))
+            Ok(Page { topics: told.collect(), next, bytes: answer.frame().len() })
         };
         let api = (ApiKey::DescribeTopicPartitions, 0..=0);
         self.remote.ask_until(deadline, Route::Any, api, build, read).wait()

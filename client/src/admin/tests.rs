@@ -61,7 +61,8 @@ fn play(
     net.served = served;
     let driver = Played { answering, net, script };
     let handle = Mutex::new(reactor::spawn("played", settings.net(), driver).unwrap());
-    Admin { remote: Remote { inbox, timeout, retry_backoff, is_stopped, handle } }
+    let answer_bytes_max = settings.net().frame_bytes_max;
+    Admin { remote: Remote { inbox, timeout, retry_backoff, answer_bytes_max, is_stopped, handle } }
 }
 
 /// All requests in all versions, but for these.

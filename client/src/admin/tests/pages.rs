@@ -1,5 +1,7 @@
 //! Topics that are told in pages.
 
+use std::cell::Cell;
+
 use ottla_protocol::messages::describe_topic_partitions::{
     Cursor, DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse,
     DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic,
@@ -72,6 +74,21 @@ fn pages_without_end_are_not_read() {
     let text = "b: malformed answer: DescribeTopicPartitions: no word about b";
     assert_eq!(error.to_string(), text);
     assert_eq!(asked.try_iter().count(), 1);
+}
+
+#[test]
+fn all_pages_together_are_as_long_as_an_answer_may_be() {
+    let count = Cell::new(0);
+    let (mut admin, asked) = paged(move |_| {
+        count.set(count.get() + 1);
+        Some(("a".to_owned(), count.get()))
+    });
+    admin.remote.answer_bytes_max = 1000;
+    let error = admin.describe_topics(&["a", "b"]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    let text = "more than 1000 bytes in all pages; receive.message.max.bytes is the limit";
+    assert!(error.to_string().contains(text), "{error}");
+    assert!(asked.try_iter().count() < 50);
 }
 
 #[test]
