@@ -557,3 +557,31 @@ fn an_end_to_end_measurement_ends_when_nothing_can_be_sent() {
     assert!(told.contains("3 records did not come; first error: "), "{told}");
     assert!(told.contains("MESSAGE_TOO_LARGE"), "{told}");
 }
+
+#[test]
+fn a_signal_ends_the_search_for_a_broker() {
+    let home = tempfile::tempdir().unwrap();
+    // Nobody answers there: a listener that accepts nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    for args in [
+        &["produce", "t"][..],
+        &["consume", "t"],
+        &["perf", "produce", "t"],
+        &["perf", "consume", "t"],
+        &["perf", "e2e", "t"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ottlactl"));
+        command.env("XDG_CONFIG_HOME", home.path()).args(["-b", &address]).args(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        thread::sleep(Duration::from_millis(300));
+        let pid = child.id().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+        let until = Instant::now() + Duration::from_secs(10);
+        while child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < until, "{args:?} goes on");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}

@@ -12,7 +12,8 @@ use signal_hook::flag;
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// From now on signals ask first.
+    /// From now on signals ask first. What cannot look whether one came, such as the search for a
+    /// broker, is to be over by then.
     ///
     /// # Errors
     /// The system refuses.

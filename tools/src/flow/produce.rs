@@ -196,7 +196,6 @@ impl Sending<'_> {
         delimiter: &[u8],
         line_bytes_max: usize,
     ) -> Outcome {
-        let interrupt = Interrupt::catch()?;
         let count = producer.partitions(self.topic)?;
         if let Some(partition) = self.partition
             && usize::try_from(partition).map_or(true, |partition| partition >= count)
@@ -204,6 +203,8 @@ impl Sending<'_> {
             let why = format!("{} has no partition {partition}, but {count} of them", self.topic);
             return Err(CannotRun(why));
         }
+        // From here on there is something to end in order.
+        let interrupt = Interrupt::catch()?;
         let chunks = lines::spawn(io::stdin(), delimiter.to_vec(), line_bytes_max)?;
         let tally = Arc::new(Tally::default());
         let mut lines: u64 = 0;

@@ -76,11 +76,8 @@ pub(super) fn run(args: &[String]) -> Result<(), Failed> {
     let properties = properties(&options)?;
     let wanted = Wanted::new(&options)?;
     let consumer = Consumer::new(&properties)?;
-    let interrupt = Interrupt::catch()?;
-    let printed = match begin(&options, &properties, &consumer, &|begun| {
-        interrupt.is_set() || wanted.timeout.is_some_and(|timeout| begun >= timeout)
-    })? {
-        true => read(&consumer, formatter.as_ref(), &interrupt, &wanted),
+    let printed = match begin(&options, &properties, &consumer, wanted.timeout)? {
+        true => read(&consumer, formatter.as_ref(), &Interrupt::catch()?, &wanted),
         false => Ok(0),
     };
     let closed = consumer.close(CLOSE_MAX);
@@ -279,13 +276,13 @@ fn group(
     Ok(groups.first().map(|group| (*group).to_owned()))
 }
 
-/// Has the consumer read what is asked for. What is not there yet is waited for, until `is_over`
-/// says of the time so far that it was enough: then false.
+/// Has the consumer read what is asked for. What is not there yet is waited for; false when it did
+/// not come within `timeout`.
 fn begin(
     options: &Options,
     properties: &Properties,
     consumer: &Consumer,
-    is_over: &dyn Fn(Duration) -> bool,
+    timeout: Option<Duration>,
 ) -> Result<bool, Failed> {
     // A comma is one here, where other tools have a list.
     let whole = |include: &str| {
@@ -312,7 +309,7 @@ fn begin(
         if !topics.is_empty() {
             break topics;
         }
-        if is_over(begun.elapsed()) {
+        if timeout.is_some_and(|timeout| begun.elapsed() >= timeout) {
             return Ok(false);
         }
         if !std::mem::replace(&mut has_waited, true) {

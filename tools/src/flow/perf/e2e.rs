@@ -79,10 +79,10 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
     }
     let producer = Producer::new(&properties)?;
     let consumer = consumer(global)?;
-    let interrupt = Interrupt::catch()?;
     let admin = global.admin()?;
     let partitions = partitions::of_topics(&admin, std::slice::from_ref(&args.topic), None)?;
     let ends = partitions::ends(&admin, &partitions, IsolationLevel::ReadUncommitted)?;
+    let interrupt = Interrupt::catch()?;
     consumer.assign(&partitions)?;
     for (partition, end) in &ends {
         consumer.seek(partition, *end)?;

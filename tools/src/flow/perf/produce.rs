@@ -72,8 +72,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> Outcome {
         properties.set("client.id", "ottlactl-perf");
     }
     let producer = Producer::new(&properties)?;
-    let interrupt = Interrupt::catch()?;
     producer.partitions(&args.topic)?;
+    let interrupt = Interrupt::catch()?;
     let sending = Sending { producer: &producer, topic: &args.topic, interrupt: &interrupt };
     if args.warmup_records > 0 {
         let pace = Pace::new(Instant::now(), args.throughput.map(|rate| rate as f64));
