@@ -5,6 +5,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One test at a time: a process that another one begins while a program is written has that file
+/// open for a moment, and what is open to be written cannot be run.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Runs `ottlactl check` as it is installed in a folder.
 fn check(dir: &Path, arguments: &[&str]) -> Output {
@@ -16,6 +24,7 @@ fn check(dir: &Path, arguments: &[&str]) -> Output {
 
 #[test]
 fn the_program_beside_it_says_what_there_is_to_say() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let broker = dir.path().join("ottla");
     fs::write(&broker, "#!/bin/sh\nprintf '%s,' \"$@\"\nexit 3\n").unwrap();
@@ -35,6 +44,7 @@ fn the_program_beside_it_says_what_there_is_to_say() {
 
 #[test]
 fn without_the_program_it_says_what_to_do() {
+    let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let output = check(dir.path(), &["a.properties"]);
     let why = String::from_utf8(output.stderr).unwrap();
