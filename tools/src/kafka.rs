@@ -24,7 +24,7 @@ mod delete_records;
 mod dump_log;
 mod get_offsets;
 mod group_tables;
-mod java;
+pub(crate) mod java;
 mod line_reader;
 pub(crate) mod links;
 mod log_dirs;

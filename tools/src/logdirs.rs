@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::global::Global;
 use crate::output::{Format, Table, number, text};
-use crate::{CannotRun, Found, Outcome, complaint};
+use crate::{CannotRun, Found, Outcome, complaint, size};
 
 /// The log directories of brokers, and how full they are
 #[derive(clap::Args, Debug)]
@@ -131,17 +131,13 @@ fn replicas(args: &Args, dirs: &[(i32, LogDirDescription)], is_people: bool) -> 
 
 /// A number of bytes, for people with a unit.
 fn bytes(count: Option<i64>, is_people: bool) -> Value {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let Some(count) = count else { return Value::Null };
-    if !is_people || count.unsigned_abs() < 1024 {
+    let size = count.unsigned_abs();
+    if !is_people || size < 1024 {
         return count.into();
     }
-    let (mut amount, mut unit) = (count as f64 / 1024.0, 0);
-    while amount >= 1024.0 && unit + 1 < UNITS.len() {
-        amount /= 1024.0;
-        unit += 1;
-    }
-    format!("{amount:.1} {}", UNITS[unit]).into()
+    let sign = if count < 0 { "-" } else { "" };
+    format!("{sign}{}", size::words(size)).into()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! | [`global`] | which cluster, with which settings |
 //! | [`context`] | clusters by names of one's own |
 //! | [`output`] | tables, JSON, YAML, names |
+//! | [`size`] | bytes as people read them |
 //! | [`complaint`] | words on standard error |
 //! | [`usage`] | wrong arguments in a line |
 //! | [`advice`] | the next step after a refusal |
@@ -31,6 +32,7 @@ mod context;
 mod duration;
 mod global;
 mod output;
+mod size;
 mod time;
 mod usage;
 

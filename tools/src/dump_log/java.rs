@@ -3,6 +3,7 @@
 use std::env;
 
 use super::failure::Failure;
+use crate::kafka::java::hash;
 
 /// A path as `java.io.File` keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,14 +118,9 @@ impl<V: Default> HashMapOrder<V> {
         }
         let mut ordered: Vec<&(String, V)> = self.entries.iter().rev().collect();
         ordered.sort_by_key(|(key, _)| {
-            let hash = string_hash(key);
+            let hash = hash(key);
             (hash ^ (hash >> 16)) as usize & (buckets - 1)
         });
         ordered
     }
-}
-
-/// `String.hashCode`.
-fn string_hash(text: &str) -> u32 {
-    text.encode_utf16().fold(0, |hash: u32, c| hash.wrapping_mul(31).wrapping_add(u32::from(c)))
 }

@@ -22,7 +22,7 @@ Examples:
   ottlactl produce orders -K : < keyed.txt            lines are key:value
   ottlactl produce orders -K : -Z < keyed.txt         and an empty value is null
   ottlactl produce orders -H source=import -z zstd < lines.txt
-  ottlactl consume orders -e -o json | ottlactl -b other:9092 produce orders --input json
+  ottlactl consume t --from-beginning -e -o json | ottlactl -b other:9092 produce t -i json
 
 Exit codes: 0 all records were appended; 1 some were not, as told with their lines; 2 cannot run.";
 

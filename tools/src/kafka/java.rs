@@ -3,7 +3,7 @@
 use ottla_client::{Error, ErrorKind, TopicPartition};
 
 /// `String.hashCode`.
-pub(super) fn hash(text: &str) -> u32 {
+pub(crate) fn hash(text: &str) -> u32 {
     text.encode_utf16().fold(0, |hash: u32, c| hash.wrapping_mul(31).wrapping_add(u32::from(c)))
 }
 

@@ -1,6 +1,6 @@
 //! `ottlactl offsets delete-records`: the first records of partitions.
 
-use ottla_client::{Admin, DeleteBefore, TopicPartition};
+use ottla_client::{Admin, DeleteBefore, Error, TopicPartition};
 
 use super::named;
 use crate::confirm::Yes;
@@ -29,11 +29,25 @@ pub(super) fn run(args: &Args, admin: &Admin, global: &Global) -> Outcome {
         .delete_records(&ends)?
         .into_iter()
         .map(|(at, deleted)| {
-            let fate = deleted.map_err(|error| advice::on(admin, &error));
+            let fate = deleted.map_err(|error| refused(admin, &at, &error));
             (at.to_string(), fate.map(|low| vec![("earliest", low.into())]))
         })
         .collect();
     global.output.changes("partition", "deleted records of", fates)
+}
+
+/// Of a topic that is compacted only, which is all that this code means here, nothing is deleted.
+fn refused(admin: &Admin, at: &TopicPartition, error: &Error) -> CannotRun {
+    match error.code().and_then(|code| code.name()) {
+        Some("POLICY_VIOLATION") => {
+            let topic = &at.topic;
+            CannotRun(format!(
+                "{error}; cleanup.policy of {topic} has no delete in it, ottlactl configs set \
+                 topic {topic} --append cleanup.policy=delete adds it"
+            ))
+        }
+        _ => advice::on(admin, error),
+    }
 }
 
 fn parsed(text: &str) -> Result<(TopicPartition, DeleteBefore), CannotRun> {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::super::facts::{Facts, LogDir, Mount, Usage};
-use super::super::finding::{Finding, Findings, bytes};
+use super::super::finding::{Finding, Findings};
+use crate::size;
 
 pub(super) fn judge(facts: &Facts, all: &mut Vec<Finding>) {
     let mut findings = Findings::of("disk", all);
@@ -107,7 +108,7 @@ fn space(dir: &LogDir, mount: &Mount, findings: &mut Findings<'_>) {
             continue;
         }
         let percent = available as f64 / total as f64 * 100.0;
-        let shown = |count| if of == "space" { bytes(count) } else { count.to_string() };
+        let shown = |count| if of == "space" { size::words(count) } else { count.to_string() };
         let what = format!(
             "{} of {} {of} left on {point} ({percent:.0}%)",
             shown(available),
@@ -121,7 +122,7 @@ fn space(dir: &LogDir, mount: &Mount, findings: &mut Findings<'_>) {
             findings.warning(what, remedy);
         } else if of == "space" {
             let Usage { partitions, segments, .. } = dir.usage;
-            let used = bytes(dir.usage.bytes);
+            let used = size::words(dir.usage.bytes);
             findings.good(format!("{what}; {partitions} partitions, {segments} segments, {used}"));
         }
     }
@@ -155,7 +156,7 @@ fn growth(facts: &Facts, dir: &LogDir, mount: &Mount, findings: &mut Findings<'_
         let segment = segment.and_then(|n| u64::try_from(n).ok()).unwrap_or(1 << 30);
         let most = usage.partitions.saturating_mul(bytes_max.saturating_add(segment));
         if most > room {
-            let (most, room, partitions) = (bytes(most), bytes(room), usage.partitions);
+            let (most, room, partitions) = (size::words(most), size::words(room), usage.partitions);
             findings.warning(
                 format!(
                     "{path}: {partitions} partitions may come to {most} before log.retention.bytes \
@@ -173,7 +174,7 @@ fn growth(facts: &Facts, dir: &LogDir, mount: &Mount, findings: &mut Findings<'_
             let expected = per_ms * retention as f64;
             // What is older than is kept was deleted: the size of now is the size that stays.
             if retention as f64 > age.as_millis() as f64 && expected > room as f64 * 0.9 {
-                let (expected, room) = (bytes(expected as u64), bytes(room));
+                let (expected, room) = (size::words(expected as u64), size::words(room));
                 findings.warning(
                     format!(
                         "{path}: at the pace so far it comes to {expected} before the retention \

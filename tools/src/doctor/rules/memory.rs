@@ -1,7 +1,8 @@
 //! Memory, swap and what the kernel does with them.
 
 use super::super::facts::Facts;
-use super::super::finding::{Finding, Findings, bytes};
+use super::super::finding::{Finding, Findings};
+use crate::size;
 
 const GIB: u64 = 1 << 30;
 
@@ -11,7 +12,7 @@ pub(super) fn judge(facts: &Facts, all: &mut Vec<Finding>) {
     let container = memory.container_max.filter(|max| memory.total.is_none_or(|all| *max < all));
     if let Some(total) = container.or(memory.total) {
         let whose = if container.is_some() { "of the container" } else { "of the machine" };
-        let what = format!("memory {whose}: {}", bytes(total));
+        let what = format!("memory {whose}: {}", size::words(total));
         if total < GIB {
             let more = "give it 1 GiB at least; what is not used by processes caches logs";
             findings.warning(format!("{what}; there is little left to cache logs in"), more);
@@ -23,7 +24,7 @@ pub(super) fn judge(facts: &Facts, all: &mut Vec<Finding>) {
         && available < total / 20
     {
         findings.warning(
-            format!("only {} of {} are available", bytes(available), bytes(total)),
+            format!("only {} of {} are available", size::words(available), size::words(total)),
             "see which process has it (top, sorted by memory); reads of old records go to the disk",
         );
     }
@@ -54,7 +55,7 @@ fn swap(facts: &Facts, findings: &mut Findings<'_>) {
         return;
     }
     let used = total.saturating_sub(memory.swap_free.unwrap_or(total));
-    let what = format!("{} of {} swap in use", bytes(used), bytes(total));
+    let what = format!("{} of {} swap in use", size::words(used), size::words(total));
     let swappiness = memory.swappiness.unwrap_or(60);
     let lower = "sysctl -w vm.swappiness=1 keeps the broker in memory before the cache";
     if used > total / 10 {
