@@ -70,6 +70,9 @@ enum Command {
     },
 }
 
+/// What the names of settings have in them whose values are for nobody's eyes.
+const SECRETS: [&str; 4] = ["password", "jaas", "secret", "keystore.key"];
+
 const CURRENT: &str = "current";
 const CONTEXTS: &str = "contexts";
 const SERVER: &str = "bootstrap-server";
@@ -247,7 +250,7 @@ impl Contexts {
     fn section(&self, name: &str) -> Result<output::Section, CannotRun> {
         let mut table = output::Table::new(&[text("property"), text("value")]);
         for (key, value) in self.properties(name)?.iter() {
-            let is_secret = key.contains("password") || key.contains("jaas");
+            let is_secret = SECRETS.iter().any(|part| key.contains(part));
             table
                 .push([key.into(), if is_secret { Value::from("(hidden)") } else { value.into() }]);
         }

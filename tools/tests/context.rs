@@ -57,13 +57,18 @@ fn contexts_are_kept_and_what_is_around_them_stays() {
          prod   no       kafka1:9092,kafka2:9092\n"
     );
     out(home, &["context", "use", "prod"]);
-    out(home, &["context", "set", "local", "-X", "sasl.password=x"]);
+    let secrets = ["sasl.password=x", "ssl.keystore.key=y", "sasl.oauthbearer.client.secret=z"];
+    for secret in secrets {
+        out(home, &["context", "set", "local", "-X", secret]);
+    }
     assert_eq!(
         out(home, &["context", "show", "local", "-o", "yaml"]),
         "- name: local\n  current: false\n  commandConfig: null\n  properties:\n    \
          - property: bootstrap.servers\n      value: \"localhost:9092\"\n    \
          - property: client.id\n      value: me\n    \
-         - property: sasl.password\n      value: \"(hidden)\"\n"
+         - property: sasl.oauthbearer.client.secret\n      value: \"(hidden)\"\n    \
+         - property: sasl.password\n      value: \"(hidden)\"\n    \
+         - property: ssl.keystore.key\n      value: \"(hidden)\"\n"
     );
     let text = refused(&run(home, &["context", "use", "prd"]));
     assert_eq!(text, "ottlactl: there is no context prd; did you mean prod?\n");
