@@ -2,6 +2,8 @@
 
 mod delete_records;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ottla_client::{Admin, Error, IsolationLevel, ListedOffset, OffsetSpec, TopicPartition};
 use serde_json::Value;
 
@@ -77,14 +79,17 @@ pub(crate) fn partitions(
     admin: &Admin,
     of: &[String],
 ) -> Result<(Vec<TopicPartition>, Found), CannotRun> {
-    let of = of.iter().map(|text| named(text)).collect::<Result<Vec<_>, _>>()?;
-    let mut topics: Vec<String> = of.iter().map(|(topic, _)| (*topic).to_owned()).collect();
-    if topics.is_empty() {
-        topics = admin.list_topics(false)?.into_iter().map(|topic| topic.name).collect();
+    // Of each topic these, `None` for all.
+    let mut asked: BTreeMap<String, BTreeSet<Option<i32>>> = BTreeMap::new();
+    for text in of {
+        let (topic, partition) = named(text)?;
+        asked.entry(topic.to_owned()).or_default().insert(partition);
     }
-    topics.sort();
-    topics.dedup();
-    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    if asked.is_empty() {
+        let all = admin.list_topics(false)?.into_iter();
+        asked = all.map(|topic| (topic.name, BTreeSet::from([None]))).collect();
+    }
+    let names: Vec<&str> = asked.keys().map(String::as_str).collect();
     let (mut partitions, mut found) = (Vec::new(), Found::Nothing);
     for (topic, described) in admin.describe_topics(&names)? {
         let described = match described {
@@ -96,16 +101,13 @@ pub(crate) fn partitions(
                 continue;
             }
         };
-        let named: Vec<_> = of.iter().filter(|(name, _)| *name == topic).collect();
-        let is_whole = of.is_empty() || named.iter().any(|(_, number)| number.is_none());
+        let asked = &asked[&topic];
         let count = described.partitions.len();
-        for (_, number) in &named {
-            if let Some(number) = number.filter(|number| *number as usize >= count) {
-                complaint::print(format!("{topic}-{number}: the topic has {count} partitions"));
-                found = Found::Damage;
-            }
+        for number in asked.iter().flatten().filter(|number| **number as usize >= count) {
+            complaint::print(format!("{topic}-{number}: the topic has {count} partitions"));
+            found = Found::Damage;
         }
-        let is_named = |index: i32| is_whole || named.iter().any(|(_, of)| *of == Some(index));
+        let is_named = |index: i32| asked.contains(&None) || asked.contains(&Some(index));
         let indexes = described.partitions.iter().map(|partition| partition.index);
         partitions.extend(
             indexes.filter(|index| is_named(*index)).map(|at| TopicPartition::new(&topic, at)),
