@@ -1,10 +1,12 @@
 //! `kafka-topics`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use ottla_client::{
-    Admin, ConfigDetails, ConfigEntry, ConfigResource, ConfigSource, NewPartitions, NewTopic,
-    PartitionDescription, Results, TopicDescription,
+    Admin, ConfigDetails, ConfigEntry, ConfigResource, ConfigSource, ErrorKind, NewPartitions,
+    NewTopic, PartitionDescription, PartitionReassignment, Results, TopicDescription,
+    TopicPartition,
 };
 use ottla_protocol::uuid::Uuid;
 use regex::Regex;
@@ -287,6 +289,10 @@ fn describe(options: &Options, admin: &Admin) -> Result<(), Failed> {
     let configs = admin.describe_configs(&resources, ConfigDetails::default())?;
     let alive: Vec<i32> =
         admin.describe_cluster()?.brokers.iter().map(|broker| broker.id).collect();
+    let moves = moves(admin, &topics)?;
+    let moves_of = |topic: &TopicDescription, partition: &PartitionDescription| {
+        moves.get(&TopicPartition::new(&topic.name, partition.index))
+    };
     let filters = options.given(&FILTERS);
     let mut text = String::new();
     for (topic, (_, configs)) in topics.iter().zip(configs) {
@@ -294,7 +300,9 @@ fn describe(options: &Options, admin: &Admin) -> Result<(), Failed> {
         let set = overridden(&configs);
         let only_overridden = options.has("topics-with-overrides");
         if filters.is_empty() && !(only_overridden && set.is_empty()) {
-            text += &title(topic, &set);
+            let first = topic.partitions.first();
+            let replicas = first.map_or(0, |of| replicas(&of.replicas, moves_of(topic, of)));
+            text += &title(topic, replicas, &set);
         }
         if only_overridden {
             continue;
@@ -302,21 +310,75 @@ fn describe(options: &Options, admin: &Admin) -> Result<(), Failed> {
         let min_isr = configs.iter().find(|entry| entry.name == "min.insync.replicas");
         let min_isr = min_isr.and_then(|entry| entry.value.as_ref()?.parse().ok()).unwrap_or(1);
         for partition in &topic.partitions {
-            if filters.is_empty()
-                || filters.iter().any(|filter| is_shown(filter, partition, min_isr, &alive))
+            let moved = moves_of(topic, partition);
+            let mut filters = filters.iter();
+            if filters.len() == 0
+                || filters.any(|filter| is_shown(filter, partition, moved, (min_isr, &alive)))
             {
-                text += &row(topic, partition);
+                text += &row(topic, partition, moved);
             }
         }
     }
     out(&text)
 }
 
-fn is_shown(filter: &str, partition: &PartitionDescription, min_isr: usize, alive: &[i32]) -> bool {
+/// Where a partition that is moving comes from and goes to.
+#[derive(Clone, Debug, Default)]
+struct Move {
+    replicas: usize,
+    adding: Vec<i32>,
+    removing: Vec<i32>,
+}
+
+/// What is moving of these topics. Not every cluster tells, nor everybody.
+fn moves(
+    admin: &Admin,
+    topics: &[TopicDescription],
+) -> Result<BTreeMap<TopicPartition, Move>, Failed> {
+    let all = topics.iter().flat_map(|topic| {
+        topic.partitions.iter().map(|of| TopicPartition::new(&topic.name, of.index))
+    });
+    let all: Vec<TopicPartition> = all.collect();
+    if all.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    match admin.list_partition_reassignments(Some(&all)) {
+        Err(error)
+            if error.kind() == ErrorKind::UnsupportedVersion
+                || is(&error, "CLUSTER_AUTHORIZATION_FAILED") =>
+        {
+            Ok(BTreeMap::new())
+        }
+        moving => Ok(moving?
+            .into_iter()
+            .map(|of| {
+                let PartitionReassignment { partition, replicas, adding, removing, .. } = of;
+                (partition, Move { replicas: replicas.len(), adding, removing })
+            })
+            .collect()),
+    }
+}
+
+/// How many replicas a partition has: while it moves, as many as it is to have.
+fn replicas(ids: &[i32], moved: Option<&Move>) -> usize {
+    let is_moving =
+        |of: &&Move| ids.iter().any(|id| of.adding.contains(id) || of.removing.contains(id));
+    match moved.filter(is_moving) {
+        Some(of) => of.replicas.saturating_sub(of.adding.len()),
+        None => ids.len(),
+    }
+}
+
+fn is_shown(
+    filter: &str,
+    partition: &PartitionDescription,
+    moved: Option<&Move>,
+    (min_isr, alive): (usize, &[i32]),
+) -> bool {
     let isr = partition.isr.len();
     match filter {
-        "under-replicated-partitions" => isr < partition.replicas.len(),
-        "under-min-isr-partitions" => isr < min_isr,
+        "under-replicated-partitions" => isr < replicas(&partition.replicas, moved),
+        "under-min-isr-partitions" => partition.leader.is_none() || isr < min_isr,
         "at-min-isr-partitions" => isr == min_isr,
         _ => partition.leader.is_none_or(|leader| !alive.contains(&leader)),
     }
@@ -331,8 +393,7 @@ fn overridden(configs: &[ConfigEntry]) -> Vec<String> {
         .collect()
 }
 
-fn title(topic: &TopicDescription, set: &[String]) -> String {
-    let replicas = topic.partitions.first().map_or(0, |first| first.replicas.len());
+fn title(topic: &TopicDescription, replicas: usize, set: &[String]) -> String {
     format!(
         "Topic: {}\tTopicId: {}\tPartitionCount: {}\tReplicationFactor: {replicas}\tConfigs: {}\n",
         topic.name,
@@ -342,20 +403,40 @@ fn title(topic: &TopicDescription, set: &[String]) -> String {
     )
 }
 
-fn row(topic: &TopicDescription, partition: &PartitionDescription) -> String {
-    let list = |ids: &[i32]| ids.iter().map(i32::to_string).collect::<Vec<_>>().join(",");
-    let known = |ids: &Option<Vec<i32>>| ids.as_deref().map_or("N/A".to_owned(), list);
+fn commas(ids: &[i32]) -> String {
+    ids.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn row(topic: &TopicDescription, partition: &PartitionDescription, moved: Option<&Move>) -> String {
+    let known = |ids: &Option<Vec<i32>>| ids.as_deref().map_or("N/A".to_owned(), commas);
     let mut text = format!("\tTopic: {}\tPartition: {}", topic.name, partition.index);
     let leader = partition.leader.map_or("none".to_owned(), |leader| leader.to_string());
-    _ = write!(text, "\tLeader: {leader}\tReplicas: {}", list(&partition.replicas));
-    _ = write!(text, "\tIsr: {}\tElr: {}", list(&partition.isr), known(&partition.elr));
+    _ = write!(text, "\tLeader: {leader}\tReplicas: {}", commas(&partition.replicas));
+    _ = write!(text, "\tIsr: {}{}", commas(&partition.isr), moved.map(of_move).unwrap_or_default());
+    _ = write!(text, "\tElr: {}", known(&partition.elr));
     _ = writeln!(text, "\tLastKnownElr: {}", known(&partition.last_known_elr));
     text
+}
+
+/// What of a row says that the partition is moving.
+fn of_move(moved: &Move) -> String {
+    let (adding, removing) = (commas(&moved.adding), commas(&moved.removing));
+    format!("\tAdding Replicas: {adding}\tRemoving Replicas: {removing}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_partition_that_moves_has_the_replicas_that_it_is_to_have() {
+        let moved = Move { replicas: 4, adding: vec![3, 4], removing: vec![1] };
+        assert_eq!(of_move(&moved), "\tAdding Replicas: 3,4\tRemoving Replicas: 1");
+        assert_eq!(replicas(&[3, 4, 1, 2], Some(&moved)), 2);
+        // It is over already: none of those who come or go are seen.
+        assert_eq!(replicas(&[2], Some(&moved)), 1);
+        assert_eq!(replicas(&[1, 2, 3], None), 3);
+    }
 
     #[test]
     fn assignments_are_checked_as_the_tool_checks_them() {
