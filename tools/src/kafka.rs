@@ -34,6 +34,7 @@ mod producer_perf;
 mod producer_stats;
 mod quotas;
 mod reset;
+mod scram;
 mod topics;
 
 use std::io;

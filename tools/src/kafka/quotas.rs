@@ -1,12 +1,11 @@
-//! Quotas, as `kafka-configs` describes and alters them.
+//! Quotas, as `kafka-configs` describes and alters them, and what else users have.
 
 use ottla_client::{ClientQuota, QuotaEntity, QuotaFilter, QuotaMatch};
 
 use super::configs::refused;
 use super::configs_args::{self, Change, changes};
 use super::options::Options;
-use super::{Failed, java, out};
-use crate::complaint;
+use super::{Failed, java, out, scram};
 
 /// What has quotas: as `--entity-type` has it, and one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +23,11 @@ const KINDS: [Kind; 3] = [
     Kind { plural: "clients", name: "client", kind: "client-id", title: "client-id" },
     Kind { plural: "ips", name: "ip", kind: "ip", title: "ip" },
 ];
+
+/// The quotas of users and client ids, and those of addresses.
+const OF_CLIENTS: [&str; 4] =
+    ["producer_byte_rate", "consumer_byte_rate", "request_percentage", "controller_mutation_rate"];
+const OF_IPS: [&str; 1] = ["connection_creation_rate"];
 
 /// The kinds that are asked for, each with its name: empty for the default, `None` for all.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,12 +53,83 @@ pub(super) fn run(
     for quota in found(options, entity)? {
         out(&line(&quota))?;
     }
-    let is_user =
-        |(kind, name): &(Kind, Option<String>)| kind.kind == "user" && name.as_deref() != Some("");
-    if entity.0.iter().all(is_user) {
-        complaint::plain("SCRAM credentials are not shown; Kafka's own kafka-configs shows them");
+    match &entity.0[..] {
+        [(kind, name)] if kind.kind == "user" && name.as_deref() != Some("") => {
+            scram::describe(options, name.as_deref())
+        }
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// What is done with a setting: to add one, or to delete it.
+struct Named<'a> {
+    added: Vec<&'a str>,
+    deleted: Vec<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    /// Those of the changes whose names are so.
+    fn of(changes: &'a [Change], is_so: impl Fn(&str) -> bool) -> Self {
+        let (mut added, mut deleted) = (Vec::new(), Vec::new());
+        for (name, value) in changes.iter().filter(|(name, _)| is_so(name)) {
+            let of = if value.is_some() { &mut added } else { &mut deleted };
+            of.push(name.as_str());
+        }
+        java::map_order(&mut added, |name| java::hash(name));
+        Self { added, deleted }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.deleted.is_empty()
+    }
+}
+
+/// Whether all of the changes are for such an entity, and go together. Whether they are of
+/// credentials.
+fn check(entity: &Entity, changes: &[Change]) -> Result<bool, Failed> {
+    let err = |why: String| Err(Failed::Err(why));
+    let is_scram = |name: &str| scram::mechanism(name).is_some();
+    let is_ip = entity.0[0].0.kind == "ip";
+    let quotas: &[&str] = if is_ip { &OF_IPS } else { &OF_CLIENTS };
+    let is_user = matches!(&entity.0[..], [(kind, _)] if kind.kind == "user");
+    let is_known = |name: &str| quotas.contains(&name) || (is_user && is_scram(name));
+    let unknown = Named::of(changes, |name| !is_known(name));
+    if is_ip && !unknown.is_empty() {
+        let names = [unknown.added, unknown.deleted].concat().join(",");
+        return err(format!(
+            "Only connection quota configs can be added for 'ips' using --bootstrap-server. \
+             Unexpected config names: {names}"
+        ));
+    }
+    let (what, whose) =
+        if is_user { ("quota and SCRAM credential", "users") } else { ("quota", "clients") };
+    for (done, class, names) in
+        [("added", "Set", &unknown.added), ("deleted", "ArrayBuffer", &unknown.deleted)]
+    {
+        if !names.is_empty() {
+            return err(format!(
+                "Only {what} configs can be {done} for '{whose}' using --bootstrap-server. \
+                 Unexpected config names: {class}({})",
+                names.join(", ")
+            ));
+        }
+    }
+    if Named::of(changes, is_scram).is_empty() {
+        return Ok(false);
+    }
+    if entity.0[0].1.as_deref() == Some("") {
+        return err(
+            "The use of --entity-default or --user-defaults is not allowed with User SCRAM \
+                    Credentials using --bootstrap-server."
+                .to_owned(),
+        );
+    }
+    if !Named::of(changes, |name| !is_scram(name)).is_empty() {
+        return err("Cannot alter both quota and SCRAM credential configs simultaneously for \
+                    'users' using --bootstrap-server."
+            .to_owned());
+    }
+    Ok(true)
 }
 
 fn found(options: &Options, entity: &Entity) -> Result<Vec<ClientQuota>, Failed> {
@@ -100,11 +175,27 @@ fn line(quota: &ClientQuota) -> String {
 
 fn alter(options: &Options, entity: &Entity, args: &[String]) -> Result<(), Failed> {
     let changes = changes(options)?;
-    let is_scram = |(name, _): &&Change| name.starts_with("SCRAM-");
-    if let Some((name, _)) = changes.iter().find(is_scram) {
-        let why = format!("{name}: SCRAM credentials are for Kafka's own kafka-configs");
-        return Err(Failed::Err(why));
+    if check(entity, &changes)? {
+        let user = entity.0[0].1.as_deref().unwrap_or_default();
+        scram::alter(options, user, &changes, args)?;
+    } else {
+        alter_quotas(options, entity, &changes, args)?;
     }
+    let (kind, name) = &entity.0[0];
+    match name.as_deref().unwrap_or_default() {
+        "" => {
+            out(&format!("Completed updating default config for {} in the cluster.\n", kind.plural))
+        }
+        name => out(&format!("Completed updating config for {} {name}.\n", kind.name)),
+    }
+}
+
+fn alter_quotas(
+    options: &Options,
+    entity: &Entity,
+    changes: &[Change],
+    args: &[String],
+) -> Result<(), Failed> {
     let mut whose = QuotaEntity::new();
     for (kind, name) in &entity.0 {
         whose = whose.part(kind.kind, name.as_deref().filter(|name| !name.is_empty()));
@@ -135,11 +226,5 @@ fn alter(options: &Options, entity: &Entity, args: &[String]) -> Result<(), Fail
     for (_, result) in options.admin()?.alter_client_quotas(&[(whose, limits)])? {
         result.map_err(|error| refused(args, &error))?;
     }
-    let (kind, name) = &entity.0[0];
-    match name.as_deref().unwrap_or_default() {
-        "" => {
-            out(&format!("Completed updating default config for {} in the cluster.\n", kind.plural))
-        }
-        name => out(&format!("Completed updating config for {} {name}.\n", kind.name)),
-    }
+    Ok(())
 }
