@@ -75,6 +75,8 @@ pub(super) struct Lane {
     /// The broker's sequence is not known any more: once nothing is in flight, all begins anew
     /// under another epoch.
     is_broken: bool,
+    /// Another producer has written under its id, in a later epoch.
+    is_fenced: bool,
 }
 
 impl Lane {
@@ -191,6 +193,7 @@ impl Lane {
             );
         // One behind a batch that failed is out of order because of that one.
         self.is_broken |= is_out_of_order && place == 0;
+        self.is_fenced |= is_idempotent && code == Some(ErrorCode::INVALID_PRODUCER_EPOCH);
         let tries = self.batches[place].tries;
         let wait = if is_out_of_order || error.is_retriable() { again(tries) } else { None };
         let Some(wait) = wait else {
@@ -250,6 +253,11 @@ impl Lane {
     /// Whether all must begin anew under another epoch, and can: nothing is in flight.
     pub(super) fn is_broken(&self) -> bool {
         self.is_broken && self.batches.iter().all(|batch| batch.state != State::InFlight)
+    }
+
+    /// Whether another producer was found to write under this one's id. It is said once.
+    pub(super) fn take_fenced(&mut self) -> bool {
+        std::mem::take(&mut self.is_fenced)
     }
 
     /// Begins anew: numbers what is left from zero, under this identity.

@@ -381,8 +381,13 @@ impl Sender {
         if broken.is_empty() {
             return;
         }
-        let Some(epoch) = epoch.checked_add(1) else {
-            // All epochs are used up.
+        let mut is_fenced = false;
+        for &place in &broken {
+            is_fenced |= self.partitions[place].lane.take_fenced();
+        }
+        let next = if is_fenced { None } else { epoch.checked_add(1) };
+        let Some(epoch) = next else {
+            // All epochs are used up, or are another one's.
             self.identity = Who::Unknown;
             return;
         };

@@ -12,10 +12,8 @@ use crate::proxy::Proxy;
 const PEAK_BYTES_MAX: usize = 48 << 20;
 /// What it may still have when it was lied to many times.
 const HELD_BYTES_MAX: usize = 16 << 20;
-/// How long a client may take with an older broker: less than the default of
-/// `default.api.timeout.ms`. A producer may be given an id that a lie has had another one use, and
-/// climbs its epochs until its delivery timeout, 20 s here.
-const AT_ONCE: Duration = Duration::from_secs(40);
+/// How long a client may take with an older broker, whose timeouts are longer than that.
+const AT_ONCE: Duration = Duration::from_secs(15);
 /// How long to go on for the sake of rare answers.
 const PATIENCE: Duration = Duration::from_secs(600);
 

@@ -7,7 +7,10 @@ use ottla_protocol::messages::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
     MetadataResponseTopic,
 };
-use ottla_protocol::messages::produce::ProduceResponse;
+use ottla_protocol::messages::produce::{
+    PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
+};
+use ottla_protocol::record::batch::BatchHeader;
 use ottla_protocol::record::builder::NewRecord;
 
 use super::*;
@@ -172,4 +175,45 @@ fn requests_have_as_many_bytes_as_they_may() {
     assert!(stage.lengths.iter().all(|bytes| *bytes <= 20_000), "{:?}", stage.lengths);
     assert_eq!(stage.lengths.iter().sum::<usize>() / 9_000, 5);
     assert_eq!(stage.lengths.len(), 3);
+}
+
+#[test]
+fn an_id_that_another_one_has_is_given_up() {
+    let mut stage = Stage::new(&[("enable.idempotence", "true")]);
+    let delivery = stage.put("t");
+    let mut written = Vec::new();
+    for _ in 0..100 {
+        stage.sender.turn(&mut stage.net, stage.now).unwrap();
+        while let Some(sent) = stage.net.sent.pop_front() {
+            match sent.request.api {
+                ApiKey::Metadata => stage.answer_metadata(&sent),
+                ApiKey::InitProducerId => {
+                    stage.refusals += 1;
+                    let producer_id = stage.refusals.into();
+                    let told = InitProducerIdResponse { producer_id, ..Default::default() };
+                    stage.net.answer(&sent, &told);
+                }
+                _ => {
+                    let id = BatchHeader::new(&sent.request.parts[0]).unwrap().producer_id();
+                    written.push(id);
+                    let error_code = match id {
+                        1 => ErrorCode::INVALID_PRODUCER_EPOCH,
+                        _ => ErrorCode::NONE,
+                    };
+                    let told = PartitionProduceResponse { error_code, ..Default::default() };
+                    let partition_responses = vec![told];
+                    let told = TopicProduceResponse {
+                        name: "t",
+                        partition_responses,
+                        ..Default::default()
+                    };
+                    let told = ProduceResponse { responses: vec![told], ..Default::default() };
+                    stage.net.answer(&sent, &told);
+                }
+            }
+        }
+        stage.now += SECOND / 4;
+    }
+    assert_eq!(written, [1, 2]);
+    delivery.wait().unwrap();
 }
