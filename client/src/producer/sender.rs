@@ -106,8 +106,11 @@ impl Driver for Sender {
             return None;
         }
         let mut until = self.expire(net, now);
+        // In this order: a new id is taken by what has waited for it, and what cannot go on under
+        // its own is given another one, without anything else that has to happen.
+        self.take_identity();
         self.restart_broken();
-        self.identify(now);
+        self.ask_identity(now);
         until = until.or(self.send(net, now));
         self.tell_loads(now);
         // Last, since all of these may have found that something is to be asked for.
@@ -159,8 +162,8 @@ impl Sender {
         }
     }
 
-    /// Asks for a producer id when one is needed, and takes it when it is there.
-    fn identify(&mut self, now: Instant) {
+    /// Takes the producer id when it is there.
+    fn take_identity(&mut self) {
         if let Who::Asked(pending) = &self.identity
             && pending.is_done()
         {
@@ -175,6 +178,10 @@ impl Sender {
                 Err(error) => self.fail_all(&error),
             }
         }
+    }
+
+    /// Asks for a producer id when one is needed.
+    fn ask_identity(&mut self, now: Instant) {
         if matches!(self.identity, Who::Unknown) && !self.active.is_empty() {
             let request = InitProducerIdRequest {
                 transactional_id: None,

@@ -12,10 +12,8 @@ use crate::proxy::Proxy;
 const PEAK_BYTES_MAX: usize = 48 << 20;
 /// What it may still have when it was lied to many times.
 const HELD_BYTES_MAX: usize = 16 << 20;
-/// How long a client may take with an older broker: less than the default of
-/// `default.api.timeout.ms`, and more than a producer's delivery timeout of 20 s, since what was
-/// written amid lies may stand in the way of its records.
-const AT_ONCE: Duration = Duration::from_secs(40);
+/// How long a client may take with an older broker, whose timeouts are longer than that.
+const AT_ONCE: Duration = Duration::from_secs(15);
 /// How long to go on for the sake of rare answers.
 const PATIENCE: Duration = Duration::from_secs(600);
 
