@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use ottla_client::{Admin, Consumer, Error, IsolationLevel, Record, Records, TopicPartition};
+use ottla_client::{Admin, Consumer, Error, IsolationLevel, Records, TopicPartition};
 use regex::bytes::Regex;
 
 use super::escapes::Typed;
@@ -301,19 +301,8 @@ impl Reading {
                 self.printer.print(&record)?;
             }
             if self.wanted.is_over() {
-                return self.give_back(records);
-            }
-        }
-        Ok(())
-    }
-
-    /// What was not printed is not committed: the group's next member gets it.
-    fn give_back<'r>(&self, rest: impl Iterator<Item = Record<'r>>) -> Result<(), CannotRun> {
-        let mut seen = BTreeSet::new();
-        for record in rest.filter(|_| self.is_member) {
-            let partition = record.topic_partition();
-            if seen.insert(partition.clone()) {
-                partitions::give_back(&self.consumer, partition, record.offset())?;
+                let rest = records.filter(|_| self.is_member);
+                return Ok(partitions::give_back_all(&self.consumer, rest)?);
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_client::{Admin, Consumer, Error, IsolationLevel, OffsetSpec, TopicPartition};
+use ottla_client::{Admin, Consumer, Error, IsolationLevel, OffsetSpec, Record, TopicPartition};
 
 use super::place::Start;
 use crate::{CannotRun, advice};
@@ -137,6 +137,25 @@ pub(crate) fn give_back(
         Err(error) if consumer.assignment().contains(partition) => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Has records read again by whoever reads their partitions next: of each partition from the first
+/// one on. What was not printed, or counted, is not committed then.
+///
+/// # Errors
+/// As [`give_back`].
+pub(crate) fn give_back_all<'r>(
+    consumer: &Consumer,
+    rest: impl Iterator<Item = Record<'r>>,
+) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    for record in rest {
+        let partition = record.topic_partition();
+        if seen.insert(partition) {
+            give_back(consumer, partition, record.offset())?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

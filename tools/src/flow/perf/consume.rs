@@ -1,6 +1,5 @@
 //! `ottlactl perf consume`.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
@@ -146,23 +145,12 @@ impl Reading {
                 last = Instant::now();
                 let taken = count(&records, meter, left);
                 left -= taken;
-                self.give_back(&records, taken)?;
+                let taken = usize::try_from(taken).unwrap_or(usize::MAX);
+                let rest = records.iter().skip(taken).filter(|_| self.is_member);
+                partitions::give_back_all(&self.consumer, rest)?;
             }
             if self.is_at_the_end()? {
                 break;
-            }
-        }
-        Ok(())
-    }
-
-    /// What was not counted is not committed: the group's next member gets it.
-    fn give_back(&self, records: &Records, taken: u64) -> Result<(), CannotRun> {
-        let mut seen = BTreeSet::new();
-        let taken = usize::try_from(taken).unwrap_or(usize::MAX);
-        for record in records.iter().skip(taken).filter(|_| self.is_member) {
-            let partition = record.topic_partition();
-            if seen.insert(partition.clone()) {
-                partitions::give_back(&self.consumer, partition, record.offset())?;
             }
         }
         Ok(())
